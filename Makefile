@@ -1,0 +1,59 @@
+# Each target sets up what it needs; all it asks for is Python 3.11 or later. PYTHON=python3.13 takes another one.
+
+PYTHON ?= python3
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+BIN := .venv/bin
+READY := .venv/installed-$(VERSION)
+RUN := $(BIN)/python -m config.embedded run
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check bench lock clean install
+
+help: ## Say what each target does
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+install: $(READY) ## Install into .venv, nothing more
+
+demo: $(READY) ## Show one night: import a sample roster, run it through a real worker, run it again
+	@$(RUN) --name demo -- python manage.py demo
+
+up: $(READY) ## Keep web, worker, beat and Flower running, and print the addresses and a login
+	@$(RUN) --name up -- python manage.py up
+
+test: $(READY) check ## Run every check and test
+	@pytest -n 2 $(PYTEST)
+
+check: $(READY) ## Lint, types, floors, migrations, production settings
+	@ruff check .
+	@ruff format --check .
+	@$(RUN) --name test --scratch -- $(MAKE) --no-print-directory check-with-servers
+
+.PHONY: check-with-servers
+check-with-servers:
+	@mypy .
+	@lint-imports --no-logo
+	@python manage.py makemigrations --check --dry-run
+	@DEBUG=false ALLOWED_HOSTS=nattevakt.example OPERATIONS_EMAIL=drift@nattevakt.example EMAIL_URL=submission://mail:587 \
+	  python manage.py check --deploy --fail-level WARNING
+
+bench: $(READY) ## Measure one night against the limit and the plain ways (about ten minutes)
+	@$(RUN) --name bench -- python -m tests.bench
+
+lock: $(READY) ## Write the locks anew from pyproject.toml
+	@uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  pyproject.toml -o requirements.txt
+	@uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
+
+clean: ## Remove what the targets made, the data of `make up` included
+	@for name in up demo test bench; do python -m config.embedded stop --name $$name 2>/dev/null || true; done
+	rm -rf .venv .data staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(READY): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Nattevakt needs Python 3.11 or later: make PYTHON=python3.11 …")'
+	@echo "Installing into .venv …"
+	@rm -f .venv/installed-*
+	@$(PYTHON) -m venv $(if $(wildcard .venv/bin/python$(VERSION)),,--clear) .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,7 @@
+"""Composes the service: settings, URLs, Celery, servers for development. Nobody imports it."""
+
+from __future__ import annotations
+
+from config.celery import app as celery_app
+
+__all__ = ["celery_app"]

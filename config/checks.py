@@ -1,0 +1,119 @@
+"""Settings that contradict each other, found by `manage.py check` and before every command instead of at night."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.utils.module_loading import import_string
+
+from notifications.delivery import LEASE
+
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
+BACKENDS_THAT_REACH_NOBODY = ("console", "dummy", "filebased", "locmem")
+
+
+@checks.register("nattevakt")
+def check_time_limits(**_kwargs: Any) -> list[checks.CheckMessage]:
+    """A task must end before anybody else may take its work for lost."""
+    errors: list[checks.CheckMessage] = []
+    if settings.CELERY_TASK_TIME_LIMIT >= settings.VISIBILITY_TIMEOUT_SECONDS:
+        errors.append(
+            checks.Error(
+                "CELERY_TASK_TIME_LIMIT is not below VISIBILITY_TIMEOUT_SECONDS:"
+                " Redis would hand a task out again while a worker is still at it.",
+                hint="Raise VISIBILITY_TIMEOUT_SECONDS, or lower CELERY_TASK_TIME_LIMIT.",
+                id="nattevakt.E001",
+            )
+        )
+    if settings.CELERY_TASK_SOFT_TIME_LIMIT >= settings.CELERY_TASK_TIME_LIMIT:
+        errors.append(
+            checks.Error(
+                "CELERY_TASK_SOFT_TIME_LIMIT is not below CELERY_TASK_TIME_LIMIT:"
+                " a task would be killed before it is asked to stop.",
+                hint="Lower CELERY_TASK_SOFT_TIME_LIMIT by a minute or so.",
+                id="nattevakt.E002",
+            )
+        )
+    if LEASE.total_seconds() < settings.CELERY_TASK_TIME_LIMIT:
+        errors.append(
+            checks.Error(
+                "CELERY_TASK_TIME_LIMIT is above the lease of a message that is being sent:"
+                " the sweep would queue it again while a worker is still sending it.",
+                hint="Lower CELERY_TASK_TIME_LIMIT, or raise LEASE in notifications/delivery.py.",
+                id="nattevakt.E003",
+            )
+        )
+    return errors
+
+
+@checks.register("nattevakt")
+def check_retries(**_kwargs: Any) -> list[checks.CheckMessage]:
+    """A retry waits in a worker, and Redis counts that time too.
+
+    NIGHTLY_STUCK_SECONDS contradicts neither: an item that waits says in the ledger until when, and one that a worker
+    has is locked, so that what is sent out twice is done once.
+    """
+    longest = settings.NIGHTLY_RETRY_SECONDS * 2 ** max(settings.NIGHTLY_MAX_ATTEMPTS - 2, 0)
+    if settings.NIGHTLY_MAX_ATTEMPTS == 1 or longest < settings.VISIBILITY_TIMEOUT_SECONDS:
+        return []
+    return [
+        checks.Error(
+            f"The last retry of an item would wait for {longest} seconds, not below VISIBILITY_TIMEOUT_SECONDS:"
+            " Redis would hand it out again and again while it waits.",
+            hint="Lower NIGHTLY_MAX_ATTEMPTS or NIGHTLY_RETRY_SECONDS: each retry waits twice as long as the last.",
+            id="nattevakt.E004",
+        )
+    ]
+
+
+@checks.register("nattevakt")
+def check_notification_service(**_kwargs: Any) -> list[checks.CheckMessage]:
+    try:
+        import_string(settings.NOTIFICATION_SERVICE)
+    except ImportError as error:
+        return [
+            checks.Error(
+                f"NOTIFICATION_SERVICE cannot be imported: {error}.",
+                hint="Write the dotted path of a class, as notifications.service.DatabaseNotificationService.",
+                id="nattevakt.E005",
+            )
+        ]
+    return []
+
+
+@checks.register("nattevakt")
+def check_redis_url(**_kwargs: Any) -> list[checks.CheckMessage]:
+    if urlsplit(settings.REDIS_URL).scheme in BROKER_SCHEMES:
+        return []
+    return [
+        checks.Error(
+            "REDIS_URL is not the address of a Redis that Celery can reach.",  # and not repeated: it has the password
+            hint="Write redis://:password@host:6379/0, rediss:// with TLS, or redis+socket:///path for a Unix socket.",
+            id="nattevakt.E006",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_that_somebody_is_told(**_kwargs: Any) -> list[checks.CheckMessage]:
+    warnings: list[checks.CheckMessage] = []
+    if not settings.OPERATIONS_EMAIL:
+        warnings.append(
+            checks.Warning(
+                "OPERATIONS_EMAIL is empty: nobody is told of a night that failed.",
+                hint="Set it to an address that somebody reads every morning.",
+                id="nattevakt.W001",
+            )
+        )
+    if settings.EMAIL_BACKEND.split(".")[-2] in BACKENDS_THAT_REACH_NOBODY:
+        warnings.append(
+            checks.Warning(
+                "EMAIL_URL sends no e-mail, but every message would be noted as sent.",
+                hint="Write smtp://user:password@host:port, or submission:// for port 587 with STARTTLS.",
+                id="nattevakt.W002",
+            )
+        )
+    return warnings

@@ -1,0 +1,97 @@
+"""What a load balancer and an orchestrator ask: is the process alive, and can it do its work?
+
+`/healthz` is the process alone, so that an outage of the database restarts nobody. `/readyz` is what the process
+needs. Both are open to everybody and say nothing but names of checks and one fixed word or number each. As everywhere,
+the Host header must be one of ALLOWED_HOSTS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import psycopg
+import structlog
+from celery import current_app
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT_SECONDS = 2
+OK = "ok"
+
+
+@require_safe
+@never_cache
+def healthz(_request: HttpRequest) -> JsonResponse:
+    """Say that this process answers."""
+    return JsonResponse({"status": OK})
+
+
+@require_safe
+@never_cache
+def readyz(_request: HttpRequest) -> JsonResponse:
+    """Say whether what the process needs answers too: 200 if all of it does, else 503."""
+    checks = {name: _answer(name, check) for name, check in CHECKS.items()}
+    ready = all(answer == OK for answer in checks.values())
+    return JsonResponse({"status": OK if ready else "unavailable", "checks": checks}, status=200 if ready else 503)
+
+
+def _answer(name: str, check: Callable[[], str]) -> str:
+    try:
+        return check()
+    except Exception as error:
+        # Whatever is wrong there, the answer here is the same; its text may quote the address with the password.
+        log.warning("not ready", event_name="not_ready", check=name, error=type(error).__name__)
+        return "no answer"
+
+
+def check_database() -> str:
+    with _connect() as database:
+        database.execute("SELECT 1")
+    return OK
+
+
+def check_migrations() -> str:
+    with _connect() as database:
+        applied = set(database.execute("SELECT app, name FROM django_migrations").fetchall())
+    missing = len(_migrations() - applied)
+    return f"{missing} not applied" if missing else OK
+
+
+def check_broker() -> str:
+    """Connect as the workers do, but with little patience."""
+    patience = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
+    with current_app.connection_for_write(settings.REDIS_URL, transport_options=patience) as broker:
+        broker.transport.establish_connection()  # the Redis transport sends a PING
+    return OK
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "database": check_database,
+    "broker": check_broker,
+    "migrations": check_migrations,
+}
+
+
+def _connect() -> psycopg.Connection[Any]:
+    """Open a connection of its own: one kept from an earlier request could hang on a server that is gone."""
+    params = connection.get_connection_params()
+    patience = {
+        "connect_timeout": TIMEOUT_SECONDS,
+        "tcp_user_timeout": TIMEOUT_SECONDS * 1000,
+        "options": f"{params.get('options', '')} -c statement_timeout={TIMEOUT_SECONDS * 1000}",
+    }
+    return psycopg.connect(**params | patience)
+
+
+@cache
+def _migrations() -> set[tuple[str, str]]:
+    """Return the (app, name) of every migration that this code has; a squashed one counts by what it replaces."""
+    return set(MigrationLoader(None).disk_migrations or ())
