@@ -1,0 +1,33 @@
+"""A pytest plugin: real PostgreSQL and Redis for the tests, started before Django reads its settings.
+
+DATABASE_URL and REDIS_URL in the environment are used instead. Each process of a parallel run has a test database
+and a Redis database of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+from contextlib import ExitStack
+
+import pytest
+
+from config.embedded import development_environment
+
+_servers = ExitStack()
+atexit.register(_servers.close)  # pytest does not say goodbye when a conftest cannot be imported
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    os.environ |= _servers.enter_context(development_environment("test", scratch=True))
+    os.environ["DEBUG"] = "false"
+    os.environ["EMAIL_URL"] = "memory:"
+    worker = re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", ""))
+    if worker:
+        os.environ["REDIS_URL"] = re.sub(r"/\d+$", f"/{int(worker[1]) + 1}", os.environ["REDIS_URL"])
+
+
+def pytest_unconfigure() -> None:
+    _servers.close()
