@@ -1,0 +1,1 @@
+"""Who: organisations, chapters, coordinators, mentors and their status."""

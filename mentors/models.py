@@ -1,0 +1,241 @@
+"""Organisations, chapters, coordinators, mentors, and every change of a mentor's status."""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import date, datetime, time, timedelta
+
+import pghistory
+import pgtrigger
+from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+LANGUAGES = [("nb", "Norsk bokmål"), ("nn", "Norsk nynorsk"), ("en", "English")]
+validate_phone = RegexValidator(r"^\+[1-9]\d{6,14}$", _("Write the number as +4712345678 (E.164)."))
+
+
+def validate_timezone(name: str) -> None:
+    """Refuse a name that the IANA time zone database does not have."""
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(_("There is no time zone “%(name)s”; write one like Europe/Oslo."), params={"name": name})
+
+
+def default_reminder_days() -> list[int]:
+    return [30, 14, 7]
+
+
+class User(AbstractUser):
+    """Who logs in: coordinators and operations. Mentors do not."""
+
+
+class Organisation(models.Model):
+    """An association that looks after peer mentors, with the settings that steer its nights."""
+
+    class CoordinatorMail(models.TextChoices):
+        DIGEST = "digest", _("one e-mail a run")
+        EACH = "each", _("one e-mail for each mentor")
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=200)
+    timezone = models.CharField(max_length=64, default="Europe/Oslo", validators=[validate_timezone])
+    language = models.CharField(max_length=2, choices=LANGUAGES, default="nb")
+    auto_pause = models.BooleanField(default=True)
+    auto_resume = models.BooleanField(default=True)
+    reminder_days = ArrayField(
+        models.PositiveSmallIntegerField(validators=[MaxValueValidator(366)]), default=default_reminder_days, blank=True
+    )
+    valid_through_expiry_day = models.BooleanField(
+        default=True, help_text=_("Is a certification still valid on the day it expires?")
+    )
+    sending_from = models.TimeField(default=time(8), help_text=_("Messages leave from this local time."))
+    sending_until = models.TimeField(default=time(20), help_text=_("Equal to the start: at all hours."))
+    coordinator_mail = models.CharField(max_length=6, choices=CoordinatorMail, default=CoordinatorMail.DIGEST)
+    brake_percent = models.PositiveSmallIntegerField(
+        default=30, validators=[MaxValueValidator(100)], help_text=_("A night may pause this share of the mentors …")
+    )
+    brake_minimum = models.PositiveIntegerField(default=20, help_text=_("… or this many, whichever is more."))
+    catch_up_hours = models.PositiveSmallIntegerField(
+        default=24, validators=[MinValueValidator(1)], help_text=_("How late a missed night may still run.")
+    )
+
+    class Meta:
+        ordering = ("slug",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def local_date(self, now: datetime) -> date:
+        """Return the business date that `now` falls on in this organisation."""
+        return now.astimezone(zoneinfo.ZoneInfo(self.timezone)).date()
+
+    def next_sending_time(self, now: datetime) -> datetime:
+        """Return `now` within the sending hours, else the next time they open (rule 12)."""
+        local = now.astimezone(zoneinfo.ZoneInfo(self.timezone))
+        clock = local.time()
+        if self.sending_from == self.sending_until:
+            return now
+        if self.sending_from < self.sending_until:
+            is_open = self.sending_from <= clock < self.sending_until
+        else:
+            is_open = clock >= self.sending_from or clock < self.sending_until
+        if is_open:
+            return now
+        opens_on = local.date() if clock < self.sending_from else local.date() + timedelta(days=1)
+        return datetime.combine(opens_on, self.sending_from, tzinfo=local.tzinfo)
+
+    def brake_limit(self, active_mentors: int) -> int:
+        """Return how many mentors one run may pause before a person is asked (design, section 5)."""
+        return max(self.brake_minimum, active_mentors * self.brake_percent // 100)
+
+
+class Chapter(models.Model):
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="chapters")
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=200)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "slug"], name="chapter_slug_is_unique"),
+            # The roster knows a chapter by its name.
+            models.UniqueConstraint(fields=["organisation", "name"], name="chapter_name_is_unique"),
+            # What the foreign key (chapter, organisation) of a mentor points at.
+            models.UniqueConstraint(fields=["id", "organisation"], name="chapter_with_organisation"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CoordinatorRole(models.Model):
+    """A user's duty: one chapter, or the whole organisation where `chapter` is empty."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="roles")
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="roles")
+    chapter = models.ForeignKey(Chapter, on_delete=models.CASCADE, related_name="roles", null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "organisation", "chapter"], nulls_distinct=False, name="role_is_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.chapter or self.organisation}"
+
+
+class MentorQuerySet(models.QuerySet["Mentor"]):
+    def of(self, organisation: Organisation) -> MentorQuerySet:
+        return self.filter(organisation=organisation)
+
+    def active(self) -> MentorQuerySet:
+        return self.filter(status=Mentor.Status.ACTIVE)
+
+    def paused_because_expired(self) -> MentorQuerySet:
+        return self.filter(status=Mentor.Status.PAUSED, pause_cause=Mentor.PauseCause.CERTIFICATION_EXPIRED)
+
+    def locked(self) -> MentorQuerySet:
+        """Lock the rows in id order, so that no two transactions wait for each other in a ring.
+
+        Everything that changes a mentor's status or certifications locks the mentor first.
+        """
+        return self.select_for_update(of=("self",), no_key=True).order_by("pk")
+
+
+@pghistory.track(
+    pghistory.InsertEvent(),
+    pghistory.UpdateEvent(),
+    pghistory.DeleteEvent(),
+    exclude=["lapses_on", "updated_at"],
+    level=pghistory.Statement,
+)
+class Mentor(models.Model):
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("active")
+        PAUSED = "paused", _("paused")
+        ENDED = "ended", _("ended")
+
+    class PauseCause(models.TextChoices):
+        MANUAL = "manual", _("paused by a person")
+        CERTIFICATION_EXPIRED = "certification_expired", _("a certification has expired")
+        CERTIFICATION_REVOKED = "certification_revoked", _("a certification was revoked")
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="mentors")
+    chapter = models.ForeignKey(Chapter, on_delete=models.PROTECT, related_name="mentors")
+    ref = models.CharField(max_length=50, help_text=_("The organisation's own key for the mentor."))
+    name = models.CharField(max_length=200)
+    email = models.EmailField(blank=True)
+    phone = models.CharField(max_length=16, blank=True, validators=[validate_phone])
+    language = models.CharField(max_length=2, choices=LANGUAGES, default="nb")
+    status = models.CharField(max_length=6, choices=Status, default=Status.ACTIVE)
+    pause_cause = models.CharField(max_length=21, choices=PauseCause, null=True, blank=True)
+    pause_reason = models.TextField(blank=True)
+    listed = models.BooleanField(default=True, help_text=_("Consents to stand on the public page."))
+    # Rule 1 for the whole mentor: the first day on which, going by the latest certification of each required type,
+    # one of them is not covered; empty means never. Kept by database triggers (certifications, migration 0002), it
+    # only says whom the night must look at: the certifications themselves decide.
+    lapses_on = models.DateField(null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = MentorQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name", "id")
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "ref"], name="mentor_ref_is_unique"),
+            models.CheckConstraint(
+                condition=models.Q(status="paused", pause_cause__isnull=False)
+                | (~models.Q(status="paused") & models.Q(pause_cause__isnull=True)),
+                name="mentor_has_a_cause_exactly_when_paused",
+            ),
+        ]
+        indexes = [
+            # Whom the night looks at: who may have to pause, and who may have renewed.
+            models.Index(
+                fields=["organisation", "lapses_on"],
+                condition=models.Q(status="active"),
+                name="mentor_active_lapses_on",
+            ),
+            models.Index(
+                fields=["organisation", "lapses_on"],
+                condition=models.Q(status="paused", pause_cause="certification_expired"),
+                name="mentor_expired_lapses_on",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.ref})"
+
+    def clean(self) -> None:
+        if self.chapter_id and self.organisation_id and self.chapter.organisation_id != self.organisation_id:
+            raise ValidationError({"chapter": _("The chapter belongs to another organisation.")})
+
+
+class StatusChange(models.Model):
+    """One line for every change of a mentor's status, never changed and never removed."""
+
+    mentor = models.ForeignKey(Mentor, on_delete=models.PROTECT, related_name="status_changes")
+    from_status = models.CharField(max_length=6, choices=Mentor.Status)
+    to_status = models.CharField(max_length=6, choices=Mentor.Status)
+    cause = models.CharField(max_length=21, choices=Mentor.PauseCause, null=True)
+    reason = models.TextField(blank=True)
+    actor = models.ForeignKey(User, on_delete=models.PROTECT, null=True, help_text=_("Empty: the system."))
+    run_id = models.UUIDField(null=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = [
+            models.Index(fields=["mentor", "-id"], name="status_change_newest_first"),
+            models.Index(fields=["run_id"], condition=models.Q(run_id__isnull=False), name="status_change_of_run"),
+        ]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.mentor_id}: {self.from_status} → {self.to_status}"
