@@ -1,0 +1,1 @@
+"""What is true: types, certifications, coverage; reminders and expiry."""

@@ -1,0 +1,125 @@
+"""Rules 4 and 5: pausing whose certification has expired, resuming who renewed.
+
+The finders say who is due; `cronjobs` plans from them, and the appliers ask them again for the mentors that the
+caller has locked, so that what is no longer true is never done (rule 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.contrib.postgres.aggregates import StringAgg
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+
+from certifications.models import Certification, CertificationQuerySet, Exemption
+from mentors.models import Mentor, MentorQuerySet, Organisation, User
+from mentors.status import change_status
+
+log = structlog.get_logger(__name__)
+
+
+def find_expired_certifications(*, organisation: Organisation, on: date) -> CertificationQuerySet:
+    """Return the certifications for which rule 4 pauses their mentors on the day.
+
+    Only mentors are looked at whose `lapses_on` has come, or who hold a certification that begins later and so may
+    have a gap today: the cost grows with what is due, not with history.
+    """
+    candidates = _may_have_lapsed(organisation=organisation, on=on)
+    return Certification.objects.lapsed(on=on).filter(mentor__in=candidates).order_by()
+
+
+def name_lapsed_types(
+    *, organisation: Organisation, on: date, mentor_ids: Iterable[int] | None = None
+) -> QuerySet[Any, Any]:
+    """Return a row for each mentor who may have lapsed: `mentor_id`, and `codes` of the lapsed types, sorted, joined by
+    commas; empty for a mentor whom rule 4 does not pause.
+
+    A subquery asks for the certifications of one mentor at a time. As a join, PostgreSQL would rather read the whole
+    table once than look some thousand mentors up, and the night would grow with history.
+    """
+    lapsed = Certification.objects.lapsed(on=on).filter(mentor=OuterRef("pk")).order_by().values("mentor")
+    codes = lapsed.annotate(codes=StringAgg("type__code", delimiter=",", distinct=True, order_by="type__code"))
+    candidates = _may_have_lapsed(organisation=organisation, on=on, mentor_ids=mentor_ids)
+    mentors = Mentor.objects.filter(pk__in=candidates).order_by()
+    return mentors.annotate(mentor_id=F("pk"), codes=Subquery(codes.values("codes"))).values("mentor_id", "codes")
+
+
+def _may_have_lapsed(
+    *, organisation: Organisation, on: date, mentor_ids: Iterable[int] | None = None
+) -> QuerySet[Any, Any]:
+    """Return the ids of the active mentors, of these or of all, at whom rule 4 has to look."""
+    active = Mentor.objects.of(organisation).active()
+    if not organisation.auto_pause:
+        active = active.none()
+    if mentor_ids is not None:
+        active = active.filter(pk__in=mentor_ids)
+    begins_later = Certification.objects.in_force().filter(issued_on__gt=on, mentor__in=active)
+    lapsing = active.filter(lapses_on__lte=on)
+    return lapsing.order_by().values("pk").union(begins_later.order_by().values("mentor_id"))
+
+
+def find_renewed_mentors(*, organisation: Organisation, on: date) -> MentorQuerySet:
+    """Return the mentors whom rule 5 resumes on the day."""
+    if not organisation.auto_resume:
+        return Mentor.objects.none()
+    paused = Mentor.objects.of(organisation).paused_because_expired()
+    exempted = Exemption.objects.in_force(on=on).filter(mentor__in=paused)
+    candidates = (
+        paused.filter(Q(lapses_on__isnull=True) | Q(lapses_on__gt=on))
+        .order_by()
+        .values("pk")
+        .union(exempted.order_by().values("mentor_id"))
+    )
+    lapsed = Certification.objects.lapsed(on=on).filter(mentor=OuterRef("pk"))
+    return Mentor.objects.filter(pk__in=candidates).exclude(Exists(lapsed)).order_by()
+
+
+def apply_auto_pause(
+    *, organisation: Organisation, mentor_ids: Iterable[int], on: date, now: datetime, run_id: UUID | None = None
+) -> dict[int, str]:
+    """Pause those of the locked mentors whom rule 4 still pauses; return their lapsed type codes by mentor id."""
+    named = name_lapsed_types(organisation=organisation, on=on, mentor_ids=mentor_ids)
+    codes = {row["mentor_id"]: row["codes"] for row in named if row["codes"]}
+    paused = change_status(
+        {mentor_id: f"Lapsed: {named}" for mentor_id, named in codes.items()},
+        from_status=Mentor.Status.ACTIVE,
+        to_status=Mentor.Status.PAUSED,
+        cause=Mentor.PauseCause.CERTIFICATION_EXPIRED,
+        now=now,
+        run_id=run_id,
+    )
+    log_auto_pause_event(paused, on=on, run_id=run_id)
+    return {mentor_id: codes[mentor_id] for mentor_id in paused}
+
+
+def apply_auto_resume(
+    *,
+    organisation: Organisation,
+    mentor_ids: Iterable[int],
+    on: date,
+    now: datetime,
+    run_id: UUID | None = None,
+    actor: User | None = None,
+) -> dict[int, int]:
+    """Resume those of the locked mentors whom rule 5 resumes; return the id of its `StatusChange` by mentor id."""
+    renewed = find_renewed_mentors(organisation=organisation, on=on).filter(pk__in=mentor_ids)
+    return change_status(
+        dict.fromkeys(renewed.values_list("pk", flat=True), "No lapsed type is left."),
+        from_status=Mentor.Status.PAUSED,
+        to_status=Mentor.Status.ACTIVE,
+        cause=Mentor.PauseCause.CERTIFICATION_EXPIRED,
+        now=now,
+        run_id=run_id,
+        actor=actor,
+    )
+
+
+def log_auto_pause_event(mentor_ids: Iterable[int], *, on: date, run_id: UUID | None) -> None:
+    """Say in the log whom the rule paused, by id; the record itself is the `StatusChange` of each."""
+    ids = sorted(mentor_ids)
+    if ids:
+        log.info("mentors paused", event_name="auto_pause", mentor_ids=ids, on=str(on), run_id=str(run_id))

@@ -1,0 +1,156 @@
+"""Certification types, certifications and exemptions, and the questions asked of them."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pghistory
+from dateutil.relativedelta import relativedelta
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from mentors.models import Mentor, Organisation, User
+
+
+class CertificationType(models.Model):
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="certification_types")
+    code = models.SlugField(max_length=50)
+    name = models.CharField(max_length=200)
+    required = models.BooleanField(default=False, help_text=_("A mentor without a valid one is paused (rule 7)."))
+    validity_months = models.PositiveSmallIntegerField(null=True, blank=True)
+    grace_days = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ("code",)
+        constraints = [models.UniqueConstraint(fields=["organisation", "code"], name="type_code_is_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def default_expiry(self, issued_on: date) -> date | None:
+        """Return the last valid day of one issued on `issued_on`: months clamped, minus one day."""
+        if self.validity_months is None:
+            return None
+        return issued_on + relativedelta(months=self.validity_months) - timedelta(days=1)
+
+
+class LapsesOn(models.Func):
+    """Rule 1, computed by the database function `lapses_on(expires_on, valid_through_expiry_day, grace_days)`."""
+
+    function = "lapses_on"
+    output_field = models.DateField()
+
+
+class CertificationQuerySet(models.QuerySet["Certification"]):
+    def in_force(self) -> CertificationQuerySet:
+        return self.filter(revoked_at__isnull=True)
+
+    def with_lapses_on(self) -> CertificationQuerySet:
+        """Annotate rule 1: the first day not covered, empty for an open-ended certification."""
+        return self.annotate(
+            lapses_on=LapsesOn("expires_on", "mentor__organisation__valid_through_expiry_day", "type__grace_days")
+        )
+
+    def covering(self, *, on: date) -> CertificationQuerySet:
+        """Rule 2, its first half: those that cover their (mentor, type) on the day."""
+        return (
+            self.in_force()
+            .filter(issued_on__lte=on)
+            .with_lapses_on()
+            .filter(models.Q(lapses_on__isnull=True) | models.Q(lapses_on__gt=on))
+        )
+
+    def lapsed(self, *, on: date) -> CertificationQuerySet:
+        """Rule 3: those of a required type, held on the day, whose (mentor, type) nothing covers on the day."""
+        same = {"mentor": models.OuterRef("mentor"), "type": models.OuterRef("type")}
+        return (
+            self.in_force()
+            .filter(issued_on__lte=on, type__required=True)
+            .exclude(models.Exists(Certification.objects.covering(on=on).filter(**same)))
+            .exclude(models.Exists(Exemption.objects.in_force(on=on).filter(**same)))
+        )
+
+
+@pghistory.track(
+    pghistory.InsertEvent(),
+    pghistory.UpdateEvent(),
+    pghistory.DeleteEvent(),
+    exclude=["updated_at"],
+    level=pghistory.Statement,
+)
+class Certification(models.Model):
+    mentor = models.ForeignKey(Mentor, on_delete=models.PROTECT, related_name="certifications")
+    type = models.ForeignKey(CertificationType, on_delete=models.PROTECT, related_name="certifications")
+    number = models.CharField(max_length=50, blank=True)
+    issued_on = models.DateField()
+    expires_on = models.DateField(null=True, blank=True, help_text=_("Empty: open-ended."))
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_reason = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = CertificationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("expires_on", "id")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["mentor", "type", "number", "issued_on"], name="certification_is_recorded_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(expires_on__isnull=True) | models.Q(expires_on__gte=models.F("issued_on")),
+                name="certification_expires_after_issue",
+            ),
+        ]
+        indexes = [
+            # What the reminders look for: the certifications that expire in the coming days.
+            models.Index(
+                fields=["expires_on"], condition=models.Q(revoked_at__isnull=True), name="certification_expires_on"
+            ),
+            # The certifications that begin later: their mentors may have a gap today.
+            models.Index(
+                fields=["issued_on"], condition=models.Q(revoked_at__isnull=True), name="certification_issued_on"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type_id} {self.number}".strip()
+
+    def clean(self) -> None:
+        if self.type_id and self.mentor_id and self.type.organisation_id != self.mentor.organisation_id:
+            raise ValidationError({"type": _("The type belongs to another organisation.")})
+
+
+class ExemptionQuerySet(models.QuerySet["Exemption"]):
+    def in_force(self, *, on: date) -> ExemptionQuerySet:
+        """Rule 2, its second half."""
+        return self.filter(from_on__lte=on, until_on__gte=on)
+
+
+class Exemption(models.Model):
+    """A dated promise that a mentor may go on without a certification of the type."""
+
+    mentor = models.ForeignKey(Mentor, on_delete=models.PROTECT, related_name="exemptions")
+    type = models.ForeignKey(CertificationType, on_delete=models.PROTECT, related_name="exemptions")
+    from_on = models.DateField()
+    until_on = models.DateField()
+    reason = models.TextField()
+    approved_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="approved_exemptions")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ExemptionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-until_on", "id")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(until_on__gte=models.F("from_on")), name="exemption_ends_after_it_begins"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["until_on", "from_on"], name="exemption_in_force"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type_id}: {self.from_on} – {self.until_on}"

@@ -1,0 +1,140 @@
+"""Recording, renewing, changing, revoking and removing certifications, each with what follows for the mentor.
+
+Every function locks the mentor first, so that the night and a person never decide on the same mentor at once.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from django.db import transaction
+
+from certifications.coverage import uncovered_types
+from certifications.models import Certification, CertificationType, Exemption
+from certifications.standing import announce_changes, lock_mentor, resume_renewed
+from mentors.models import Mentor, User
+from mentors.status import change_status
+from notifications.models import Notification
+
+
+@transaction.atomic
+def record_certification(
+    *,
+    mentor: Mentor,
+    type: CertificationType,
+    issued_on: date,
+    now: datetime,
+    expires_on: date | None = None,
+    number: str = "",
+    actor: User | None = None,
+) -> Certification:
+    """Record a certification; without `expires_on` it expires as the type says. Resumes the mentor by rule 5.
+
+    Raises ValidationError, and IntegrityError if the same certification is recorded already.
+    """
+    locked = lock_mentor(mentor)
+    certification = Certification(
+        mentor=mentor,
+        type=type,
+        number=number,
+        issued_on=issued_on,
+        expires_on=expires_on or type.default_expiry(issued_on),
+    )
+    certification.full_clean(validate_unique=False, validate_constraints=False)
+    certification.save(force_insert=True)
+    _resume(locked, now=now, actor=actor)
+    return certification
+
+
+def renew_certification(
+    certification: Certification,
+    *,
+    issued_on: date,
+    now: datetime,
+    expires_on: date | None = None,
+    number: str | None = None,
+    actor: User | None = None,
+) -> Certification:
+    """Record the successor of a certification; the old one stays as history."""
+    return record_certification(
+        mentor=certification.mentor,
+        type=certification.type,
+        number=certification.number if number is None else number,
+        issued_on=issued_on,
+        expires_on=expires_on,
+        now=now,
+        actor=actor,
+    )
+
+
+@transaction.atomic
+def change_certification(
+    certification: Certification, *, now: datetime, actor: User | None = None, **changes: Any
+) -> Certification:
+    """Change fields of a certification, e.g. a later `expires_on`. Resumes the mentor by rule 5."""
+    locked = lock_mentor(certification.mentor)
+    for field, value in changes.items():
+        setattr(certification, field, value)
+    certification.full_clean(validate_unique=False, validate_constraints=False)
+    certification.save(update_fields=[*changes, "updated_at"])
+    _resume(locked, now=now, actor=actor)
+    return certification
+
+
+@transaction.atomic
+def remove_certification(certification: Certification) -> None:
+    """Remove a certification that was recorded by mistake; its history stays."""
+    lock_mentor(certification.mentor)
+    certification.delete()
+
+
+@transaction.atomic
+def revoke_certification(certification: Certification, *, reason: str, actor: User, now: datetime) -> None:
+    """Revoke a certification, and pause the mentor at once if a required type is left uncovered (rule 9).
+
+    A mentor paused by the night is from now on paused because of the revocation, which only a person lifts: no
+    non-revoked certification of the type may be left to lapse, and rule 5 would see nothing wrong.
+    """
+    mentor = lock_mentor(certification.mentor)
+    certification.revoked_at, certification.revoked_reason = now, reason
+    certification.save(update_fields=["revoked_at", "revoked_reason", "updated_at"])
+    uncovered = uncovered_types(mentor=mentor, on=mentor.organisation.local_date(now))
+    if certification.type not in uncovered:
+        return
+    paused_by_the_night = mentor.pause_cause == Mentor.PauseCause.CERTIFICATION_EXPIRED
+    if mentor.status == Mentor.Status.ACTIVE or paused_by_the_night:
+        codes = ",".join(uncovered_type.code for uncovered_type in uncovered)
+        changes = change_status(
+            {mentor.pk: reason},
+            from_status=Mentor.Status(mentor.status),
+            to_status=Mentor.Status.PAUSED,
+            cause=Mentor.PauseCause.CERTIFICATION_REVOKED,
+            now=now,
+            actor=actor,
+        )
+        announce_changes(Notification.Kind.PAUSE, changes, organisation=mentor.organisation, now=now, types=codes)
+
+
+@transaction.atomic
+def grant_exemption(
+    *,
+    mentor: Mentor,
+    type: CertificationType,
+    from_on: date,
+    until_on: date,
+    reason: str,
+    approved_by: User,
+    now: datetime,
+) -> Exemption:
+    """Let a mentor go on without a certification of the type for a while. Resumes the mentor by rule 5."""
+    locked = lock_mentor(mentor)
+    exemption = Exemption.objects.create(
+        mentor=mentor, type=type, from_on=from_on, until_on=until_on, reason=reason, approved_by=approved_by
+    )
+    _resume(locked, now=now, actor=approved_by)
+    return exemption
+
+
+def _resume(mentor: Mentor, *, now: datetime, actor: User | None) -> None:
+    resume_renewed(organisation=mentor.organisation, mentor_ids=[mentor.pk], now=now, actor=actor)

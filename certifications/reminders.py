@@ -1,0 +1,53 @@
+"""Rule 6: which certifications are to be reminded of on a day, and with which stage."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from django.db.models import (
+    Case,
+    DateField,
+    Exists,
+    ExpressionWrapper,
+    OuterRef,
+    Q,
+    QuerySet,
+    SmallIntegerField,
+    Value,
+    When,
+)
+
+from certifications.models import Certification
+from mentors.models import Mentor, Organisation
+
+
+def find_due_reminders(*, organisation: Organisation, on: date) -> QuerySet[Any, Any]:
+    """Return the certifications that rule 6 reminds of on the day, each with its `stage` in days."""
+    stages = sorted(organisation.reminder_days)
+    if not stages:
+        return Certification.objects.none().annotate(stage=Value(None, output_field=SmallIntegerField()))
+    one_day = int(organisation.valid_through_expiry_day)
+    first_expiry = on + timedelta(days=1 - one_day)
+    stage = Case(
+        *(When(expires_on__lte=on + timedelta(days=days), then=Value(days)) for days in stages),
+        output_field=SmallIntegerField(),
+    )
+    superseding = (
+        Certification.objects.in_force()
+        .filter(Q(expires_on__isnull=True) | Q(expires_on__gt=OuterRef("expires_on")))
+        .filter(
+            mentor=OuterRef("mentor"),
+            type=OuterRef("type"),
+            issued_on__lte=ExpressionWrapper(OuterRef("expires_on") + Value(one_day), output_field=DateField()),
+        )
+    )
+    return (
+        Certification.objects.in_force()
+        .filter(issued_on__lte=on, expires_on__range=(first_expiry, on + timedelta(days=stages[-1])))
+        .filter(mentor__organisation=organisation)
+        .exclude(mentor__status=Mentor.Status.ENDED)
+        .exclude(Exists(superseding))
+        .annotate(stage=stage)
+        .order_by()
+    )

@@ -1,0 +1,138 @@
+"""One line of a roster: its cells checked and turned into values, or the first column at fault."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from certifications.models import Certification
+from certifications.roster_file import COLUMNS, Cells, LineError
+from mentors.models import LANGUAGES, Chapter, Mentor, validate_phone
+
+KNOWN_LANGUAGES = {code for code, _name in LANGUAGES}
+# What the database or a message's header cannot hold: control characters and halves of surrogate pairs.
+FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+ISO_DATE = re.compile(r"([0-9]{4,})-([0-9]{2})-([0-9]{2})")
+NORWEGIAN_DATE = re.compile(r"([0-9]{2})\.([0-9]{2})\.([0-9]{4,})")
+# What Excel shows, in English and in Norwegian, where a formula has no value.
+SPREADSHEET_ERRORS = frozenset(
+    ["#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#I/T", "#VERDI!", "#NAVN?"]
+)
+REQUIRED = ("chapter", "mentor_ref", "name", "certification", "issued_on")
+MAX_LENGTHS = {
+    "chapter": Chapter._meta.get_field("name").max_length,
+    "mentor_ref": Mentor._meta.get_field("ref").max_length,
+    "name": Mentor._meta.get_field("name").max_length,
+    "email": Mentor._meta.get_field("email").max_length,
+    "number": Certification._meta.get_field("number").max_length,
+}
+
+
+class RosterLine(NamedTuple):
+    """The values of a good line, in the order of the columns of the temporary table."""
+
+    chapter: str
+    ref: str
+    name: str
+    email: str
+    phone: str
+    language: str
+    type_id: int
+    number: str
+    issued_on: date
+    expires_on: date | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What the organisation has: its chapters (None: any name will do), its types' ids by code, its language."""
+
+    chapters: Collection[str] | None
+    types: Mapping[str, int]
+    language: str
+
+
+def parse_line(cells: Cells, *, known: Known) -> RosterLine:
+    """Return the values of a line. Raises LineError for the first column at fault."""
+    values = {column: _clean(column, cell) for column, cell in zip(COLUMNS, cells, strict=True)}
+    if known.chapters is not None and values["chapter"] not in known.chapters:
+        raise LineError("chapter", "unknown chapter: create it, or import with --create-chapters")
+    email = _check_email(values["email"])
+    phone = _check_phone(values["phone"])
+    language = values["language"].lower() or known.language
+    if language not in KNOWN_LANGUAGES:
+        raise LineError("language", f"unknown language: write {', '.join(sorted(KNOWN_LANGUAGES))} or nothing")
+    type_id = known.types.get(values["certification"])
+    if type_id is None:
+        raise LineError("certification", f"unknown certification type: there are {', '.join(sorted(known.types))}")
+    issued_on = _parse_date("issued_on", values["issued_on"])
+    expires_on = _parse_date("expires_on", values["expires_on"]) if values["expires_on"] else None
+    if expires_on and expires_on < issued_on:
+        raise LineError("expires_on", "expires before it was issued")
+    return RosterLine(
+        chapter=values["chapter"],
+        ref=values["mentor_ref"],
+        name=values["name"],
+        email=email,
+        phone=phone,
+        language=language,
+        type_id=type_id,
+        number=values["number"],
+        issued_on=issued_on,
+        expires_on=expires_on,
+    )
+
+
+def _clean(column: str, cell: str) -> str:
+    # One name typed on a Mac and on Windows must be one name: å can be one character or two.
+    value = cell if cell.isascii() else unicodedata.normalize("NFC", cell)
+    if not value and column in REQUIRED:
+        raise LineError(column, "required")
+    if FORBIDDEN.search(value):
+        raise LineError(column, "contains a NUL byte" if "\x00" in value else "contains a control character")
+    if value in SPREADSHEET_ERRORS:
+        raise LineError(column, "the spreadsheet had no value for this cell, only an error")
+    max_length = MAX_LENGTHS.get(column)
+    if max_length and len(value) > max_length:
+        raise LineError(column, f"longer than {max_length} characters")
+    return value
+
+
+def _check_email(value: str) -> str:
+    email = value.lower()
+    if email:
+        try:
+            validate_email(email)
+        except ValidationError:
+            raise LineError("email", "invalid e-mail") from None
+    return email
+
+
+def _check_phone(value: str) -> str:
+    phone = "".join(value.split())
+    if phone:
+        try:
+            validate_phone(phone)
+        except ValidationError:
+            raise LineError("phone", "invalid phone number: write it as +4712345678") from None
+    return phone
+
+
+def _parse_date(column: str, value: str) -> date:
+    if match := ISO_DATE.fullmatch(value):
+        year, month, day = match.groups()
+    elif match := NORWEGIAN_DATE.fullmatch(value):
+        day, month, year = match.groups()
+    else:
+        raise LineError(column, "ambiguous date format: write YYYY-MM-DD or dd.mm.yyyy")
+    try:
+        return date(int(year), int(month), int(day))
+    except (ValueError, OverflowError):
+        raise LineError(column, "impossible date") from None

@@ -1,0 +1,118 @@
+"""What a person, or a renewal, changes at once in a mentor's status, and who is told.
+
+Every function here works on a mentor that is locked, so that the night and a person never decide on the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from django.db import transaction
+
+from certifications.coverage import lapsed_types
+from certifications.expiry import apply_auto_resume
+from certifications.models import CertificationType, Exemption
+from mentors.models import Mentor, Organisation, User
+from mentors.status import change_status
+from notifications.models import Notification
+from notifications.service import Happening, get_notification_service
+
+
+class LapsedTypesRemain(Exception):
+    """The mentor still has lapsed types: record the renewal, or grant an exemption with an end and a reason."""
+
+    def __init__(self, types: list[CertificationType]) -> None:
+        self.types = types
+        super().__init__("Lapsed: " + ", ".join(lapsed.code for lapsed in types))
+
+
+@transaction.atomic
+def pause_mentor(mentor: Mentor, *, reason: str, actor: User, now: datetime) -> None:
+    """Pause an active mentor by hand; the night leaves such a pause alone (rules 4 and 5)."""
+    mentor = lock_mentor(mentor)
+    changes = change_status(
+        {mentor.pk: reason},
+        from_status=Mentor.Status.ACTIVE,
+        to_status=Mentor.Status.PAUSED,
+        cause=Mentor.PauseCause.MANUAL,
+        now=now,
+        actor=actor,
+    )
+    announce_changes(Notification.Kind.PAUSE, changes, organisation=mentor.organisation, now=now)
+
+
+@transaction.atomic
+def reactivate_mentor(
+    mentor: Mentor, *, reason: str, actor: User, now: datetime, exempt_until: date | None = None
+) -> None:
+    """Resume a paused mentor by hand (rule 10).
+
+    Raises LapsedTypesRemain if a type has lapsed and no exemption is given; with `exempt_until` every lapsed type
+    is exempted from today on.
+    """
+    mentor = lock_mentor(mentor)
+    today = mentor.organisation.local_date(now)
+    lapsed = lapsed_types(mentor=mentor, on=today)
+    if lapsed and exempt_until is None:
+        raise LapsedTypesRemain(lapsed)
+    if exempt_until is not None:
+        Exemption.objects.bulk_create(
+            Exemption(mentor=mentor, type=type, from_on=today, until_on=exempt_until, reason=reason, approved_by=actor)
+            for type in lapsed
+        )
+    changes = change_status(
+        {mentor.pk: reason},
+        from_status=Mentor.Status.PAUSED,
+        to_status=Mentor.Status.ACTIVE,
+        cause=Mentor.PauseCause(mentor.pause_cause) if mentor.pause_cause else None,
+        now=now,
+        actor=actor,
+    )
+    announce_changes(Notification.Kind.RESUME, changes, organisation=mentor.organisation, now=now)
+
+
+@transaction.atomic
+def end_mentor(mentor: Mentor, *, reason: str, actor: User, now: datetime) -> None:
+    """End a mentor's service; the night reminds and pauses no more."""
+    mentor = lock_mentor(mentor)
+    if mentor.status == Mentor.Status.ENDED:
+        return
+    change_status(
+        {mentor.pk: reason},
+        from_status=Mentor.Status(mentor.status),
+        to_status=Mentor.Status.ENDED,
+        cause=None,
+        now=now,
+        actor=actor,
+    )
+
+
+def resume_renewed(
+    *, organisation: Organisation, mentor_ids: Iterable[int], now: datetime, actor: User | None = None
+) -> set[int]:
+    """Resume, of the locked mentors, those with no lapsed type left (rule 5), and tell; return whom it resumed."""
+    resumed = apply_auto_resume(
+        organisation=organisation,
+        mentor_ids=mentor_ids,
+        on=organisation.local_date(now),
+        now=now,
+        actor=actor,
+    )
+    announce_changes(Notification.Kind.RESUME, resumed, organisation=organisation, now=now)
+    return set(resumed)
+
+
+def lock_mentor(mentor: Mentor) -> Mentor:
+    return Mentor.objects.select_related("organisation").locked().get(pk=mentor.pk)
+
+
+def announce_changes(
+    kind: Notification.Kind, changes: dict[int, int], *, organisation: Organisation, now: datetime, types: str = ""
+) -> None:
+    """Tell of status changes that no run made; `changes` is what `change_status` returned."""
+    happenings = [
+        Happening(kind=kind, mentor_id=mentor_id, key=f"{kind}:{mentor_id}:by:{change_id}", facts={"types": types})
+        for mentor_id, change_id in changes.items()
+    ]
+    get_notification_service().announce(happenings, organisation=organisation, now=now)

@@ -1,0 +1,123 @@
+"""The cast of the tests: an organisation with two chapters, its types, and the people in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+
+import pytest
+
+from certifications.models import Certification, CertificationType
+from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
+
+TODAY = date(2026, 11, 21)
+NOW = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)  # noon in Oslo
+
+Certify = Callable[..., Certification]
+Enrol = Callable[..., Mentor]
+
+
+@pytest.fixture
+def today() -> date:
+    return TODAY
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+@pytest.fixture
+def hlf(db: None) -> Organisation:
+    return Organisation.objects.create(slug="hlf", name="HLF")
+
+
+@pytest.fixture
+def oslo(hlf: Organisation) -> Chapter:
+    return Chapter.objects.create(organisation=hlf, name="Oslo", slug="oslo")
+
+
+@pytest.fixture
+def bergen(hlf: Organisation) -> Chapter:
+    return Chapter.objects.create(organisation=hlf, name="Bergen", slug="bergen")
+
+
+@pytest.fixture
+def course(hlf: Organisation) -> CertificationType:
+    """A required type."""
+    return CertificationType.objects.create(organisation=hlf, code="likepersonkurs", name="Kurs", required=True)
+
+
+@pytest.fixture
+def secrecy(hlf: Organisation) -> CertificationType:
+    """Another required type."""
+    return CertificationType.objects.create(organisation=hlf, code="taushetserklaering", name="Taushet", required=True)
+
+
+@pytest.fixture
+def sign_language(hlf: Organisation) -> CertificationType:
+    """An optional type."""
+    return CertificationType.objects.create(organisation=hlf, code="tegnsprak", name="Tegnspråk")
+
+
+@pytest.fixture
+def kari(oslo: Chapter) -> User:
+    """The coordinator of Oslo."""
+    user = User.objects.create_user("kari", email="kari@example.org")
+    CoordinatorRole.objects.create(user=user, organisation=oslo.organisation, chapter=oslo)
+    return user
+
+
+@pytest.fixture
+def olav(hlf: Organisation) -> User:
+    """The organisation-wide coordinator."""
+    user = User.objects.create_user("olav", email="olav@example.org")
+    CoordinatorRole.objects.create(user=user, organisation=hlf)
+    return user
+
+
+@pytest.fixture
+def enrol(oslo: Chapter) -> Enrol:
+    """Enrol a mentor: `enrol()`, or with any of the model's fields."""
+    numbers = count(1)
+
+    def enrol(**fields: object) -> Mentor:
+        number = next(numbers)
+        values = {
+            "chapter": oslo,
+            "ref": f"M{number}",
+            "name": f"Mentor {number}",
+            "email": f"m{number}@example.org",
+        } | fields
+        return Mentor.objects.create(organisation=oslo.organisation, **values)
+
+    return enrol
+
+
+@pytest.fixture
+def mentor(enrol: Enrol) -> Mentor:
+    return enrol(ref="M0", name="Liv Moe", email="liv@example.org")
+
+
+@pytest.fixture
+def certify(course: CertificationType) -> Certify:
+    """Give a mentor a certification: `certify(mentor, expires_in=7)`, in days from today; None is open-ended."""
+    numbers = count(1)
+
+    def certify(
+        mentor: Mentor,
+        *,
+        type: CertificationType = course,
+        expires_in: int | None = 365,
+        issued: int = -365,
+        **fields: object,
+    ) -> Certification:
+        values = {
+            "number": f"C{next(numbers)}",
+            "issued_on": TODAY + timedelta(days=issued),
+            "expires_on": None if expires_in is None else TODAY + timedelta(days=expires_in),
+        } | fields
+        return Certification.objects.create(mentor=mentor, type=type, **values)
+
+    return certify
