@@ -1,0 +1,170 @@
+"""The ledger: what is due becomes rows, one statement an action, each thing under its own key.
+
+The SELECT of an action is the same whether it is planned or only shown (a dry run), so the two cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import Count, QuerySet
+
+from certifications.expiry import find_renewed_mentors, name_lapsed_types
+from certifications.reminders import find_due_reminders
+from cronjobs.models import Action, Run, RunItem
+from mentors.models import Organisation
+
+
+def _due_pauses(*, organisation: Organisation, on: date) -> QuerySet[Any, Any]:
+    return name_lapsed_types(organisation=organisation, on=on)
+
+
+def _due_resumes(*, organisation: Organisation, on: date) -> QuerySet[Any, Any]:
+    return find_renewed_mentors(organisation=organisation, on=on).values("id")
+
+
+def _due_reminders(*, organisation: Organisation, on: date) -> QuerySet[Any, Any]:
+    reminders = find_due_reminders(organisation=organisation, on=on)
+    return reminders.values("id", "mentor_id", "type__code", "number", "expires_on", "stage")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who is due for an action, and the ledger's rows made of it. `due` stands for the query's rows."""
+
+    find_due: Callable[..., QuerySet[Any, Any]]
+    columns: str
+
+
+# A pause is done once for each active period, a resume once for each pause: the key carries the id of the status
+# change that began it, or 0 for a mentor who has been so from the first.
+PLANS = {
+    Action.PAUSE: Plan(
+        _due_pauses,
+        """
+        SELECT 'pause:' || due.mentor_id || ':' || COALESCE((
+                   SELECT max(id) FROM mentors_statuschange
+                   WHERE mentor_id = due.mentor_id AND to_status = 'active'
+               ), 0) AS dedupe_key,
+               due.mentor_id, NULL::bigint AS certification_id, due.codes AS type, '' AS number,
+               NULL::date AS expires_on, NULL::smallint AS stage
+        FROM due WHERE due.codes IS NOT NULL
+        """,
+    ),
+    Action.RESUME: Plan(
+        _due_resumes,
+        """
+        SELECT 'resume:' || due.id || ':' || COALESCE((
+                   SELECT max(id) FROM mentors_statuschange
+                   WHERE mentor_id = due.id AND to_status = 'paused'
+               ), 0) AS dedupe_key,
+               due.id AS mentor_id, NULL::bigint AS certification_id, '' AS type, '' AS number,
+               NULL::date AS expires_on, NULL::smallint AS stage
+        FROM due
+        """,
+    ),
+    Action.REMIND: Plan(
+        _due_reminders,
+        """
+        SELECT 'remind:' || due.id || ':' || due.expires_on || ':' || due.stage AS dedupe_key,
+               due.mentor_id, due.id AS certification_id, due.type__code AS type, due.number,
+               due.expires_on, due.stage
+        FROM due
+        """,
+    ),
+}
+
+INSERT_DUE = """
+    WITH due AS MATERIALIZED ({due}), planned AS MATERIALIZED ({columns}), inserted AS (
+        INSERT INTO cronjobs_runitem (
+            run_id, action, dedupe_key, mentor_id, certification_id, type, number, expires_on, stage,
+            status, outcome, error, attempts, at
+        )
+        SELECT %s, %s, planned.*, 'pending', '', '', 0, %s FROM planned ORDER BY mentor_id
+        ON CONFLICT (dedupe_key) WHERE status IN ('pending', 'done') DO NOTHING
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM planned)
+"""
+
+SHOW_DUE = """
+    WITH due AS MATERIALIZED ({due}), planned AS ({columns})
+    SELECT planned.*, mentor.ref, mentor.name
+    FROM planned
+    JOIN mentors_mentor mentor ON mentor.id = planned.mentor_id
+    WHERE NOT EXISTS (
+        SELECT 1 FROM cronjobs_runitem item
+        WHERE item.dedupe_key = planned.dedupe_key AND item.status IN ('pending', 'done')
+    )
+    ORDER BY mentor.ref, planned.type
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueItem:
+    """What a run would do to one mentor: a row of a dry run."""
+
+    action: Action
+    mentor_ref: str
+    mentor_name: str
+    type: str
+    number: str
+    expires_on: date | None
+    stage: int | None
+
+
+def plan_items(run: Run, *, action: Action, now: datetime) -> tuple[int, int]:
+    """Write what is due for the action into the ledger; return how many are new, and how many had their key already."""
+    rows = _rows(INSERT_DUE, run.organisation, action, run.business_date, after=(run.pk, action, now))
+    inserted, due = rows[0] if rows else (0, 0)
+    return inserted, due - inserted
+
+
+def show_due_items(*, organisation: Organisation, actions: Iterable[Action], on: date) -> list[DueItem]:
+    """Return what a run on the day would do, and write nothing."""
+    items = []
+    for action in actions:
+        for row in _rows(SHOW_DUE, organisation, action, on, after=()):
+            _key, _mentor, _certification, type_codes, number, expires_on, stage, ref, name = row
+            items.append(
+                DueItem(
+                    action=action,
+                    mentor_ref=ref,
+                    mentor_name=name,
+                    type=type_codes,
+                    number=number,
+                    expires_on=expires_on,
+                    stage=stage,
+                )
+            )
+    return items
+
+
+def count_items(run: Run) -> dict[str, dict[str, int]]:
+    """Count the run's items by action and status, in one query."""
+    counts: dict[str, dict[str, int]] = {
+        action: {"planned": 0, "done": 0, "skipped": 0, "failed": 0, "pending": 0} for action in run.actions
+    }
+    grouped = RunItem.objects.filter(run=run).order_by().values_list("action", "status").annotate(Count("pk"))
+    for action, status, count in grouped:
+        counts[action][status] = count
+    return counts
+
+
+def _rows(
+    template: str, organisation: Organisation, action: Action, on: date, *, after: tuple[Any, ...]
+) -> list[tuple[Any, ...]]:
+    plan = PLANS[action]
+    try:
+        due, params = plan.find_due(organisation=organisation, on=on).query.sql_with_params()
+    except EmptyResultSet:  # the organisation has switched the action off
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(template.format(columns=plan.columns, due=due), (*params, *after))
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows

@@ -1,0 +1,239 @@
+"""One run now: `manage.py nightly --organisation SLUG`."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from time import monotonic, sleep
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from certifications.truth import find_outdated
+from cronjobs import nightly, schedule
+from cronjobs.api import RunItemSerializer, RunSerializer
+from cronjobs.ledger import DueItem, show_due_items
+from cronjobs.models import Action, Run
+from cronjobs.queue import BrokerUnavailable
+from mentors.management.base import NattevaktCommand
+from mentors.models import Organisation
+from notifications import queue as delivery_queue
+from notifications.delivery import deliver_all
+
+FIELDS = ("action", "mentor_ref", "mentor_name", "type", "number", "expires_on", "stage", "status", "outcome", "error")
+SECONDS_TO_HINT = 15
+
+
+def a_date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"“{text}” is not a date; write it as 2026-11-21") from None
+
+
+def some_actions(text: str) -> list[Action]:
+    try:
+        asked = {Action(action) for action in text.split(",")}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"write some of {','.join(Action.values)}, not “{text}”") from None
+    return [action for action in nightly.ALL_ACTIONS if action in asked]
+
+
+class Command(NattevaktCommand):
+    help = "Run the night of an organisation now: pause, resume and remind, through the workers."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        self.add_format(parser)
+        parser.add_argument("--organisation", required=True, metavar="SLUG")
+        parser.add_argument(
+            "--date", type=a_date, metavar="D", help="a past day, or with --dry-run any day; else today"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="show what would be done and why, and write nothing")
+        parser.add_argument("--inline", action="store_true", help="work in this process, when Redis is down")
+        parser.add_argument("--approve", action="store_true", help="a person has looked: the brake does not hold it")
+        parser.add_argument("--actions", type=some_actions, default=list(nightly.ALL_ACTIONS), metavar="A,B")
+        parser.add_argument(
+            "--timeout", type=int, default=600, metavar="S", help="give up waiting after S seconds without progress"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.as_json = options["format"] == "json"
+        organisation = self.find_organisation(options["organisation"])
+        today = organisation.local_date(timezone.now())
+        on = options["date"] or today
+        if options["dry_run"]:
+            self._show_dry_run(organisation, on, options["actions"])
+            return
+        if on > today:
+            raise CommandError(f"{on} has not come yet in {organisation.timezone}: add --dry-run to look ahead.")
+        run = self._run_here(organisation, on, options) if options["inline"] else self._run(organisation, on, options)
+        self._show(run)
+        if run.status != Run.Status.SUCCEEDED:
+            raise CommandError(why_not_green(run))
+
+    def _run(self, organisation: Organisation, on: date, options: dict[str, Any]) -> Run:
+        try:
+            run = schedule.execute_expiry_check(
+                organisation=organisation,
+                business_date=on,
+                actions=options["actions"],
+                approved=options["approve"],
+                requested_by=getpass.getuser(),
+                now=timezone.now(),
+            )
+        except nightly.RunAlreadyOpen as error:
+            raise CommandError(str(error)) from error
+        except BrokerUnavailable as error:
+            raise CommandError(
+                "Redis does not answer at REDIS_URL. The run is planned and loses nothing: start Redis and the sweep "
+                "hands it out, or finish it here with --inline."
+            ) from error
+        return self._wait(run, timeout=options["timeout"])
+
+    def _run_here(self, organisation: Organisation, on: date, options: dict[str, Any]) -> Run:
+        with delivery_queue.muted(), self._progress() as show:
+            try:
+                run = schedule.execute_here(
+                    organisation=organisation,
+                    business_date=on,
+                    actions=options["actions"],
+                    approved=options["approve"],
+                    requested_by=getpass.getuser(),
+                    clock=timezone.now,
+                    on_progress=show,
+                )
+            except nightly.RunAlreadyOpen as error:
+                raise CommandError(str(error)) from error
+            deliver_all(now=timezone.now, find_outdated=find_outdated)
+        return run
+
+    def _wait(self, run: Run, *, timeout: int) -> Run:
+        """Wait until the run is closed, or held with nothing left that may be done."""
+        progress, moved_at, hinted = -1.0, monotonic(), False
+        with self._progress() as show:
+            while run.is_open and not self._waits_for_a_person(run):
+                if run.progress != progress:
+                    progress, moved_at = run.progress, monotonic()
+                    show(run)
+                idle = monotonic() - moved_at
+                if idle > SECONDS_TO_HINT and not hinted:
+                    self.stderr.write("No worker has taken anything up yet: is one running? (--inline needs none.)")
+                    hinted = True
+                if idle > timeout:
+                    raise CommandError(
+                        f"Run {run.pk} has not moved for {timeout} s; it stays open, and the sweep goes on."
+                    )
+                sleep(0.1)
+                run.refresh_from_db()
+        return run
+
+    @staticmethod
+    def _waits_for_a_person(run: Run) -> bool:
+        return run.status == Run.Status.HELD and not run.items.pending().exclude(action=Action.PAUSE).exists()
+
+    @contextmanager
+    def _progress(self) -> Iterator[Any]:
+        """Show a bar on a terminal, nothing elsewhere; yields what to call with the run as it goes on."""
+        console = Console(stderr=True)
+        columns = (TextColumn("The night"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
+        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+            task = bar.add_task("night", total=1.0)
+            yield lambda run: bar.update(task, completed=run.progress)
+
+    def _show_dry_run(self, organisation: Organisation, on: date, actions: list[Action]) -> None:
+        try:
+            due = show_due_items(organisation=organisation, actions=actions, on=on)
+        except OverflowError as error:
+            raise CommandError(f"{on} is too far ahead.") from error
+        counts = {action: sum(item.action == action for item in due) for action in actions}
+        run = Run(
+            organisation=organisation,
+            business_date=on,
+            trigger=Run.Trigger.MANUAL,
+            actions=actions,
+            dry_run=True,
+            requested_by=getpass.getuser(),
+            counts={action: {"planned": n, "done": 0, "skipped": 0, "failed": 0} for action, n in counts.items()},
+            created_at=timezone.now(),
+        )
+        self._write(run_record(run) | {"id": None}, [due_record(item) for item in due])
+
+    def _show(self, run: Run) -> None:
+        items = run.items.select_related("mentor").order_by("action", "mentor__ref", "id")
+        self._write(run_record(run), [dict(RunItemSerializer(item).data) for item in items.iterator()])
+
+    def _write(self, run: dict[str, Any], items: list[dict[str, Any]]) -> None:
+        if self.as_json:
+            self.write_json({"run": run, "items": items})
+            return
+        table = Table(box=None, header_style="bold")
+        for heading in ("action", "mentor", "name", "certification", "expires", "stage", "what came of it"):
+            table.add_column(heading)
+        for item in items:
+            table.add_row(
+                item["action"],
+                item["mentor_ref"],
+                item["mentor_name"],
+                " ".join(filter(None, (item["type"], item["number"]))),
+                str(item["expires_on"] or ""),
+                str(item["stage"] or ""),
+                item["outcome"] or item["error"] or item["status"],
+            )
+        console = self.console()
+        console.print(table if items else "Nothing is left to do.")
+        console.print(summary(run))
+
+
+def run_record(run: Run) -> dict[str, Any]:
+    return dict(RunSerializer(run).data)
+
+
+def due_record(item: DueItem) -> dict[str, Any]:
+    return {
+        "action": item.action.value,
+        "mentor_ref": item.mentor_ref,
+        "mentor_name": item.mentor_name,
+        "type": item.type,
+        "number": item.number,
+        "expires_on": item.expires_on and item.expires_on.isoformat(),
+        "stage": item.stage,
+        "status": "planned",
+        "outcome": REASONS[item.action],
+        "error": "",
+        "attempts": 0,
+        "at": None,
+    }
+
+
+REASONS = {
+    Action.PAUSE: "would be paused: these types have lapsed (rule 4)",
+    Action.RESUME: "would be resumed: no lapsed type is left (rule 5)",
+    Action.REMIND: "would be reminded: it expires within the stage (rule 6)",
+}
+
+
+def summary(run: dict[str, Any]) -> str:
+    parts = [
+        f"{action}: " + ", ".join(f"{count[key]} {key}" for key in ("planned", "done", "skipped", "failed"))
+        for action, count in run["counts"].items()
+    ]
+    head = f"{run['organisation']}, {run['business_date']}: " + ("dry run" if run["dry_run"] else run["status"])
+    handled = f"{run['already_handled']} had been handled before"
+    return "\n".join([head, *parts] + ([] if run["dry_run"] else [handled]))
+
+
+def why_not_green(run: Run) -> str:
+    if run.status == Run.Status.HELD:
+        would_pause = run.counts[Action.PAUSE]["planned"]
+        return (
+            f"Run {run.pk} is held: it would pause {would_pause} mentors, more than the organisation allows without a "
+            f"person. Look with --dry-run, then run again with --approve."
+        )
+    return f"Run {run.pk} is {run.status}: {run.error}"

@@ -1,0 +1,50 @@
+"""What `make up` runs: everything of the Procfile, on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.utils.crypto import salted_hmac
+
+from mentors.management.base import NattevaktCommand
+from mentors.models import User
+
+LOGIN = "admin"
+
+
+class Command(NattevaktCommand):
+    help = "Keep web, worker, beat and Flower running here, for development."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError("This is for development (DEBUG=true); for others, see docker-compose.yml.")
+        call_command("migrate", verbosity=0)
+        password = self._password()
+        web_port, flower_port = os.environ.setdefault("WEB_PORT", "8000"), os.environ.setdefault("FLOWER_PORT", "5555")
+        os.environ.setdefault("FLOWER_BASIC_AUTH", f"{LOGIN}:{password}")
+        os.environ["LOG_LEVEL"] = "INFO"
+        self.stdout.write(f"Admin   http://localhost:{web_port}/admin/   {self._login(password)}")
+        self.stdout.write(f"Flower  http://localhost:{flower_port}/         {LOGIN}, password {password}")
+        self.stdout.write("In another terminal: .venv/bin/python manage.py import_roster …. Ctrl-C ends it.")
+        self.stdout.flush()
+        os.execv(  # noqa: S606 (no shell is what is wanted)
+            sys.executable,
+            [sys.executable, "-m", "honcho", "-e", os.devnull, "-f", str(settings.BASE_DIR / "Procfile"), "start"],
+        )
+
+    def _password(self) -> str:
+        """Return the same password every time, made from the SECRET_KEY of this installation."""
+        return salted_hmac("nattevakt.up", LOGIN).hexdigest()[:16]
+
+    def _login(self, password: str) -> str:
+        """Make the login on the first call; afterwards it is its owner's."""
+        user, created = User.objects.get_or_create(username=LOGIN, defaults={"is_staff": True, "is_superuser": True})
+        if created:
+            user.set_password(password)
+            user.save()
+        return f"{LOGIN}, password {password}" if user.check_password(password) else f"{LOGIN}, with your own password"

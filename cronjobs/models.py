@@ -1,0 +1,191 @@
+"""Scheduled jobs, their runs, and the ledger of what each run had to do and did."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_celery_beat.models import PeriodicTask
+
+from certifications.models import Certification
+from mentors.models import Mentor, Organisation, validate_timezone
+
+
+class Action(models.TextChoices):
+    """What a run does to a mentor, in the order in which it is done."""
+
+    PAUSE = "pause", _("pause")
+    RESUME = "resume", _("resume")
+    REMIND = "remind", _("remind")
+
+
+class CronJob(models.Model):
+    """A nightly job of an organisation; beat fires its `PeriodicTask`, kept in step by `cronjobs/schedule.py`."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="cron_jobs")
+    name = models.CharField(max_length=200)
+    cron_expression = models.CharField(max_length=100, default="30 0 * * *")
+    timezone = models.CharField(max_length=64, validators=[validate_timezone])
+    enabled = models.BooleanField(default=True)
+    pause_note = models.TextField(blank=True, help_text=_("Why it is switched off, and by whom."))
+    alert_after_minutes = models.PositiveIntegerField(default=60)
+    periodic_task = models.OneToOneField(
+        PeriodicTask, on_delete=models.SET_NULL, null=True, editable=False, related_name="cron_job"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("organisation", "name")
+        constraints = [models.UniqueConstraint(fields=["organisation", "name"], name="cron_job_name_is_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def open(self) -> RunQuerySet:
+        """Those that are not closed, a held one included."""
+        return self.filter(status__in=Run.OPEN)
+
+    def working(self) -> RunQuerySet:
+        return self.filter(status__in=[Run.Status.PLANNED, Run.Status.RUNNING])
+
+
+class Run(models.Model):
+    """One run for one organisation and one business date, kept for audit."""
+
+    class Status(models.TextChoices):
+        PLANNED = "planned", _("claimed, not yet at work")
+        RUNNING = "running", _("at work")
+        HELD = "held", _("waits for a person")
+        SUCCEEDED = "succeeded", _("all done")
+        PARTIAL = "partial", _("done in part")
+        FAILED = "failed", _("failed")
+        MISSED = "missed", _("never ran")
+
+    class Trigger(models.TextChoices):
+        SCHEDULE = "schedule", _("on schedule")
+        CATCH_UP = "catch_up", _("made up later")
+        MANUAL = "manual", _("by a person")
+
+    OPEN = (Status.PLANNED, Status.RUNNING, Status.HELD)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="runs")
+    cron_job = models.ForeignKey(CronJob, on_delete=models.SET_NULL, null=True, related_name="runs")
+    business_date = models.DateField()
+    scheduled_for = models.DateTimeField(null=True)
+    trigger = models.CharField(max_length=8, choices=Trigger)
+    actions = ArrayField(models.CharField(max_length=6, choices=Action))
+    dry_run = models.BooleanField(default=False)
+    approved = models.BooleanField(default=False, help_text=_("A person has looked: the brake does not hold it."))
+    requested_by = models.CharField(max_length=150, blank=True)
+    status = models.CharField(max_length=9, choices=Status, default=Status.PLANNED)
+    counts = models.JSONField(default=dict)
+    already_handled = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+    code_version = models.CharField(max_length=100)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            # Two beats, a reloaded schedule, a second press: the claim in nightly.py relies on both.
+            models.UniqueConstraint(fields=["cron_job", "scheduled_for"], name="run_slot_is_claimed_once"),
+            models.UniqueConstraint(
+                fields=["organisation"],
+                condition=models.Q(status__in=["planned", "running", "held"]),
+                name="run_is_alone_in_its_organisation",
+            ),
+        ]
+        indexes = [models.Index(fields=["organisation", "-created_at"], name="run_newest_first")]
+
+    def __str__(self) -> str:
+        return f"{self.organisation_id} {self.business_date}: {self.status}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in Run.OPEN
+
+    @property
+    def progress(self) -> float:
+        """The share of the run's items that are no longer pending, from 0 to 1."""
+        if not self.is_open:
+            return 1.0
+        planned = sum(count["planned"] for count in self.counts.values())
+        return 1 - self.items.pending().count() / planned if planned else 0.0
+
+
+class RunItemQuerySet(models.QuerySet["RunItem"]):
+    def pending(self) -> RunItemQuerySet:
+        return self.filter(status=RunItem.Status.PENDING)
+
+    def due(self, *, now: datetime) -> RunItemQuerySet:
+        return self.pending().filter(at__lte=now)
+
+
+class RunItem(models.Model):
+    """The ledger: one row for each thing a run has to do to one mentor.
+
+    What it is about is copied into the row (`type`, `number`, `expires_on`), because the evidence must still be
+    readable when the certification has changed or gone.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("pending")
+        DONE = "done", _("done")
+        SKIPPED = "skipped", _("skipped")
+        FAILED = "failed", _("failed")
+
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="items", db_index=False)
+    action = models.CharField(max_length=6, choices=Action)
+    dedupe_key = models.CharField(max_length=80)
+    mentor = models.ForeignKey(Mentor, on_delete=models.PROTECT, related_name="run_items")
+    certification = models.ForeignKey(
+        Certification, on_delete=models.SET_NULL, null=True, related_name="run_items", db_index=False
+    )
+    type = models.TextField(blank=True)
+    number = models.CharField(max_length=50, blank=True)
+    expires_on = models.DateField(null=True)
+    stage = models.PositiveSmallIntegerField(null=True)
+    status = models.CharField(max_length=7, choices=Status, default=Status.PENDING)
+    outcome = models.TextField(blank=True)
+    error = models.TextField(blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    # When the row last changed; of a pending row, the time from which it may be worked on.
+    at = models.DateTimeField()
+
+    objects = RunItemQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+        constraints = [
+            # "Twice in a night does nothing twice": a thing that is done, or about to be, holds its key for ever.
+            # What was skipped or failed gives its key back, so that a later run may do it if it is due then.
+            models.UniqueConstraint(
+                fields=["dedupe_key"],
+                condition=models.Q(status__in=["pending", "done"]),
+                name="run_item_acts_once",
+            )
+        ]
+        indexes = [
+            # Claiming a batch, closing a run, finding what is stuck.
+            models.Index(fields=["run", "mentor"], condition=models.Q(status="pending"), name="run_item_pending"),
+            models.Index(fields=["run", "id"], name="run_item_of_run"),
+            models.Index(
+                fields=["certification"],
+                condition=models.Q(certification__isnull=False),
+                name="run_item_of_certification",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dedupe_key}: {self.status}"

@@ -1,0 +1,253 @@
+"""One night: claim, plan, fan out, close (design, section 5).
+
+    claim_run ── a row, unique by slot and alone in its organisation: a second beat, a second press get no run
+    plan_run ─── what is due into the ledger; held when it would pause too many
+    batches ──── the mentors of the pending items, one subtask each, coalesced on a big night
+    close_run ── when nothing is pending: the books must balance
+
+Every step may be repeated at any time, by anybody: the sweep does just that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import OperationalError, transaction
+
+from cronjobs.hooks import on_run_complete, on_run_error
+from cronjobs.ledger import count_items, plan_items
+from cronjobs.models import Action, CronJob, Run, RunItem
+from cronjobs.work import Batch
+from mentors.models import Mentor, Organisation
+from notifications.models import Notification
+from notifications.service import get_notification_service
+
+log = structlog.get_logger(__name__)
+
+ALL_ACTIONS = (Action.PAUSE, Action.RESUME, Action.REMIND)
+
+
+class RunAlreadyOpen(Exception):
+    """Another run of the organisation is still open; wait for it, or approve or reject it if it is held."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        super().__init__(
+            f"Run {run.pk} of {run.organisation.slug} for {run.business_date} is still {run.status}: "
+            + (
+                "look at it with --dry-run, then run again with --approve, or reject it."
+                if run.status == Run.Status.HELD
+                else "wait until it is closed."
+            )
+        )
+
+
+class SlotTaken(Exception):
+    """The slot has its run already: another beat or the sweep was first."""
+
+
+def claim_run(
+    *,
+    organisation: Organisation,
+    business_date: date,
+    trigger: Run.Trigger,
+    now: datetime,
+    cron_job: CronJob | None = None,
+    scheduled_for: datetime | None = None,
+    actions: Sequence[Action] = ALL_ACTIONS,
+    approved: bool = False,
+    requested_by: str = "",
+) -> Run:
+    """Insert the run that this caller alone may start, or say who was first.
+
+    A held run makes way for the next scheduled night, which plans its items anew, and for a run that a person has
+    approved. Raises RunAlreadyOpen or SlotTaken.
+    """
+    run = Run(
+        organisation=organisation,
+        cron_job=cron_job,
+        business_date=business_date,
+        scheduled_for=scheduled_for,
+        trigger=trigger,
+        actions=list(actions),
+        approved=approved,
+        requested_by=requested_by,
+        created_at=now,
+        code_version=settings.CODE_VERSION,
+    )
+    while not _insert_claim(run, now=now):
+        if _slot_is_taken(run):
+            raise SlotTaken
+        if open_run := Run.objects.open().filter(organisation=organisation).first():
+            raise RunAlreadyOpen(open_run)
+        # The run that was in the way has been closed just now.
+    log.info("run claimed", event_name="run_claimed", run_id=str(run.pk), trigger=trigger)
+    return run
+
+
+@transaction.atomic
+def _insert_claim(run: Run, *, now: datetime) -> bool:
+    if _slot_is_taken(run):
+        return False
+    if run.approved or run.trigger != Run.Trigger.MANUAL:
+        _retire_held_run(run.organisation, successor=run, now=now)
+    Run.objects.bulk_create([run], ignore_conflicts=True)
+    inserted = Run.objects.filter(pk=run.pk).exists()
+    if not inserted:
+        transaction.set_rollback(True)  # a held run makes way for nobody
+    return inserted
+
+
+def _slot_is_taken(run: Run) -> bool:
+    slot = Run.objects.filter(cron_job=run.cron_job, scheduled_for=run.scheduled_for)
+    return run.scheduled_for is not None and slot.exists()
+
+
+def plan_run(run_id: UUID, *, now: datetime) -> Run:
+    """Write what is due into the ledger and set the run to work, or hold it. A run planned before is left as it is.
+
+    An error while planning closes the run as failed, and is raised again; only when the database itself gave up (a
+    deadlock, a restart) does the run stay planned, for the sweep to plan it once more.
+    """
+    try:
+        with transaction.atomic():
+            return _plan(run_id, now=now)
+    except OperationalError:
+        raise
+    except Exception as error:
+        run = Run.objects.get(pk=run_id)
+        run.status, run.finished_at, run.error = Run.Status.FAILED, now, f"{type(error).__name__}: {error}"[:2000]
+        run.save(update_fields=["status", "finished_at", "error"])
+        _warn_of_failure(run, now=now)
+        on_run_error(run, error)
+        raise
+
+
+def _plan(run_id: UUID, *, now: datetime) -> Run:
+    run = Run.objects.select_related("organisation").select_for_update(of=("self",)).get(pk=run_id)
+    if run.status != Run.Status.PLANNED:
+        return run
+    for action in run.actions:
+        planned, already_handled = plan_items(run, action=Action(action), now=now)
+        run.counts[action] = {"planned": planned, "done": 0, "skipped": 0, "failed": 0}
+        run.already_handled += already_handled
+    run.status = Run.Status.RUNNING
+    run.started_at = now
+    if not run.approved:
+        _brake(run, now=now)
+    run.save(update_fields=["counts", "already_handled", "status", "started_at"])
+    log.info("run planned", event_name="run_planned", run_id=str(run.pk), counts=run.counts, status=run.status)
+    return run
+
+
+def _brake(run: Run, *, now: datetime) -> None:
+    """Hold a run that would pause more than the organisation allows: rather a false alarm than an empty page."""
+    organisation = run.organisation
+    would_pause = run.counts.get(Action.PAUSE, {}).get("planned", 0)
+    if would_pause <= organisation.brake_minimum:
+        return
+    active = Mentor.objects.of(organisation).active().count()
+    limit = organisation.brake_limit(active)
+    if would_pause <= limit:
+        return
+    run.status = Run.Status.HELD
+    get_notification_service().warn(
+        organisation=organisation,
+        kind=Notification.Kind.HELD,
+        key=f"held:{run.pk}",
+        facts={"would_pause": would_pause, "active": active, "limit": limit},
+        now=now,
+        run_id=run.pk,
+    )
+
+
+def batches(run: Run, *, now: datetime, careful: bool = False) -> Iterator[Batch]:
+    """Yield the subtasks for what is due: one mentor each, coalesced so that there are at most NIGHTLY_MAX_SUBTASKS."""
+    due = RunItem.objects.due(now=now).filter(run=run)
+    if run.status == Run.Status.HELD:
+        due = due.exclude(action=Action.PAUSE)
+    mentor_ids = list(due.order_by("mentor_id").values_list("mentor_id", flat=True).distinct())
+    size = -(-len(mentor_ids) // settings.NIGHTLY_MAX_SUBTASKS)
+    for start in range(0, len(mentor_ids), size or 1):
+        yield Batch(mentor_ids=mentor_ids[start : start + size], careful=careful)
+
+
+def close_run(run_id: UUID, *, now: datetime) -> bool:
+    """Close the run if none of its items is pending; return whether this call closed it.
+
+    The books must balance: planned = done + skipped + failed, by action.
+    """
+    if RunItem.objects.pending().filter(run=run_id).exists():
+        return False
+    with transaction.atomic():
+        run = Run.objects.select_related("organisation").select_for_update(of=("self",)).get(pk=run_id)
+        if run.status != Run.Status.RUNNING or RunItem.objects.pending().filter(run=run).exists():
+            return False
+        _balance(run)
+        run.finished_at = now
+        run.save(update_fields=["counts", "status", "error", "finished_at"])
+        get_notification_service().summarise(organisation=run.organisation, run_id=run.pk, facts=run.counts, now=now)
+        if any(count["failed"] for count in run.counts.values()):
+            _warn_of_failure(run, now=now)
+    on_run_complete(run)
+    return True
+
+
+def _balance(run: Run) -> None:
+    """Count the ledger against the plan, and set the run's status by it."""
+    errors = [run.error] if run.error else []
+    for action, counted in count_items(run).items():
+        planned = run.counts[action]["planned"]
+        run.counts[action] = {"planned": planned, **{key: counted[key] for key in ("done", "skipped", "failed")}}
+        if planned != counted["done"] + counted["skipped"] + counted["failed"]:
+            errors.append(f"The books do not balance: {planned} planned to {action}, but {counted}.")
+    failed = sum(count["failed"] for count in run.counts.values())
+    done = sum(count["done"] for count in run.counts.values())
+    if failed:
+        errors.append(f"{failed} items failed; the next run tries them again.")
+    run.error = " ".join(errors)
+    if not errors:
+        run.status = Run.Status.SUCCEEDED
+    else:
+        run.status = Run.Status.PARTIAL if done or not failed else Run.Status.FAILED
+
+
+def _warn_of_failure(run: Run, *, now: datetime) -> None:
+    get_notification_service().warn(
+        organisation=run.organisation,
+        kind=Notification.Kind.FAILED,
+        key=f"failed:{run.pk}",
+        facts={"failed": sum(count["failed"] for count in run.counts.values())},
+        now=now,
+        run_id=run.pk,
+    )
+
+
+def approve_run(run_id: UUID, *, by: str) -> Run:
+    """Let a held run pause after all; the caller sends out its batches. Raises Run.DoesNotExist if it is not held."""
+    held = Run.objects.filter(pk=run_id, status=Run.Status.HELD)
+    if not held.update(status=Run.Status.RUNNING, approved=True):
+        raise Run.DoesNotExist(f"Run {run_id} is not held.")
+    log.info("run approved", event_name="run_approved", run_id=str(run_id), by=by)
+    return Run.objects.select_related("organisation").get(pk=run_id)
+
+
+def reject_run(run_id: UUID, *, reason: str, now: datetime) -> None:
+    """Skip what a held run would still do, with the reason, and close it."""
+    with transaction.atomic():
+        held = Run.objects.filter(pk=run_id, status=Run.Status.HELD)
+        if not held.update(status=Run.Status.RUNNING, error=reason):
+            raise Run.DoesNotExist(f"Run {run_id} is not held.")
+        RunItem.objects.pending().filter(run=run_id).update(status=RunItem.Status.SKIPPED, outcome=reason, at=now)
+    close_run(run_id, now=now)
+
+
+def _retire_held_run(organisation: Organisation, *, successor: Run, now: datetime) -> None:
+    for held in Run.objects.filter(organisation=organisation, status=Run.Status.HELD):
+        with suppress(Run.DoesNotExist):  # another claim has retired it just now
+            reject_run(held.pk, reason=f"Held, then taken over by run {successor.pk}.", now=now)

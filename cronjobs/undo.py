@@ -1,0 +1,43 @@
+"""Undoing a run: everybody whom it paused is active again, with the reason in the log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import OuterRef, Subquery
+
+from certifications.standing import announce_changes
+from cronjobs.models import Run
+from mentors.models import Mentor, StatusChange, User
+from mentors.status import change_status
+from notifications.models import Notification
+
+
+@transaction.atomic
+def undo_pauses(run_id: UUID, *, reason: str, actor: User, now: datetime) -> set[int]:
+    """Reverse the pauses of a run and return the mentors' ids; whoever has changed since then is left alone.
+
+    It is for a night that worked on wrong dates. Mend them first, or the next night pauses the same mentors again.
+    """
+    run = Run.objects.select_related("organisation").get(pk=run_id)
+    by_the_run = StatusChange.objects.filter(run_id=run_id, to_status=Mentor.Status.PAUSED)
+    latest_change = StatusChange.objects.filter(mentor=OuterRef("pk")).order_by("-pk")
+    unchanged_since = (
+        Mentor.objects.paused_because_expired()
+        .filter(pk__in=by_the_run.values("mentor"))
+        .annotate(latest_run=Subquery(latest_change.values("run_id")[:1]))
+        .filter(latest_run=run_id)
+    )
+    mentor_ids = unchanged_since.locked().values_list("pk", flat=True)
+    changes = change_status(
+        dict.fromkeys(mentor_ids, reason),
+        from_status=Mentor.Status.PAUSED,
+        to_status=Mentor.Status.ACTIVE,
+        cause=Mentor.PauseCause.CERTIFICATION_EXPIRED,
+        now=now,
+        actor=actor,
+    )
+    announce_changes(Notification.Kind.RESUME, changes, organisation=run.organisation, now=now)
+    return set(changes)

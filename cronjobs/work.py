@@ -1,0 +1,231 @@
+"""Working through a batch of a run: everything for its mentors in one transaction.
+
+1. Claim the batch's due items, passing over those that another worker has.
+2. Lock the mentors in id order.
+3. Ask the rules again (rule 8) and change whom they still name: pause, resume, remind.
+4. Write the notifications and mark every item, in the same transaction.
+
+A batch that fails leaves nothing behind. It is split into single mentors, so that one bad row stops only itself; a
+single mentor's items keep the error and are tried again later, a limited number of times.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Min
+
+from certifications.expiry import apply_auto_pause, apply_auto_resume
+from certifications.reminders import find_due_reminders
+from cronjobs.models import Action, Run, RunItem, RunItemQuerySet
+from mentors.models import Mentor
+from notifications.models import Notification
+from notifications.service import Happening, get_notification_service
+
+log = structlog.get_logger(__name__)
+
+MARK_ITEMS = """
+    UPDATE cronjobs_runitem item SET status = verdict.status, outcome = verdict.outcome, type = verdict.type, error = '', at = %(at)s
+    FROM unnest(%(ids)s::bigint[], %(statuses)s::text[], %(outcomes)s::text[], %(types)s::text[])
+        AS verdict (id, status, outcome, type)
+    WHERE item.id = verdict.id
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The mentors of one subtask. A careful one counts its attempt before it begins, in case it kills the worker."""
+
+    mentor_ids: Sequence[int]
+    careful: bool = False
+    countdown: int = 0  # seconds
+
+
+def work_batch(*, run_id: UUID, batch: Batch, now: datetime) -> list[Batch]:
+    """Do what is due for the batch; return what is left to do, as smaller or later batches."""
+    run = Run.objects.select_related("organisation").get(pk=run_id)
+    if not run.is_open:
+        return []
+    if batch.careful:
+        if len(batch.mentor_ids) > 1 and _was_tried(run, batch):
+            return _split(batch)
+        _count_attempt(run, batch, now=now)
+    try:
+        with transaction.atomic():
+            _act(run, batch.mentor_ids, now=now)
+    except Exception as error:
+        # Whatever the row does, it must not stop the others: split, or keep the error and try later.
+        # The log gets the error's type only: a database error quotes the row.
+        log.warning("batch failed", event_name="batch_failed", run_id=str(run_id), error=type(error).__name__)
+        if len(batch.mentor_ids) > 1:
+            return _split(batch)
+        return _keep_error(run, batch, error, now=now)
+    return []
+
+
+def _act(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> None:
+    items = _claim_items(run, mentor_ids, now=now)
+    if not items:
+        return
+    list(Mentor.objects.filter(pk__in={item.mentor_id for item in items}).locked().values_list("pk"))
+    by_action: dict[str, list[RunItem]] = defaultdict(list)
+    for item in items:
+        by_action[item.action].append(item)
+    done = [
+        *_pause(run, by_action[Action.PAUSE], now=now),
+        *_resume(run, by_action[Action.RESUME], now=now),
+        *_remind(run, by_action[Action.REMIND]),
+    ]
+    get_notification_service().announce(
+        [_happening(item) for item in done], organisation=run.organisation, now=now, run_id=run.pk
+    )
+    _mark(items, done, run=run, now=now)
+
+
+def _claim_items(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> list[RunItem]:
+    """Lock the due items of those mentors whom no other worker has.
+
+    A mentor's first item stands for all of them: two workers with the same batch never share a mentor's items, which
+    would be two messages for her (rule 12).
+    """
+    due = _pending_items(run, mentor_ids).due(now=now)
+    firsts = due.order_by().values("mentor").annotate(first=Min("pk")).values("first")
+    mine = due.filter(pk__in=firsts).select_for_update(skip_locked=True).values_list("mentor_id", flat=True)
+    return list(due.filter(mentor__in=list(mine)).order_by("mentor_id", "id").select_for_update())
+
+
+def _pending_items(run: Run, mentor_ids: Sequence[int]) -> RunItemQuerySet:
+    """Return what the run may do for these mentors; a held one leaves its pauses alone."""
+    items = RunItem.objects.pending().filter(run=run, mentor__in=mentor_ids)
+    return items.exclude(action=Action.PAUSE) if run.status == Run.Status.HELD else items
+
+
+def _pause(run: Run, items: list[RunItem], *, now: datetime) -> list[RunItem]:
+    if not items:
+        return []
+    paused = apply_auto_pause(
+        organisation=run.organisation,
+        mentor_ids=[item.mentor_id for item in items],
+        on=run.business_date,
+        now=now,
+        run_id=run.pk,
+    )
+    still_due = [item for item in items if item.mentor_id in paused]
+    for item in still_due:
+        item.type = paused[item.mentor_id]  # some of what was planned may have been renewed, or more have lapsed
+    return still_due
+
+
+def _resume(run: Run, items: list[RunItem], *, now: datetime) -> list[RunItem]:
+    if not items:
+        return []
+    resumed = apply_auto_resume(
+        organisation=run.organisation,
+        mentor_ids=[item.mentor_id for item in items],
+        on=run.business_date,
+        now=now,
+        run_id=run.pk,
+    )
+    return [item for item in items if item.mentor_id in resumed]
+
+
+def _remind(run: Run, items: list[RunItem]) -> list[RunItem]:
+    if not items:
+        return []
+    due = find_due_reminders(organisation=run.organisation, on=run.business_date)
+    still = set(due.filter(pk__in=[item.certification_id for item in items]).values_list("pk", "expires_on", "stage"))
+    return [item for item in items if (item.certification_id, item.expires_on, item.stage) in still]
+
+
+def _happening(item: RunItem) -> Happening:
+    facts: dict[str, Any] = {"types": item.type}
+    if item.action == Action.REMIND:
+        facts |= {"certification_id": item.certification_id, "expires_on": str(item.expires_on), "stage": item.stage}
+    return Happening(kind=Notification.Kind(item.action), mentor_id=item.mentor_id, key=item.dedupe_key, facts=facts)
+
+
+OUTCOMES = {Action.PAUSE: "paused", Action.RESUME: "resumed", Action.REMIND: "reminded"}
+
+
+def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime) -> None:
+    acted_on = {item.pk for item in done}
+    mentors = Mentor.objects.in_bulk({item.mentor_id for item in items if item.pk not in acted_on})
+    for item in items:
+        if item.pk in acted_on:
+            item.status, item.outcome = RunItem.Status.DONE, OUTCOMES[Action(item.action)]
+        else:
+            item.status, item.outcome = RunItem.Status.SKIPPED, _why_skipped(item, mentors[item.mentor_id], run)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            MARK_ITEMS,
+            {
+                "ids": [item.pk for item in items],
+                "statuses": [item.status for item in items],
+                "outcomes": [item.outcome for item in items],
+                "types": [item.type for item in items],
+                "at": now,
+            },
+        )
+
+
+def _why_skipped(item: RunItem, mentor: Mentor, run: Run) -> str:
+    match Action(item.action):
+        case Action.PAUSE if not run.organisation.auto_pause:
+            return "automatic pausing was switched off"
+        case Action.PAUSE if mentor.status != Mentor.Status.ACTIVE:
+            return f"the mentor is {mentor.status} already"
+        case Action.PAUSE:
+            return "renewed or exempted in between: no lapsed type is left"
+        case Action.RESUME if not run.organisation.auto_resume:
+            return "automatic resuming was switched off"
+        case Action.RESUME if mentor.pause_cause != Mentor.PauseCause.CERTIFICATION_EXPIRED:
+            return f"the mentor is {mentor.status}" + (f" ({mentor.pause_cause})" if mentor.pause_cause else "")
+        case Action.RESUME:
+            return "lapsed again in between"
+        case Action.REMIND if mentor.status == Mentor.Status.ENDED:
+            return "the mentor is ended"
+        case _:
+            return "renewed, changed or revoked in between"
+
+
+def _split(batch: Batch) -> list[Batch]:
+    return [Batch(mentor_ids=[mentor_id], careful=batch.careful) for mentor_id in batch.mentor_ids]
+
+
+def _keep_error(run: Run, batch: Batch, error: Exception, *, now: datetime) -> list[Batch]:
+    """Write the error on the mentor's items; return the batch for later, or nothing once it has failed for good."""
+    items = _pending_items(run, batch.mentor_ids)
+    message = f"{type(error).__name__}: {error}"[:2000]
+    items.update(error=message)
+    if not batch.careful:
+        items.update(attempts=F("attempts") + 1)
+    items.filter(attempts__gte=settings.NIGHTLY_MAX_ATTEMPTS).update(status=RunItem.Status.FAILED, at=now)
+    attempts = items.values_list("attempts", flat=True).first()
+    if attempts is None:
+        return []
+    countdown = settings.NIGHTLY_RETRY_SECONDS * 2 ** (attempts - 1)
+    items.update(at=now + timedelta(seconds=countdown))
+    return [Batch(mentor_ids=batch.mentor_ids, countdown=countdown)]
+
+
+def _was_tried(run: Run, batch: Batch) -> bool:
+    return _pending_items(run, batch.mentor_ids).filter(attempts__gt=0).exists()
+
+
+def _count_attempt(run: Run, batch: Batch, *, now: datetime) -> None:
+    """Commit one more attempt for the batch's items, and give up those that had theirs."""
+    with transaction.atomic():
+        items = _claim_items(run, batch.mentor_ids, now=now)
+        worn_out = [item.pk for item in items if item.attempts >= settings.NIGHTLY_MAX_ATTEMPTS]
+        RunItem.objects.filter(pk__in=worn_out).update(
+            status=RunItem.Status.FAILED, at=now, error="Given up: no worker came back from it."
+        )
+        RunItem.objects.pending().filter(pk__in=[item.pk for item in items]).update(attempts=F("attempts") + 1)
