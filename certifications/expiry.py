@@ -15,32 +15,24 @@ import structlog
 from django.contrib.postgres.aggregates import StringAgg
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
-from certifications.models import Certification, CertificationQuerySet, Exemption
+from certifications.models import Certification, Exemption
 from mentors.models import Mentor, MentorQuerySet, Organisation, User
 from mentors.status import change_status
 
 log = structlog.get_logger(__name__)
 
 
-def find_expired_certifications(*, organisation: Organisation, on: date) -> CertificationQuerySet:
-    """Return the certifications for which rule 4 pauses their mentors on the day.
-
-    Only mentors are looked at whose `lapses_on` has come, or who hold a certification that begins later and so may
-    have a gap today: the cost grows with what is due, not with history.
-    """
-    candidates = _may_have_lapsed(organisation=organisation, on=on)
-    return Certification.objects.lapsed(on=on).filter(mentor__in=candidates).order_by()
-
-
-def name_lapsed_types(
+def find_expired_certifications(
     *, organisation: Organisation, on: date, mentor_ids: Iterable[int] | None = None
 ) -> QuerySet[Any, Any]:
-    """Return a row for each mentor who may have lapsed: `mentor_id`, and `codes` of the lapsed types, sorted, joined by
-    commas; empty for a mentor whom rule 4 does not pause.
+    """Return a row for each mentor whom rule 4 may pause on the day, of these or of all.
 
-    A subquery asks for the certifications of one mentor at a time. As a join, PostgreSQL would rather read the whole
-    table once than look some thousand mentors up, and the night would grow with history.
+    A row has `mentor_id` and `codes`: the lapsed types, sorted, joined by commas; empty for a mentor who turns out to
+    have none. Only mentors are looked at whose `lapses_on` has come, or who hold a certification that begins later and
+    so may have a gap today: the cost grows with what is due, not with history.
     """
+    # A subquery asks for the certifications of one mentor at a time. As a join, PostgreSQL would rather read the whole
+    # table once than look some thousand mentors up.
     lapsed = Certification.objects.lapsed(on=on).filter(mentor=OuterRef("pk")).order_by().values("mentor")
     codes = lapsed.annotate(codes=StringAgg("type__code", delimiter=",", distinct=True, order_by="type__code"))
     candidates = _may_have_lapsed(organisation=organisation, on=on, mentor_ids=mentor_ids)
@@ -62,11 +54,15 @@ def _may_have_lapsed(
     return lapsing.order_by().values("pk").union(begins_later.order_by().values("mentor_id"))
 
 
-def find_renewed_mentors(*, organisation: Organisation, on: date) -> MentorQuerySet:
-    """Return the mentors whom rule 5 resumes on the day."""
+def find_renewed_mentors(
+    *, organisation: Organisation, on: date, mentor_ids: Iterable[int] | None = None
+) -> MentorQuerySet:
+    """Return the mentors, of these or of all, whom rule 5 resumes on the day."""
     if not organisation.auto_resume:
         return Mentor.objects.none()
     paused = Mentor.objects.of(organisation).paused_because_expired()
+    if mentor_ids is not None:
+        paused = paused.filter(pk__in=mentor_ids)
     exempted = Exemption.objects.in_force(on=on).filter(mentor__in=paused)
     candidates = (
         paused.filter(Q(lapses_on__isnull=True) | Q(lapses_on__gt=on))
@@ -82,7 +78,7 @@ def apply_auto_pause(
     *, organisation: Organisation, mentor_ids: Iterable[int], on: date, now: datetime, run_id: UUID | None = None
 ) -> dict[int, str]:
     """Pause those of the locked mentors whom rule 4 still pauses; return their lapsed type codes by mentor id."""
-    named = name_lapsed_types(organisation=organisation, on=on, mentor_ids=mentor_ids)
+    named = find_expired_certifications(organisation=organisation, on=on, mentor_ids=mentor_ids)
     codes = {row["mentor_id"]: row["codes"] for row in named if row["codes"]}
     paused = change_status(
         {mentor_id: f"Lapsed: {named}" for mentor_id, named in codes.items()},
@@ -106,7 +102,7 @@ def apply_auto_resume(
     actor: User | None = None,
 ) -> dict[int, int]:
     """Resume those of the locked mentors whom rule 5 resumes; return the id of its `StatusChange` by mentor id."""
-    renewed = find_renewed_mentors(organisation=organisation, on=on).filter(pk__in=mentor_ids)
+    renewed = find_renewed_mentors(organisation=organisation, on=on, mentor_ids=mentor_ids)
     return change_status(
         dict.fromkeys(renewed.values_list("pk", flat=True), "No lapsed type is left."),
         from_status=Mentor.Status.PAUSED,

@@ -74,7 +74,8 @@ class CertificationQuerySet(models.QuerySet["Certification"]):
 
 @pghistory.track(
     pghistory.InsertEvent(),
-    pghistory.UpdateEvent(),
+    # By row: a statement trigger would join old rows to new ones by a plan made for the first, perhaps tiny, statement.
+    pghistory.UpdateEvent(level=pghistory.Row),
     pghistory.DeleteEvent(),
     exclude=["updated_at"],
     level=pghistory.Statement,

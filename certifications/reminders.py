@@ -14,6 +14,7 @@ from django.db.models import (
     Q,
     QuerySet,
     SmallIntegerField,
+    Subquery,
     Value,
     When,
 )
@@ -42,11 +43,13 @@ def find_due_reminders(*, organisation: Organisation, on: date) -> QuerySet[Any,
             issued_on__lte=ExpressionWrapper(OuterRef("expires_on") + Value(one_day), output_field=DateField()),
         )
     )
+    # The mentors are looked up one by one: for a join PostgreSQL may read all of them, and grow with their number.
+    mentor = Mentor.objects.of(organisation).filter(pk=OuterRef("mentor"))
     return (
         Certification.objects.in_force()
         .filter(issued_on__lte=on, expires_on__range=(first_expiry, on + timedelta(days=stages[-1])))
-        .filter(mentor__organisation=organisation)
-        .exclude(mentor__status=Mentor.Status.ENDED)
+        .alias(mentor_status=Subquery(mentor.order_by().values("status")))
+        .filter(mentor_status__in=[Mentor.Status.ACTIVE, Mentor.Status.PAUSED])
         .exclude(Exists(superseding))
         .annotate(stage=stage)
         .order_by()

@@ -149,7 +149,8 @@ class MentorQuerySet(models.QuerySet["Mentor"]):
 
 @pghistory.track(
     pghistory.InsertEvent(),
-    pghistory.UpdateEvent(),
+    # By row: a statement trigger would join old rows to new ones by a plan made for the first, perhaps tiny, statement.
+    pghistory.UpdateEvent(level=pghistory.Row),
     pghistory.DeleteEvent(),
     exclude=["lapses_on", "updated_at"],
     level=pghistory.Statement,

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
+from django.utils import timezone
 
 from certifications.models import CertificationType
 from cronjobs.schedule import schedule_nightly_run
@@ -81,7 +82,7 @@ class Command(NattevaktCommand):
                 for option in options["types"]:
                     _save_type(organisation, option)
                 if created:
-                    schedule_nightly_run(organisation=organisation)
+                    schedule_nightly_run(organisation=organisation, now=timezone.now())
         except ValidationError as error:
             raise CommandError(_in_one_line(error)) from error
         self._report(organisation, created=created, as_json=options["format"] == "json")

@@ -1,0 +1,136 @@
+"""The commands create_organisation and issue_token."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from knox.auth import TokenAuthentication
+
+from certifications.models import CertificationType
+from mentors.models import Organisation, User
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()
+
+
+def run_for_json(*arguments: str) -> Any:
+    return json.loads(run(*arguments, "--format", "json"))
+
+
+# create_organisation
+
+
+@pytest.mark.django_db
+def test_an_organisation_is_created_with_its_settings_and_types() -> None:
+    document = run_for_json(
+        *("create_organisation", "hlf", "--name", "HLF", "--timezone", "Europe/London", "--language", "nn"),
+        *("--type", "likepersonkurs:required", "--type", "tegnsprak"),
+        *("--reminder-days", "60,10", "--no-auto-pause", "--expiry-day-invalid"),
+    )
+
+    hlf = Organisation.objects.get()
+    assert (hlf.slug, hlf.name, hlf.timezone, hlf.language) == ("hlf", "HLF", "Europe/London", "nn")
+    assert (hlf.reminder_days, hlf.auto_pause, hlf.valid_through_expiry_day) == ([60, 10], False, False)
+    assert dict(hlf.certification_types.values_list("code", "required")) == {"likepersonkurs": True, "tegnsprak": False}
+    assert document == {
+        "created": True,
+        "slug": "hlf",
+        "name": "HLF",
+        "timezone": "Europe/London",
+        "language": "nn",
+        "reminder_days": [60, 10],
+        "auto_pause": False,
+        "valid_through_expiry_day": False,
+        "types": [{"code": "likepersonkurs", "required": True}, {"code": "tegnsprak", "required": False}],
+    }
+
+
+def test_run_again_it_changes_what_is_named_and_keeps_the_rest(
+    hlf: Organisation, course: CertificationType, sign_language: CertificationType
+) -> None:
+    Organisation.objects.update(auto_pause=False, reminder_days=[5])
+
+    shown = run("create_organisation", "hlf", "--type", "tegnsprak:required", "forstehjelp")
+
+    hlf.refresh_from_db()
+    assert (hlf.name, hlf.auto_pause, hlf.reminder_days) == ("HLF", False, [5])
+    assert shown.splitlines() == [
+        "Updated hlf (HLF).",
+        "Types: forstehjelp, likepersonkurs (required), tegnsprak (required).",
+    ]
+    course.refresh_from_db()
+    assert course.name == "Kurs"
+
+
+def test_what_was_switched_off_can_be_switched_on_again(hlf: Organisation) -> None:
+    run("create_organisation", "hlf", "--no-auto-pause", "--expiry-day-invalid")
+    run("create_organisation", "hlf", "--auto-pause", "--expiry-day-valid")
+
+    hlf.refresh_from_db()
+    assert (hlf.auto_pause, hlf.valid_through_expiry_day) == (True, True)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("hlf", "--timezone", "Oslo"), "timezone: "),
+        (("hlf", "--language", "xx"), "language: "),
+        (("hlf", "--reminder-days", "-1"), "reminder_days: "),
+        (("h l f",), "slug: "),
+        (("hlf", "--type", "tegn språk"), "code: "),
+    ],
+)
+def test_a_wrong_value_is_told_in_one_line_and_nothing_is_created(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(CommandError) as failed:
+        run("create_organisation", *arguments, "--name", "HLF")
+
+    assert str(failed.value).startswith(message)
+    assert "\n" not in str(failed.value)
+    assert failed.value.returncode == 1
+    assert not Organisation.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_new_organisation_without_a_name_is_wrong_usage() -> None:
+    with pytest.raises(CommandError, match="needs --name") as failed:
+        run("create_organisation", "hlf")
+
+    assert failed.value.returncode == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("arguments", [("--type", "kurs:always"), ("--reminder-days", "soon")])
+def test_a_malformed_option_is_wrong_usage(arguments: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match="write"):
+        run("create_organisation", "hlf", *arguments)
+
+
+# issue_token
+
+
+def test_a_token_is_printed_that_lets_the_user_in(kari: User) -> None:
+    token, expiry = run("issue_token", "kari").splitlines()
+    document = run_for_json("issue_token", "kari")
+
+    assert expiry.startswith("It expires at 20")
+    assert set(document) == {"token", "expiry"}
+    for issued in (token, document["token"]):
+        user, _auth = TokenAuthentication().authenticate_credentials(issued.encode())
+        assert user == kari
+
+
+def test_no_token_for_nobody_or_somebody_inactive(kari: User) -> None:
+    User.objects.update(is_active=False)
+
+    with pytest.raises(CommandError, match="There is no user “nils”"):
+        run("issue_token", "nils")
+    with pytest.raises(CommandError, match="not active"):
+        run("issue_token", "kari")
