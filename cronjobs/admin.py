@@ -41,8 +41,10 @@ class CronJobAdmin(admin.ModelAdmin[CronJob]):
     list_select_related = ("organisation",)
 
     def save_model(self, request: HttpRequest, obj: CronJob, form: ModelForm[CronJob], change: bool) -> None:
+        now = timezone.now()
+        obj.slots_from = obj.slots_from or now
         super().save_model(request, obj, form, change)
-        schedule.keep_in_step(obj)
+        schedule.keep_in_step(obj, now=now)
 
     def delete_model(self, request: HttpRequest, obj: CronJob) -> None:
         schedule.remove_cron_job(obj)

@@ -14,14 +14,14 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Count, QuerySet
 
-from certifications.expiry import find_renewed_mentors, name_lapsed_types
+from certifications.expiry import find_expired_certifications, find_renewed_mentors
 from certifications.reminders import find_due_reminders
 from cronjobs.models import Action, Run, RunItem
 from mentors.models import Organisation
 
 
 def _due_pauses(*, organisation: Organisation, on: date) -> QuerySet[Any, Any]:
-    return name_lapsed_types(organisation=organisation, on=on)
+    return find_expired_certifications(organisation=organisation, on=on)
 
 
 def _due_resumes(*, organisation: Organisation, on: date) -> QuerySet[Any, Any]:

@@ -32,6 +32,9 @@ class CronJob(models.Model):
     enabled = models.BooleanField(default=True)
     pause_note = models.TextField(blank=True, help_text=_("Why it is switched off, and by whom."))
     alert_after_minutes = models.PositiveIntegerField(default=60)
+    slots_from = models.DateTimeField(
+        editable=False, help_text=_("Slots before the schedule was made, changed or switched on are not missed.")
+    )
     periodic_task = models.OneToOneField(
         PeriodicTask, on_delete=models.SET_NULL, null=True, editable=False, related_name="cron_job"
     )
@@ -87,6 +90,7 @@ class Run(models.Model):
     status = models.CharField(max_length=9, choices=Status, default=Status.PLANNED)
     counts = models.JSONField(default=dict)
     already_handled = models.PositiveIntegerField(default=0)
+    resent_at = models.DateTimeField(null=True, help_text=_("When the sweep last sent its items out again."))
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -129,7 +133,8 @@ class RunItemQuerySet(models.QuerySet["RunItem"]):
         return self.filter(status=RunItem.Status.PENDING)
 
     def due(self, *, now: datetime) -> RunItemQuerySet:
-        return self.pending().filter(at__lte=now)
+        """Those to be worked on now. Only a retry waits for its time; a worker whose clock is behind waits for none."""
+        return self.pending().filter(models.Q(attempts=0) | models.Q(at__lte=now))
 
 
 class RunItem(models.Model):

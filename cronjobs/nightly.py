@@ -120,11 +120,13 @@ def plan_run(run_id: UUID, *, now: datetime) -> Run:
     except OperationalError:
         raise
     except Exception as error:
-        run = Run.objects.get(pk=run_id)
-        run.status, run.finished_at, run.error = Run.Status.FAILED, now, f"{type(error).__name__}: {error}"[:2000]
-        run.save(update_fields=["status", "finished_at", "error"])
-        _warn_of_failure(run, now=now)
-        on_run_error(run, error)
+        message = f"{type(error).__name__}: {error}"[:2000]
+        # Another process may have planned it meanwhile.
+        planned = Run.objects.filter(pk=run_id, status=Run.Status.PLANNED)
+        if planned.update(status=Run.Status.FAILED, finished_at=now, error=message):
+            run = Run.objects.select_related("organisation").get(pk=run_id)
+            _warn_of_failure(run, now=now)
+            on_run_error(run, error)
         raise
 
 

@@ -39,6 +39,7 @@ EXPIRY_ACTIONS = (Action.PAUSE, Action.RESUME)
 def schedule_nightly_run(
     *,
     organisation: Organisation,
+    now: datetime,
     name: str = "nightly",
     cron_expression: str = "30 0 * * *",
     timezone: str = "",
@@ -49,23 +50,25 @@ def schedule_nightly_run(
 
     The times are of `timezone`, the organisation's if empty. Raises ValidationError for an expression beat refuses.
     """
+    values = {
+        "cron_expression": cron_expression,
+        "timezone": timezone or organisation.timezone,
+        "enabled": enabled,
+        "pause_note": pause_note,
+    }
     job, _created = CronJob.objects.update_or_create(
-        organisation=organisation,
-        name=name,
-        defaults={
-            "cron_expression": cron_expression,
-            "timezone": timezone or organisation.timezone,
-            "enabled": enabled,
-            "pause_note": pause_note,
-        },
+        organisation=organisation, name=name, defaults=values, create_defaults=values | {"slots_from": now}
     )
-    keep_in_step(job)
+    keep_in_step(job, now=now)
     return job
 
 
 @transaction.atomic
-def keep_in_step(job: CronJob) -> None:
-    """Give beat the entry that fires the job as it is now. Raises ValidationError for an expression beat refuses."""
+def keep_in_step(job: CronJob, *, now: datetime) -> None:
+    """Give beat the entry that fires the job as it is now; the slots of another schedule are not missed.
+
+    Raises ValidationError for an expression beat refuses.
+    """
     parse_cron(job.cron_expression)
     minute, hour, day_of_month, month_of_year, day_of_week = job.cron_expression.split()
     crontab_schedule, _created = CrontabSchedule.objects.get_or_create(
@@ -76,6 +79,9 @@ def keep_in_step(job: CronJob) -> None:
         day_of_week=day_of_week,
         timezone=job.timezone,
     )
+    before = job.periodic_task
+    if before is None or before.crontab_id != crontab_schedule.pk or (job.enabled and not before.enabled):
+        job.slots_from = now
     job.periodic_task, _created = PeriodicTask.objects.update_or_create(
         name=f"nightly:{job.pk}",
         defaults={
@@ -85,7 +91,7 @@ def keep_in_step(job: CronJob) -> None:
             "enabled": job.enabled,
         },
     )
-    job.save(update_fields=["periodic_task"])
+    job.save(update_fields=["periodic_task", "slots_from"])
 
 
 @transaction.atomic
@@ -251,10 +257,12 @@ def slots(job: CronJob, *, after: datetime, until: datetime) -> Iterator[datetim
     day = after.astimezone(zone).date() - timedelta(days=1)
     while day <= until.astimezone(zone).date():
         if cron.fires_on(day):
-            for hour, minute in product(cron.hours, cron.minutes):
-                slot = datetime.combine(day, time(hour, minute), tzinfo=zone).astimezone(UTC)
-                if after < slot <= until:
-                    yield slot
+            # A skipped time may fall on one that the job names as well, and past another: each moment once, in order.
+            moments = {
+                datetime.combine(day, time(hour, minute), tzinfo=zone).astimezone(UTC)
+                for hour, minute in product(cron.hours, cron.minutes)
+            }
+            yield from (slot for slot in sorted(moments) if after < slot <= until)
         day += timedelta(days=1)
 
 

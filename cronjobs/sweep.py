@@ -66,19 +66,21 @@ def take_up(run: Run, *, now: datetime) -> None:
         schedule.start_run(run, now=now)
     elif left := list(nightly.batches(run, now=now, careful=True)):
         log.warning("sending a run out again", event_name="run_resent", run_id=str(run.pk), batches=len(left))
+        Run.objects.filter(pk=run.pk).update(resent_at=now)
         queue.send_batches(run.pk, left)
 
 
 def last_moved_at(run: Run) -> datetime:
-    """Return when the run's ledger last changed, or will change by itself (a retry that waits for its time)."""
+    """Return when the run's ledger last changed or was sent out, or will change by itself (a retry that waits)."""
     moved_at: datetime | None = run.items.aggregate(moved_at=Max("at"))["moved_at"]
-    return max(moved_at or run.created_at, run.started_at or run.created_at)
+    return max(filter(None, (run.created_at, run.started_at, run.resent_at, moved_at)))
 
 
 def make_up_missed_slots(job: CronJob, *, now: datetime) -> None:
     """Run the newest slot that nobody ran, if it is not older than the organisation allows; keep the others."""
     last_run = Run.objects.filter(cron_job=job).aggregate(slot=Max("scheduled_for"))["slot"]
-    missed = list(schedule.slots(job, after=last_run or job.created_at, until=now - BEAT_DELAY))
+    after = max(last_run or job.slots_from, job.slots_from)
+    missed = list(schedule.slots(job, after=after, until=now - BEAT_DELAY))
     if not missed:
         return
     *older, newest = missed

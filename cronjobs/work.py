@@ -33,7 +33,8 @@ from notifications.service import Happening, get_notification_service
 log = structlog.get_logger(__name__)
 
 MARK_ITEMS = """
-    UPDATE cronjobs_runitem item SET status = verdict.status, outcome = verdict.outcome, type = verdict.type, error = '', at = %(at)s
+    UPDATE cronjobs_runitem item
+    SET status = verdict.status, outcome = verdict.outcome, type = verdict.type, error = '', at = %(at)s
     FROM unnest(%(ids)s::bigint[], %(statuses)s::text[], %(outcomes)s::text[], %(types)s::text[])
         AS verdict (id, status, outcome, type)
     WHERE item.id = verdict.id
@@ -97,8 +98,8 @@ def _claim_items(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> list[
     would be two messages for her (rule 12).
     """
     due = _pending_items(run, mentor_ids).due(now=now)
-    firsts = due.order_by().values("mentor").annotate(first=Min("pk")).values("first")
-    mine = due.filter(pk__in=firsts).select_for_update(skip_locked=True).values_list("mentor_id", flat=True)
+    firsts = due.order_by().values("mentor").annotate(first=Min("pk")).values_list("first", flat=True)
+    mine = due.filter(pk__in=list(firsts)).select_for_update(skip_locked=True).values_list("mentor_id", flat=True)
     return list(due.filter(mentor__in=list(mine)).order_by("mentor_id", "id").select_for_update())
 
 
@@ -179,21 +180,22 @@ def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime)
 def _why_skipped(item: RunItem, mentor: Mentor, run: Run) -> str:
     match Action(item.action):
         case Action.PAUSE if not run.organisation.auto_pause:
-            return "automatic pausing was switched off"
+            reason = "automatic pausing was switched off"
         case Action.PAUSE if mentor.status != Mentor.Status.ACTIVE:
-            return f"the mentor is {mentor.status} already"
+            reason = f"the mentor is {mentor.status} already"
         case Action.PAUSE:
-            return "renewed or exempted in between: no lapsed type is left"
+            reason = "renewed or exempted in between: no lapsed type is left"
         case Action.RESUME if not run.organisation.auto_resume:
-            return "automatic resuming was switched off"
+            reason = "automatic resuming was switched off"
         case Action.RESUME if mentor.pause_cause != Mentor.PauseCause.CERTIFICATION_EXPIRED:
-            return f"the mentor is {mentor.status}" + (f" ({mentor.pause_cause})" if mentor.pause_cause else "")
+            reason = f"the mentor is {mentor.status}" + (f" ({mentor.pause_cause})" if mentor.pause_cause else "")
         case Action.RESUME:
-            return "lapsed again in between"
+            reason = "lapsed again in between"
         case Action.REMIND if mentor.status == Mentor.Status.ENDED:
-            return "the mentor is ended"
+            reason = "the mentor is ended"
         case _:
-            return "renewed, changed or revoked in between"
+            reason = "renewed, changed or revoked in between"
+    return reason
 
 
 def _split(batch: Batch) -> list[Batch]:

@@ -55,8 +55,11 @@ def deliver_all(*, now: Callable[[], datetime], find_outdated: FindOutdated) -> 
 
 
 def free_stuck(*, now: datetime) -> int:
-    """Queue again what a dead worker left in `sending`; return how many."""
+    """Queue again what a dead worker left in `sending`; return how many. What has had its attempts has failed."""
     stuck = Notification.objects.filter(status=Notification.Status.SENDING, next_attempt_at__lte=now)
+    stuck.filter(attempts__gte=settings.DELIVERY_MAX_ATTEMPTS).update(
+        status=Notification.Status.FAILED, next_attempt_at=None, error="Its worker never came back."
+    )
     return stuck.update(status=Notification.Status.QUEUED)
 
 
@@ -68,7 +71,12 @@ def _claim(*, now: datetime) -> list[Notification]:
             status=Notification.Status.SENDING, attempts=F("attempts") + 1, next_attempt_at=now + LEASE
         )
     rows = Notification.objects.select_related("recipient_user", "recipient_mentor", "organisation", "about")
-    return list(rows.filter(pk__in=ids).order_by("pk"))
+    claimed = list(rows.filter(pk__in=ids).order_by("pk"))
+    for notification in claimed:
+        # Kept before it is sent: what is sent again after a crash is known by it as the same message.
+        notification.message_id = notification.message_id or make_msgid(domain="nattevakt")
+    Notification.objects.bulk_update(claimed, ["message_id"])
+    return claimed
 
 
 def _send(notification: Notification, connection: BaseEmailBackend, *, now: datetime) -> None:
@@ -76,13 +84,10 @@ def _send(notification: Notification, connection: BaseEmailBackend, *, now: date
     if not address:
         _close(notification, Notification.Status.FAILED, error="The recipient has no e-mail address.")
         return
-    notification.message_id = notification.message_id or make_msgid(domain="nattevakt")
-    subject, body = render(notification)
-    message = EmailMessage(
-        subject, body, to=[address], connection=connection, headers={"Message-ID": notification.message_id}
-    )
     try:
-        message.send()
+        subject, body = render(notification)
+        headers = {"Message-ID": notification.message_id}
+        EmailMessage(subject, body, to=[address], connection=connection, headers=headers).send()
     except SoftTimeLimitExceeded:
         raise  # a server that hangs; what is left of the batch is queued again when its lease is over
     except Exception as error:

@@ -89,7 +89,8 @@ class DatabaseNotificationService:
     ) -> None:
         if not happenings:
             return
-        mentors = Mentor.objects.in_bulk({happening.mentor_id for happening in happenings})
+        needed = Mentor.objects.only("chapter_id", "status", "email", "language")
+        mentors = needed.in_bulk({happening.mentor_id for happening in happenings})
         coordinators = _coordinators_by_chapter(organisation, {mentor.chapter_id for mentor in mentors.values()})
         desk = _Desk(organisation=organisation, now=now, run_id=run_id)
         for happening in happenings:
@@ -215,9 +216,10 @@ class _Desk:
         in_the_inbox = channel == Notification.Channel.INBOX
         # Operations are called at any hour; people are written to within the sending hours.
         leaves_at = self.now if channel == Notification.Channel.OPERATIONS else self.leaves_at
+        recipient = recipient_user_id or (recipient_mentor_id and "mentor") or "operations"
         self.rows.append(
             {
-                "dedupe_key": f"{key}:{channel}:{recipient_user_id or (recipient_mentor_id and 'mentor') or 'operations'}",
+                "dedupe_key": f"{key}:{channel}:{recipient}",
                 "kind": kind,
                 "channel": channel,
                 "recipient_user_id": recipient_user_id,
