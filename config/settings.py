@@ -161,7 +161,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # The night
-NIGHTLY_MAX_SUBTASKS = env.int("NIGHTLY_MAX_SUBTASKS", 100, validate=positive)
+NIGHTLY_MAX_SUBTASKS = env.int("NIGHTLY_MAX_SUBTASKS", 20, validate=positive)
 NIGHTLY_MAX_ATTEMPTS = env.int("NIGHTLY_MAX_ATTEMPTS", 3, validate=positive)
 NIGHTLY_RETRY_SECONDS = env.int("NIGHTLY_RETRY_SECONDS", 5, validate=positive)
 NIGHTLY_STUCK_SECONDS = env.int("NIGHTLY_STUCK_SECONDS", 300, validate=positive)
