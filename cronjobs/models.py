@@ -79,7 +79,7 @@ class Run(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="runs")
-    cron_job = models.ForeignKey(CronJob, on_delete=models.SET_NULL, null=True, related_name="runs")
+    cron_job = models.ForeignKey(CronJob, on_delete=models.SET_NULL, null=True, related_name="runs", db_index=False)
     business_date = models.DateField()
     scheduled_for = models.DateTimeField(null=True)
     trigger = models.CharField(max_length=8, choices=Trigger)

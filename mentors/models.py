@@ -166,7 +166,7 @@ class Mentor(models.Model):
         CERTIFICATION_EXPIRED = "certification_expired", _("a certification has expired")
         CERTIFICATION_REVOKED = "certification_revoked", _("a certification was revoked")
 
-    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="mentors")
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="mentors", db_index=False)
     chapter = models.ForeignKey(Chapter, on_delete=models.PROTECT, related_name="mentors")
     ref = models.CharField(max_length=50, help_text=_("The organisation's own key for the mentor."))
     name = models.CharField(max_length=200)
@@ -221,12 +221,14 @@ class Mentor(models.Model):
 class StatusChange(models.Model):
     """One line for every change of a mentor's status, never changed and never removed."""
 
-    mentor = models.ForeignKey(Mentor, on_delete=models.PROTECT, related_name="status_changes")
+    mentor = models.ForeignKey(Mentor, on_delete=models.PROTECT, related_name="status_changes", db_index=False)
     from_status = models.CharField(max_length=6, choices=Mentor.Status)
     to_status = models.CharField(max_length=6, choices=Mentor.Status)
     cause = models.CharField(max_length=21, choices=Mentor.PauseCause, null=True)
     reason = models.TextField(blank=True)
-    actor = models.ForeignKey(User, on_delete=models.PROTECT, null=True, help_text=_("Empty: the system."))
+    actor = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, db_index=False, help_text=_("Empty: the system.")
+    )
     run_id = models.UUIDField(null=True)
     at = models.DateTimeField()
 

@@ -1,0 +1,244 @@
+"""`make bench`: what a night costs, beside the least it could cost and what the plain way costs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from statistics import median
+
+import django
+from django.utils import timezone
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ.setdefault("LOG_LEVEL", "WARNING")
+django.setup()
+
+from tests.bench import dataset, measure, report  # noqa: E402
+from tests.bench.databases import template  # noqa: E402
+from tests.bench.dataset import Size  # noqa: E402
+from tests.bench.measure import Measurement  # noqa: E402
+from tests.bench.report import Row  # noqa: E402
+
+
+@dataclass(frozen=True, kw_only=True)
+class Programme:
+    night: Size
+    less_history: Size
+    many_due: Size
+    repeats: int
+    plain: int  # how many mentors the plain ways are given
+
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        return (self.night, self.less_history, self.many_due)
+
+
+FULL = Programme(
+    night=Size(name="night", certifications=1_000_000, due=10_000),
+    less_history=Size(name="less_history", certifications=100_000, due=10_000),
+    many_due=Size(name="many_due", certifications=1_000_000, due=100_000),
+    repeats=3,
+    plain=2_000,
+)
+SMALL = Programme(
+    night=Size(name="night", certifications=2_000, due=60),
+    less_history=Size(name="less_history", certifications=1_000, due=60),
+    many_due=Size(name="many_due", certifications=2_000, due=300),
+    repeats=1,
+    plain=60,
+)
+
+METHOD = """\
+## How
+
+- An organisation with {certifications:,} certifications of {mentors:,} mentors in {chapters:,} chapters, each with
+  its coordinator. Most certifications are superseded, and each of those left a row in the ledger and a message.
+  {due:,} mentors are due: half to be paused, four tenths reminded, one tenth resumed (`tests/bench/dataset.py`).
+- Every measurement starts from a fresh clone of the same database, after a checkpoint. The worker is
+  `celery -A config worker -c 2 -Q night,delivery`, and has worked a night of {warm_ups} mentors before the clock
+  starts. Medians of {repeats}. Nothing is delivered meanwhile: messages are written, and wait for the sending hours.
+- **The night** counts from the claim to the closed run, queue and planning included.
+- **Planning** is measured the second time, with the pages that it needs in memory; the night above pays for the first.
+- **(a) one statement** is the limit: the same rows written by one hand-written statement (`tests/bench/limit.py`).
+  It knows no faults: it can be neither retried in parts nor spread over workers, and checks nothing twice.
+- **(b) and (c)** are the plain way (`tests/bench/plain.py`): the ORM, one transaction a mentor; (b) as one task a
+  mentor on the same worker, (c) in a loop in one process. They are told who is due, are measured once, on {plain:,}
+  mentors taken at random, and scaled up.
+- The night and (a) must leave the same rows (compared by checksums in every run); with `--small` so must (b) and (c).
+- PostgreSQL, Redis, the worker's processes and the bench share the cores, so that ratios say more than seconds.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--small", action="store_true", help="check the bench itself; writes no page")
+    programme = SMALL if parser.parse_args(arguments).small else FULL
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # not without stopping the worker
+    began, now = time.perf_counter(), timezone.now()
+    on = timezone.now().date()
+    with ExitStack() as stack:
+        templates = {}
+        for size in programme.sizes:
+            _say(f"filling {size.name}: {size.certifications:,} certifications, {size.due:,} due")
+            templates[size.name] = stack.enter_context(template(size.name, partial(dataset.fill, size, on=on, now=now)))
+        rows, differences = measure_all(programme, templates, on=on)
+        machine = report.describe_machine()
+    # On a few mentors the queue and the start of each task outweigh everything else: no target fits.
+    rows = rows if programme is FULL else [replace(row, judged=False) for row in rows]
+    print(report.render(rows))
+    _say(f"done in {time.perf_counter() - began:.0f} s")
+    for difference in differences:
+        print(f"bench: {difference}", file=sys.stderr)
+    if programme is FULL:
+        size = programme.night
+        method = METHOD.format(
+            certifications=size.certifications,
+            mentors=size.mentors,
+            chapters=size.chapters,
+            due=size.due,
+            warm_ups=dataset.WARM_UPS,
+            repeats=programme.repeats,
+            plain=programme.plain,
+        )
+        report.write_page(rows, machine=machine, method=method, now=now)
+    return 1 if differences else 0
+
+
+def measure_all(programme: Programme, templates: dict[str, str], *, on: date) -> tuple[list[Row], list[str]]:
+    """Measure everything; return the rows of the table, and what should have been alike and is not."""
+    night, less, many = (templates[size.name] for size in programme.sizes)
+    statements, nights, plans, earlier_plans = [], [], [], []
+    for _ in range(programme.repeats):
+        statements.append(_measure("(a) one statement", lambda: measure.measure_statement(night, on=on)))
+        nights.append(_measure("the night", lambda: measure.measure_night(night, on=on)))
+        earlier_plans.append(_measure("planning, less history", lambda: measure.measure_planning(less, on=on)))
+        plans.append(_measure("planning", lambda: measure.measure_planning(night, on=on)))
+    tasks = _measure("(b) a task a mentor", lambda: measure.measure_tasks(night, on=on, at_most=programme.plain))
+    loop = _measure("(c) a loop", lambda: measure.measure_loop(night, on=on, at_most=programme.plain))
+    big_nights = [
+        _measure(f"{programme.many_due.due:,} due", lambda: measure.measure_night(many, on=on))
+        for _ in range(programme.repeats)
+    ]
+    rows = compare(
+        programme,
+        night=_middle(nights),
+        statement=_middle(statements),
+        tasks=tasks,
+        loop=loop,
+        plan=_middle(plans),
+        earlier_plan=_middle(earlier_plans),
+        big_night=_middle(big_nights),
+    )
+    whole = [("the night", nights[0]), ("(b)", tasks), ("(c)", loop)]
+    differences = [
+        f"{name} left other rows than (a): {_differences(statements[0], measurement)}"
+        for name, measurement in whole
+        if measurement.share == 1 and measurement.state != statements[0].state
+    ]
+    return rows, differences
+
+
+def compare(
+    programme: Programme,
+    *,
+    night: Measurement,
+    statement: Measurement,
+    tasks: Measurement,
+    loop: Measurement,
+    plan: Measurement,
+    earlier_plan: Measurement,
+    big_night: Measurement,
+) -> list[Row]:
+    """Set each measurement beside what it is compared with."""
+    each = night.seconds / programme.night.due * 1000
+    each_of_many = big_night.seconds / programme.many_due.due * 1000
+    the_night = f"the night: {night.seconds:.2f} s"
+    return [
+        Row(
+            what=f"the night, {programme.night.due:,} due of {programme.night.certifications:,}",
+            measured=f"{night.seconds:.2f} s",
+            compared_with=f"(a) one statement: {statement.seconds:.2f} s",
+            ratio=night.seconds / statement.seconds,
+            at_most=3,
+        ),
+        Row(
+            what="(b) one task and transaction a mentor, two processes",
+            measured=f"{tasks.seconds:.1f} s",
+            compared_with=the_night,
+            ratio=tasks.seconds / night.seconds,
+            at_least=25,
+        ),
+        Row(
+            what="(c) one transaction a mentor in a loop, one process",
+            measured=f"{loop.seconds:.1f} s",
+            compared_with=the_night,
+            ratio=loop.seconds / night.seconds,
+            at_least=25,
+        ),
+        Row(
+            what=f"planning, {programme.night.certifications:,} certifications",
+            measured=f"{plan.seconds:.2f} s",
+            compared_with=f"{programme.less_history.certifications:,}: {earlier_plan.seconds:.2f} s",
+            ratio=plan.seconds / earlier_plan.seconds,
+            at_most=1.5,
+        ),
+        Row(
+            what="rows of big tables that planning reads by sequential scan",
+            measured=f"{plan.read_in_sequence:,}",
+            compared_with="",
+            ratio=float(plan.read_in_sequence),
+            unit="rows",
+            at_most=0,
+        ),
+        Row(
+            what=f"time an item, {programme.many_due.due:,} due",
+            measured=f"{each_of_many:.2f} ms",
+            compared_with=f"{programme.night.due:,} due: {each:.2f} ms",
+            ratio=each_of_many / each,
+            at_most=1.3,
+        ),
+        Row(
+            what=f"peak memory of a worker process, {programme.many_due.due:,} due",
+            measured=f"{big_night.peak_mb:.0f} MB",
+            compared_with=f"{programme.night.due:,} due: {night.peak_mb:.0f} MB",
+            ratio=big_night.peak_mb,
+            unit="MB",
+            at_most=250,
+        ),
+    ]
+
+
+def _measure(name: str, measurement: Callable[[], Measurement]) -> Measurement:
+    _say(f"measuring {name}")
+    measured = measurement()
+    _say(f"    {measured.seconds:.2f} s" + (f", scaled up from {measured.share:.0%}" if measured.share < 1 else ""))
+    return measured
+
+
+def _middle(measurements: list[Measurement]) -> Measurement:
+    return Measurement(
+        seconds=median(measurement.seconds for measurement in measurements),
+        peak_mb=max(measurement.peak_mb for measurement in measurements),
+        read_in_sequence=max(measurement.read_in_sequence for measurement in measurements),
+        state=[],
+    )
+
+
+def _differences(one: Measurement, other: Measurement) -> list[tuple[object, ...]]:
+    return sorted(set(one.state) ^ set(other.state), key=str)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
