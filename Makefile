@@ -22,7 +22,7 @@ up: $(READY) ## Keep web, worker, beat and Flower running, and print the address
 	@$(RUN) --name up -- python manage.py up
 
 test: $(READY) check ## Run every check and test
-	@pytest -n 2 $(PYTEST)
+	@python -m pytest -n 2 $(PYTEST)
 
 check: $(READY) ## Lint, types, floors, migrations, production settings
 	@ruff check .
