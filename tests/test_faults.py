@@ -278,11 +278,11 @@ def assert_night_is_right(run: Run, crowd: Crowd, *, failed: Collection[int] = (
 
 def assert_books_balance(run: Run) -> None:
     ledger = Counter(run.items.order_by().values_list("action", "status"))
-    assert ledger.total() == sum(count["planned"] for count in run.counts.values())
-    for action, count in run.counts.items():
-        assert count["planned"] == count["done"] + count["skipped"] + count["failed"]
+    assert ledger.total() == sum(booked["planned"] for booked in run.counts.values())
+    for action, booked in run.counts.items():
+        assert booked["planned"] == booked["done"] + booked["skipped"] + booked["failed"]
         for status in ("done", "skipped", "failed"):
-            assert count[status] == ledger[action, status]
+            assert booked[status] == ledger[action, status]
 
 
 def assert_nothing_was_done_twice() -> None:
