@@ -45,7 +45,7 @@ from certifications.standing import resume_renewed
 from mentors.models import Chapter, Mentor, Organisation
 
 PROGRESS_EVERY = 1000  # lines
-ANALYZE_FROM = 5000  # written rows
+ANALYZE_FROM = 100  # written rows
 AHEAD = 1000  # rows
 # The first half of a pair of advisory lock numbers; the second is the organisation.
 ROSTER_LOCK = 0x4E56

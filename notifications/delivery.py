@@ -10,7 +10,9 @@ A worker that dies after step 1 leaves rows in `sending`; when their lease is ov
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from smtplib import SMTPException
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
@@ -39,6 +41,8 @@ def deliver_batch(*, now: datetime, find_outdated: FindOutdated) -> int:
         return 0
     outdated = find_outdated(claimed, now)
     connection = get_connection()
+    with suppress(OSError, SMTPException):  # each message will say for itself why it cannot leave
+        connection.open()
     for notification in claimed:
         if notification.pk in outdated:
             _close(notification, Notification.Status.CANCELLED, error=outdated[notification.pk])
@@ -93,6 +97,8 @@ def _send(notification: Notification, connection: BaseEmailBackend, *, now: date
     except Exception as error:
         # One recipient's trouble must not stop the batch; the row keeps it, without the address, and is tried again.
         _try_later(notification, type(error).__name__, now=now)
+        with suppress(Exception):  # it may be the connection that is broken: the next message gets a new one
+            connection.close()
     else:
         _close(notification, Notification.Status.SENT, sent_at=now)
 

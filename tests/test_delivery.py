@@ -237,3 +237,48 @@ class TestSendingHours:
 
         assert hlf.next_sending_time(datetime(2026, 11, 21, 1, tzinfo=UTC)) == datetime(2026, 11, 21, 1, tzinfo=UTC)
         assert hlf.next_sending_time(datetime(2026, 11, 21, 12, tzinfo=UTC)) == datetime(2026, 11, 21, 21, tzinfo=UTC)
+
+
+class TestConnection:
+    def test_a_batch_shares_one(
+        self, always_open: Organisation, enrol: Enrol, certify: Certify, settings: Any, today: date, now: datetime
+    ) -> None:
+        settings.EMAIL_BACKEND = "tests.test_delivery.CountingBackend"
+        CountingBackend.opened = 0
+        for _ in range(3):
+            certify(enrol(), expires_in=7)
+        run_night(always_open, today)
+
+        deliver(now)
+
+        assert CountingBackend.opened == 1
+
+    def test_a_message_that_kills_its_worker_every_time_is_given_up(
+        self, always_open: Organisation, mentor: Mentor, certify: Certify, today: date, now: datetime
+    ) -> None:
+        certify(mentor, expires_in=7)
+        run_night(always_open, today)
+        Notification.objects.filter(recipient_mentor=mentor).update(status="sending", attempts=5, next_attempt_at=now)
+
+        free_stuck(now=now)
+
+        notification = Notification.objects.get(recipient_mentor=mentor)
+        assert (notification.status, notification.error) == ("failed", "Its worker never came back.")
+
+
+class CountingBackend(BaseEmailBackend):
+    """Counts its connections as Django's SMTP backend makes them: one, if it is not open yet."""
+
+    opened = 0
+    is_open = False
+
+    def open(self) -> bool:
+        if self.is_open:
+            return False
+        type(self).opened += 1
+        self.is_open = True
+        return True
+
+    def send_messages(self, email_messages: Any) -> int:
+        self.open()
+        return len(email_messages)

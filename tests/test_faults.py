@@ -576,6 +576,7 @@ def test_a_mentor_on_whom_every_attempt_breaks_stops_only_itself(fault: str) -> 
         run, blows = start_night(crowd), 0
         while lone.wait_until(lambda: held.waiting() or is_closed(run), what="the next attempt") is not True:
             blows += 1
+            assert blows < 10, "it goes on for ever"
             if fault == "death":
                 kill_children(lone)
             terminate(held.waiting())
@@ -802,6 +803,7 @@ def test_a_renewal_at_the_moment_of_the_pause_never_leaves_a_valid_mentor_paused
             threads = [threading.Thread(target=renew_all, args=(crowd.on, *renewal)) for renewal in renewals]
             for thread in threads:
                 thread.start()
+            wait_until(Certification.objects.filter(number="down").exists, what="a renewal before the night's turn")
         for thread in threads:
             thread.join()
         bring_to_its_end(run)
