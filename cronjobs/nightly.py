@@ -42,7 +42,7 @@ class RunAlreadyOpen(Exception):
             + (
                 "look at it with --dry-run, then run again with --approve, or reject it."
                 if run.status == Run.Status.HELD
-                else "wait until it is closed."
+                else "wait until it is closed, or finish it here and now with --inline."
             )
         )
 

@@ -1,7 +1,7 @@
 """A pytest plugin: real PostgreSQL and Redis for the tests, started before Django reads its settings.
 
 DATABASE_URL and REDIS_URL in the environment are used instead. Each process of a parallel run has a test database
-and a Redis database of its own.
+and a Redis database of its own. Nothing is left behind.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import atexit
 import os
 import re
+import shutil
 from contextlib import ExitStack
 
 import pytest
 
-from config.embedded import development_environment
+from config.embedded import development_environment, embedded_servers
+
+NAME = "test"
 
 _servers = ExitStack()
 atexit.register(_servers.close)  # pytest does not say goodbye when a conftest cannot be imported
@@ -21,7 +24,10 @@ atexit.register(_servers.close)  # pytest does not say goodbye when a conftest c
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
-    os.environ |= _servers.enter_context(development_environment("test", scratch=True))
+    missing = {"DATABASE_URL", "REDIS_URL"} - os.environ.keys()
+    if missing:
+        _servers.callback(_remove_data)
+    os.environ |= _servers.enter_context(development_environment(NAME, scratch=True))
     os.environ["DEBUG"] = "false"
     os.environ["EMAIL_URL"] = "memory:"
     worker = re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", ""))
@@ -31,3 +37,9 @@ def pytest_load_initial_conftests() -> None:
 
 def pytest_unconfigure() -> None:
     _servers.close()
+
+
+def _remove_data() -> None:
+    servers = embedded_servers(NAME, scratch=True)
+    if not servers.running():  # another test run in this checkout would still need them
+        shutil.rmtree(servers.folder, ignore_errors=True)

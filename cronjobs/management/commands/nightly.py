@@ -124,7 +124,9 @@ class Command(NattevaktCommand):
                     show(run)
                 idle = monotonic() - moved_at
                 if idle > SECONDS_TO_HINT and not hinted:
-                    self.stderr.write("No worker has taken anything up yet: is one running? (--inline needs none.)")
+                    self.stderr.write(
+                        f"Nothing moves for {SECONDS_TO_HINT} s: is a worker running? (--inline needs none.)"
+                    )
                     hinted = True
                 if idle > timeout:
                     raise CommandError(
