@@ -49,7 +49,7 @@ class CertificationQuerySet(models.QuerySet["Certification"]):
     def with_lapses_on(self) -> CertificationQuerySet:
         """Annotate rule 1: the first day not covered, empty for an open-ended certification."""
         return self.annotate(
-            lapses_on=LapsesOn("expires_on", "mentor__organisation__valid_through_expiry_day", "type__grace_days")
+            lapses_on=LapsesOn("expires_on", "type__organisation__valid_through_expiry_day", "type__grace_days")
         )
 
     def covering(self, *, on: date) -> CertificationQuerySet:

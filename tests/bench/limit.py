@@ -38,14 +38,18 @@ WITH covering AS NOT MATERIALIZED (
       )
 ), due AS MATERIALIZED (
     SELECT 'pause' AS action, mentor.id AS mentor_id, mentor.chapter_id, mentor.email, mentor.language,
-           NULL::bigint AS certification_id, string_agg(DISTINCT lapsed.code, ',' ORDER BY lapsed.code) AS type,
+           NULL::bigint AS certification_id, named.codes AS type,
            '' AS number, NULL::date AS expires_on, NULL::integer AS stage,
            'pause:' || mentor.id || ':' || COALESCE((
                SELECT max(id) FROM mentors_statuschange WHERE mentor_id = mentor.id AND to_status = 'active'
            ), 0) AS key
-    FROM mentors_mentor mentor JOIN lapsed ON lapsed.mentor_id = mentor.id
+    FROM mentors_mentor mentor
+    CROSS JOIN LATERAL (
+        SELECT string_agg(DISTINCT lapsed.code, ',' ORDER BY lapsed.code) AS codes
+        FROM lapsed WHERE lapsed.mentor_id = mentor.id
+    ) named
     WHERE mentor.organisation_id = %(organisation)s AND mentor.status = 'active' AND mentor.lapses_on <= %(on)s
-    GROUP BY mentor.id
+      AND named.codes IS NOT NULL
     UNION ALL
     SELECT 'resume', mentor.id, mentor.chapter_id, mentor.email, mentor.language, NULL, '', '', NULL, NULL,
            'resume:' || mentor.id || ':' || COALESCE((
