@@ -155,7 +155,7 @@ class MentorQuerySet(models.QuerySet["Mentor"]):
     exclude=["lapses_on", "updated_at"],
     # Who changed a status stands in StatusChange. Asking for the context costs each row a failed subtransaction, and
     # that costs more the more deferred checks wait in the transaction: most of a big night's time.
-    context_field=None,
+    context_field=None,  # type: ignore[arg-type]  # documented, and missing in the annotation
     level=pghistory.Statement,
 )
 class Mentor(models.Model):
