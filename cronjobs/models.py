@@ -54,9 +54,6 @@ class RunQuerySet(models.QuerySet["Run"]):
         """Those that are not closed, a held one included."""
         return self.filter(status__in=Run.OPEN)
 
-    def working(self) -> RunQuerySet:
-        return self.filter(status__in=[Run.Status.PLANNED, Run.Status.RUNNING])
-
 
 class Run(models.Model):
     """One run for one organisation and one business date, kept for audit."""

@@ -27,7 +27,6 @@ from mentors.models import Organisation
 from notifications import queue as delivery_queue
 from notifications.delivery import deliver_all
 
-FIELDS = ("action", "mentor_ref", "mentor_name", "type", "number", "expires_on", "stage", "status", "outcome", "error")
 SECONDS_TO_HINT = 15
 
 
