@@ -6,11 +6,20 @@ from datetime import date, timedelta
 
 import pghistory
 from dateutil.relativedelta import relativedelta
+from django.contrib.postgres.indexes import OpClass
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import ExpressionWrapper, OuterRef
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from mentors.models import Mentor, Organisation, User
+
+# Outside of these a date is a slip of the finger, and arithmetic with it may leave what a calendar can hold.
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
+REASONABLE = [MinValueValidator(FIRST_DAY), MaxValueValidator(LAST_DAY)]
 
 
 class CertificationType(models.Model):
@@ -61,9 +70,29 @@ class CertificationQuerySet(models.QuerySet["Certification"]):
             .filter(models.Q(lapses_on__isnull=True) | models.Q(lapses_on__gt=on))
         )
 
+    def unless_superseded(self, one_day: Combinable) -> CertificationQuerySet:
+        """Rule 6: leave out those whose mentor and type have another that expires later and began in time.
+
+        `one_day` is 1 where a certification is valid through its expiry day, else 0.
+        """
+        begins_at_the_latest = ExpressionWrapper(OuterRef("expires_on") + one_day, output_field=models.DateField())
+        later = models.Q(expires_on__isnull=True) | models.Q(expires_on__gt=OuterRef("expires_on"))
+        superseding = Certification.objects.in_force().filter(
+            later, mentor=OuterRef("mentor"), type=OuterRef("type"), issued_on__lte=begins_at_the_latest
+        )
+        return self.exclude(models.Exists(superseding))
+
+    def search(self, text: str) -> CertificationQuerySet:
+        """Find certifications by their mentor (see there) or the beginning of their number."""
+        # An OR across two tables would read both whole.
+        by_mentor = Certification.objects.filter(mentor__in=Mentor.objects.search(text).order_by().values("pk"))
+        by_number = Certification.objects.filter(number__istartswith=text.strip())
+        found = by_mentor.order_by().values("pk").union(by_number.order_by().values("pk"))
+        return self.filter(pk__in=found)
+
     def lapsed(self, *, on: date) -> CertificationQuerySet:
         """Rule 3: those of a required type, held on the day, whose (mentor, type) nothing covers on the day."""
-        same = {"mentor": models.OuterRef("mentor"), "type": models.OuterRef("type")}
+        same = {"mentor": OuterRef("mentor"), "type": OuterRef("type")}
         return (
             self.in_force()
             .filter(issued_on__lte=on, type__required=True)
@@ -81,11 +110,11 @@ class CertificationQuerySet(models.QuerySet["Certification"]):
     level=pghistory.Statement,
 )
 class Certification(models.Model):
-    mentor = models.ForeignKey(Mentor, on_delete=models.PROTECT, related_name="certifications")
-    type = models.ForeignKey(CertificationType, on_delete=models.PROTECT, related_name="certifications")
+    mentor = models.ForeignKey(Mentor, on_delete=models.PROTECT, related_name="certifications", db_index=False)
+    type = models.ForeignKey(CertificationType, on_delete=models.PROTECT, related_name="certifications", db_index=False)
     number = models.CharField(max_length=50, blank=True)
-    issued_on = models.DateField()
-    expires_on = models.DateField(null=True, blank=True, help_text=_("Empty: open-ended."))
+    issued_on = models.DateField(validators=REASONABLE)
+    expires_on = models.DateField(null=True, blank=True, validators=REASONABLE, help_text=_("Empty: open-ended."))
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoked_reason = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -113,6 +142,28 @@ class Certification(models.Model):
             models.Index(
                 fields=["issued_on"], condition=models.Q(revoked_at__isnull=True), name="certification_issued_on"
             ),
+            # What the API's lists count, filter and page through, without touching the rows themselves.
+            models.Index(
+                fields=["mentor", "expires_on"],
+                include=["id", "type", "issued_on", "revoked_at"],
+                name="certification_of_mentor",
+            ),
+            models.Index(
+                fields=["type", "expires_on", "id"],
+                include=["mentor", "issued_on", "revoked_at"],
+                name="certification_of_type",
+            ),
+            models.Index(
+                fields=["expires_on", "id"],
+                include=["type", "mentor", "issued_on", "revoked_at"],
+                name="certification_by_expiry",
+            ),
+            models.Index(
+                fields=["type", "expires_on"],
+                condition=models.Q(revoked_at__isnull=False),
+                name="certification_revoked",
+            ),
+            models.Index(OpClass(Upper("number"), name="text_pattern_ops"), name="certification_search_number"),
         ]
 
     def __str__(self) -> str:

@@ -6,16 +6,38 @@ Every function locks the mentor first, so that the night and a person never deci
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from enum import Enum
+from typing import Any, Literal
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from certifications.coverage import uncovered_types
 from certifications.models import Certification, CertificationType, Exemption
 from certifications.standing import announce_changes, lock_mentor, resume_renewed
 from mentors.models import Mentor, User
+from mentors.refusal import Refusal
 from mentors.status import change_status
 from notifications.models import Notification
+
+
+class Expiry(Enum):
+    """Where a certification's expiry comes from, if it is not given."""
+
+    BY_TYPE = "by_type"
+
+
+class AlreadyRecorded(Refusal):
+    """It is recorded already: change that one."""
+
+    code = "already_recorded"
+
+
+class Revoked(Refusal):
+    """It has been revoked and stays as it is: record a new one."""
+
+    code = "revoked"
 
 
 @transaction.atomic
@@ -25,23 +47,20 @@ def record_certification(
     type: CertificationType,
     issued_on: date,
     now: datetime,
-    expires_on: date | None = None,
+    expires_on: date | Literal[Expiry.BY_TYPE] | None = Expiry.BY_TYPE,
     number: str = "",
     actor: User | None = None,
 ) -> Certification:
-    """Record a certification; without `expires_on` it expires as the type says. Resumes the mentor by rule 5.
+    """Record a certification. Resumes the mentor by rule 5.
 
-    Raises ValidationError, and IntegrityError if the same certification is recorded already.
+    It expires as its type says, unless `expires_on` is given; None is open-ended. Raises ValidationError, and
+    AlreadyRecorded with the id of the same certification.
     """
     locked = lock_mentor(mentor)
-    certification = Certification(
-        mentor=mentor,
-        type=type,
-        number=number,
-        issued_on=issued_on,
-        expires_on=expires_on or type.default_expiry(issued_on),
-    )
-    certification.full_clean(validate_unique=False, validate_constraints=False)
+    certification = Certification(mentor=mentor, type=type, number=number, issued_on=issued_on)
+    certification.clean_fields(exclude=["expires_on"])
+    certification.expires_on = type.default_expiry(issued_on) if expires_on is Expiry.BY_TYPE else expires_on
+    _check(certification)
     certification.save(force_insert=True)
     _resume(locked, now=now, actor=actor)
     return certification
@@ -52,7 +71,7 @@ def renew_certification(
     *,
     issued_on: date,
     now: datetime,
-    expires_on: date | None = None,
+    expires_on: date | Literal[Expiry.BY_TYPE] | None = Expiry.BY_TYPE,
     number: str | None = None,
     actor: User | None = None,
 ) -> Certification:
@@ -72,11 +91,15 @@ def renew_certification(
 def change_certification(
     certification: Certification, *, now: datetime, actor: User | None = None, **changes: Any
 ) -> Certification:
-    """Change fields of a certification, e.g. a later `expires_on`. Resumes the mentor by rule 5."""
+    """Change fields of a certification, e.g. a later `expires_on`. Resumes the mentor by rule 5.
+
+    Raises ValidationError, AlreadyRecorded if it would be the same as another, and Revoked.
+    """
     locked = lock_mentor(certification.mentor)
+    _refuse_if_revoked(certification)
     for field, value in changes.items():
         setattr(certification, field, value)
-    certification.full_clean(validate_unique=False, validate_constraints=False)
+    _check(certification)
     certification.save(update_fields=[*changes, "updated_at"])
     _resume(locked, now=now, actor=actor)
     return certification
@@ -94,9 +117,11 @@ def revoke_certification(certification: Certification, *, reason: str, actor: Us
     """Revoke a certification, and pause the mentor at once if a required type is left uncovered (rule 9).
 
     A mentor paused by the night is from now on paused because of the revocation, which only a person lifts: no
-    non-revoked certification of the type may be left to lapse, and rule 5 would see nothing wrong.
+    non-revoked certification of the type may be left to lapse, and rule 5 would see nothing wrong. Raises Revoked if
+    it has been.
     """
     mentor = lock_mentor(certification.mentor)
+    _refuse_if_revoked(certification)
     certification.revoked_at, certification.revoked_reason = now, reason
     certification.save(update_fields=["revoked_at", "revoked_reason", "updated_at"])
     uncovered = uncovered_types(mentor=mentor, on=mentor.organisation.local_date(now))
@@ -134,6 +159,26 @@ def grant_exemption(
     )
     _resume(locked, now=now, actor=approved_by)
     return exemption
+
+
+def _check(certification: Certification) -> None:
+    certification.full_clean(validate_unique=False, validate_constraints=False)
+    if certification.expires_on and certification.expires_on < certification.issued_on:
+        raise ValidationError({"expires_on": _("It would expire before it is issued.")})
+    # The lock on the mentor keeps others from recording it meanwhile; the constraint is behind it.
+    same = Certification.objects.filter(
+        mentor=certification.mentor_id,
+        type=certification.type_id,
+        number=certification.number,
+        issued_on=certification.issued_on,
+    ).exclude(pk=certification.pk)
+    if other := same.values_list("pk", flat=True).first():
+        raise AlreadyRecorded(id=other)
+
+
+def _refuse_if_revoked(certification: Certification) -> None:
+    if Certification.objects.filter(pk=certification.pk, revoked_at__isnull=False).exists():
+        raise Revoked(id=certification.pk)
 
 
 def _resume(mentor: Mentor, *, now: datetime, actor: User | None) -> None:

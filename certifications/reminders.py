@@ -5,19 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from django.db.models import (
-    Case,
-    DateField,
-    Exists,
-    ExpressionWrapper,
-    OuterRef,
-    Q,
-    QuerySet,
-    SmallIntegerField,
-    Subquery,
-    Value,
-    When,
-)
+from django.db.models import Case, OuterRef, QuerySet, SmallIntegerField, Subquery, Value, When
 
 from certifications.models import Certification
 from mentors.models import Mentor, Organisation
@@ -34,15 +22,6 @@ def find_due_reminders(*, organisation: Organisation, on: date) -> QuerySet[Any,
         *(When(expires_on__lte=on + timedelta(days=days), then=Value(days)) for days in stages),
         output_field=SmallIntegerField(),
     )
-    superseding = (
-        Certification.objects.in_force()
-        .filter(Q(expires_on__isnull=True) | Q(expires_on__gt=OuterRef("expires_on")))
-        .filter(
-            mentor=OuterRef("mentor"),
-            type=OuterRef("type"),
-            issued_on__lte=ExpressionWrapper(OuterRef("expires_on") + Value(one_day), output_field=DateField()),
-        )
-    )
     # The mentors are looked up one by one: for a join PostgreSQL may read all of them, and grow with their number.
     mentor = Mentor.objects.of(organisation).filter(pk=OuterRef("mentor"))
     return (
@@ -50,7 +29,7 @@ def find_due_reminders(*, organisation: Organisation, on: date) -> QuerySet[Any,
         .filter(issued_on__lte=on, expires_on__range=(first_expiry, on + timedelta(days=stages[-1])))
         .alias(mentor_status=Subquery(mentor.order_by().values("status")))
         .filter(mentor_status__in=[Mentor.Status.ACTIVE, Mentor.Status.PAUSED])
-        .exclude(Exists(superseding))
+        .unless_superseded(Value(one_day))
         .annotate(stage=stage)
         .order_by()
     )

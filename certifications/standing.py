@@ -8,29 +8,43 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from certifications.coverage import lapsed_types
 from certifications.expiry import apply_auto_resume
 from certifications.models import CertificationType, Exemption
 from mentors.models import Mentor, Organisation, User
+from mentors.refusal import Refusal
 from mentors.status import change_status
 from notifications.models import Notification
 from notifications.service import Happening, get_notification_service
 
 
-class LapsedTypesRemain(Exception):
+class LapsedTypesRemain(Refusal):
     """The mentor still has lapsed types: record the renewal, or grant an exemption with an end and a reason."""
+
+    code = "lapsed_types_remain"
 
     def __init__(self, types: list[CertificationType]) -> None:
         self.types = types
-        super().__init__("Lapsed: " + ", ".join(lapsed.code for lapsed in types))
+        codes = ", ".join(lapsed.code for lapsed in types)
+        super().__init__(f"Lapsed: {codes}. Record the renewal, or grant an exemption with an end and a reason.")
+
+
+class StatusForbids(Refusal):
+    """The mentor's status does not allow it: only active mentors are paused, and only paused ones resumed."""
+
+    code = "status_forbids"
 
 
 @transaction.atomic
 def pause_mentor(mentor: Mentor, *, reason: str, actor: User, now: datetime) -> None:
-    """Pause an active mentor by hand; the night leaves such a pause alone (rules 4 and 5)."""
+    """Pause an active mentor by hand; the night leaves such a pause alone (rules 4 and 5). Raises StatusForbids."""
     mentor = lock_mentor(mentor)
+    if mentor.status != Mentor.Status.ACTIVE:
+        raise StatusForbids(f"The mentor is {mentor.status}: only an active one can be paused.")
     changes = change_status(
         {mentor.pk: reason},
         from_status=Mentor.Status.ACTIVE,
@@ -49,10 +63,14 @@ def reactivate_mentor(
     """Resume a paused mentor by hand (rule 10).
 
     Raises LapsedTypesRemain if a type has lapsed and no exemption is given; with `exempt_until` every lapsed type
-    is exempted from today on.
+    is exempted from today on. Raises StatusForbids, and ValidationError for an end that has passed.
     """
     mentor = lock_mentor(mentor)
+    if mentor.status != Mentor.Status.PAUSED:
+        raise StatusForbids(f"The mentor is {mentor.status}: only a paused one can be resumed.")
     today = mentor.organisation.local_date(now)
+    if exempt_until is not None and exempt_until < today:
+        raise ValidationError({"exempt_until": _("This day has passed.")})
     lapsed = lapsed_types(mentor=mentor, on=today)
     if lapsed and exempt_until is None:
         raise LapsedTypesRemain(lapsed)
@@ -74,10 +92,10 @@ def reactivate_mentor(
 
 @transaction.atomic
 def end_mentor(mentor: Mentor, *, reason: str, actor: User, now: datetime) -> None:
-    """End a mentor's service; the night reminds and pauses no more."""
+    """End a mentor's service; the night reminds and pauses no more. Raises StatusForbids if it has ended."""
     mentor = lock_mentor(mentor)
     if mentor.status == Mentor.Status.ENDED:
-        return
+        raise StatusForbids("The mentor has ended already.")
     change_status(
         {mentor.pk: reason},
         from_status=Mentor.Status(mentor.status),

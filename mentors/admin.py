@@ -42,9 +42,9 @@ class ChapterAdmin(admin.ModelAdmin[Chapter]):
 
 @admin.register(CoordinatorRole)
 class CoordinatorRoleAdmin(admin.ModelAdmin[CoordinatorRole]):
-    list_display = ("user", "organisation", "chapter")
+    list_display = ("user", "duty", "organisation", "chapter")
     list_select_related = ("user", "organisation", "chapter")
-    list_filter = ("organisation",)
+    list_filter = ("organisation", "duty")
     autocomplete_fields = ("user", "chapter")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from datetime import date, datetime, time, timedelta
 
@@ -9,9 +10,12 @@ import pghistory
 import pgtrigger
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 LANGUAGES = [("nb", "Norsk bokmål"), ("nn", "Norsk nynorsk"), ("en", "English")]
@@ -114,6 +118,11 @@ class Chapter(models.Model):
 class CoordinatorRole(models.Model):
     """A user's duty: one chapter, or the whole organisation where `chapter` is empty."""
 
+    class Duty(models.TextChoices):
+        COORDINATOR = "coordinator", _("looks after mentors")
+        AUDITOR = "auditor", _("reads the organisation's runs")
+
+    duty = models.CharField(max_length=11, choices=Duty, default=Duty.COORDINATOR)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="roles")
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="roles")
     chapter = models.ForeignKey(Chapter, on_delete=models.CASCADE, related_name="roles", null=True, blank=True)
@@ -121,17 +130,37 @@ class CoordinatorRole(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["user", "organisation", "chapter"], nulls_distinct=False, name="role_is_unique"
-            )
+                fields=["user", "duty", "organisation", "chapter"], nulls_distinct=False, name="role_is_unique"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(duty="coordinator") | models.Q(chapter__isnull=True),
+                name="auditor_reads_the_whole_organisation",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.user}: {self.chapter or self.organisation}"
+        return f"{self.user}: {self.get_duty_display()}, {self.chapter or self.organisation}"
+
+    def clean(self) -> None:
+        if self.chapter_id and self.organisation_id and self.chapter.organisation_id != self.organisation_id:  # type: ignore[union-attr]
+            raise ValidationError({"chapter": _("The chapter belongs to another organisation.")})
+
+
+NAME_WORDS = SearchVector("name", config="simple")
 
 
 class MentorQuerySet(models.QuerySet["Mentor"]):
     def of(self, organisation: Organisation) -> MentorQuerySet:
         return self.filter(organisation=organisation)
+
+    def search(self, text: str) -> MentorQuerySet:
+        """Find mentors by the beginnings of all words of their name, in any order, or of their ref."""
+        by_ref = models.Q(ref__istartswith=text.strip())
+        words = re.findall(r"\w+", text)
+        if not words:
+            return self.filter(by_ref)
+        query = SearchQuery(" & ".join(f"{word}:*" for word in words), config="simple", search_type="raw")
+        return self.alias(words=NAME_WORDS).filter(by_ref | models.Q(words=query))
 
     def active(self) -> MentorQuerySet:
         return self.filter(status=Mentor.Status.ACTIVE)
@@ -211,6 +240,8 @@ class Mentor(models.Model):
                 condition=models.Q(status="paused", pause_cause="certification_expired"),
                 name="mentor_expired_lapses_on",
             ),
+            GinIndex(NAME_WORDS, name="mentor_search_name"),
+            models.Index(OpClass(Upper("ref"), name="text_pattern_ops"), name="mentor_search_ref"),
         ]
 
     def __str__(self) -> str:

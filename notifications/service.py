@@ -138,7 +138,8 @@ class DatabaseNotificationService:
 
 
 def _active_roles(organisation: Organisation) -> Any:
-    return CoordinatorRole.objects.filter(organisation=organisation, user__is_active=True)
+    coordinators = CoordinatorRole.objects.filter(duty=CoordinatorRole.Duty.COORDINATOR, user__is_active=True)
+    return coordinators.filter(organisation=organisation)
 
 
 def _coordinators_by_chapter(organisation: Organisation, chapter_ids: set[int]) -> dict[int, set[int]]:

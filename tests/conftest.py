@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
 import pytest
+from rest_framework.test import APIClient
 
 from certifications.models import Certification, CertificationType
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
@@ -16,6 +17,7 @@ NOW = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)  # noon in Oslo
 
 Certify = Callable[..., Certification]
 Enrol = Callable[..., Mentor]
+Api = Callable[..., APIClient]
 
 
 @pytest.fixture
@@ -121,3 +123,23 @@ def certify(course: CertificationType) -> Certify:
         return Certification.objects.create(mentor=mentor, type=type, **values)
 
     return certify
+
+
+@pytest.fixture
+def auditor(hlf: Organisation) -> User:
+    """Reads the runs of the organisation."""
+    user = User.objects.create_user("revisor")
+    CoordinatorRole.objects.create(user=user, organisation=hlf, duty=CoordinatorRole.Duty.AUDITOR)
+    return user
+
+
+@pytest.fixture
+def api() -> Api:
+    """Return a client that is logged in as the user: `api(kari).get("/api/v1/me")`."""
+
+    def log_in(user: User | None = None) -> APIClient:
+        client = APIClient()
+        client.force_authenticate(user)
+        return client
+
+    return log_in

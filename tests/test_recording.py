@@ -6,10 +6,11 @@ from datetime import date, datetime, timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from certifications.models import CertificationType, Exemption
 from certifications.recording import (
+    AlreadyRecorded,
     change_certification,
     grant_exemption,
     record_certification,
@@ -17,7 +18,7 @@ from certifications.recording import (
     renew_certification,
     revoke_certification,
 )
-from certifications.standing import LapsedTypesRemain, end_mentor, pause_mentor, reactivate_mentor
+from certifications.standing import LapsedTypesRemain, StatusForbids, end_mentor, pause_mentor, reactivate_mentor
 from mentors.models import Mentor, Organisation, StatusChange, User
 from notifications.models import Notification
 from tests.conftest import Certify, Enrol
@@ -128,7 +129,7 @@ class TestRecording:
     ) -> None:
         record_certification(mentor=mentor, type=course, number="1", issued_on=today, now=now)
 
-        with pytest.raises(IntegrityError, match="certification_is_recorded_once"), transaction.atomic():
+        with pytest.raises(AlreadyRecorded), transaction.atomic():
             record_certification(mentor=mentor, type=course, number="1", issued_on=today, now=now)
 
     def test_it_refuses_a_type_of_another_organisation(self, mentor: Mentor, today: date, now: datetime) -> None:
@@ -248,7 +249,9 @@ class TestByHand:
 
     def test_a_person_ends_a_mentor_once(self, mentor: Mentor, kari: User, now: datetime) -> None:
         end_mentor(mentor, reason="Moved", actor=kari, now=now)
-        end_mentor(mentor, reason="Moved", actor=kari, now=now)
+
+        with pytest.raises(StatusForbids):
+            end_mentor(mentor, reason="Moved", actor=kari, now=now)
 
         assert StatusChange.objects.filter(mentor=mentor, to_status="ended").count() == 1
 

@@ -1,0 +1,137 @@
+"""Logging in and out, who one is, and the people: mentors and chapters."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.contrib.auth.signals import user_logged_out
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from knox.auth import TokenAuthentication
+from knox.models import AuthToken
+from rest_framework import serializers, status
+from rest_framework.exceptions import AuthenticationFailed, Throttled
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from mentors.models import CoordinatorRole, User
+from mentors.rest.serializers import StrictSerializer
+from mentors.rest.throttles import PerLogin
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Login", value={"username": "kari", "password": "correct horse"})])
+class LoginSerializer(StrictSerializer):
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=1000, trim_whitespace=False)
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("Token", value={"token": "7c61…", "expiry": "2026-12-22T08:00:00Z"})]
+)
+class TokenSerializer(serializers.Serializer[Any]):
+    token = serializers.CharField(help_text="Shown this once: only its hash is kept.")
+    expiry = serializers.DateTimeField(allow_null=True)
+
+
+class RoleSerializer(serializers.ModelSerializer[CoordinatorRole]):
+    organisation = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    organisation_name = serializers.CharField(source="organisation.name")
+    chapter_name = serializers.CharField(source="chapter.name", default=None, allow_null=True)
+
+    class Meta:
+        model = CoordinatorRole
+        fields = ("duty", "organisation", "organisation_name", "chapter", "chapter_name")
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A chapter's coordinator",
+            value={
+                "id": 3,
+                "username": "kari",
+                "name": "Kari Lie",
+                "email": "kari@example.org",
+                "is_superuser": False,
+                "roles": [
+                    {
+                        "duty": "coordinator",
+                        "organisation": "hlf",
+                        "organisation_name": "HLF",
+                        "chapter": 2,
+                        "chapter_name": "Oslo",
+                    }
+                ],
+            },
+        )
+    ]
+)
+class MeSerializer(serializers.ModelSerializer[User]):
+    name = serializers.CharField(source="get_full_name")
+    roles = RoleSerializer(many=True)
+
+    class Meta:
+        model = User
+        fields = ("id", "username", "name", "email", "is_superuser", "roles")
+
+
+class LoginView(APIView):
+    """Guarded twice against guessing: a pair of name and address is locked after some failures (django-axes), and an
+    address may only try so often.
+    """
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = (PerLogin,)
+    is_login = True
+
+    @extend_schema(operation_id="login", request=LoginSerializer, responses={200: TokenSerializer}, tags=["auth"])
+    def post(self, request: Request) -> Response:
+        """Log in: a token for this device."""
+        credentials = LoginSerializer(data=request.data)
+        credentials.is_valid(raise_exception=True)
+        http_request = request._request
+        user = authenticate(http_request, **credentials.validated_data)
+        if getattr(http_request, "axes_locked_out", False):
+            raise Throttled(
+                wait=settings.AXES_COOLOFF_TIME.total_seconds(), detail="Too many failed logins: wait, then try again."
+            )
+        if user is None:
+            raise AuthenticationFailed("The username or the password is wrong.")
+        issued, token = AuthToken.objects.create(user)
+        return Response(TokenSerializer({"token": token, "expiry": issued.expiry}).data)
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return "Token"  # without it, REST framework makes 403 of a wrong password
+
+
+class LogoutView(APIView):
+    authentication_classes = (TokenAuthentication,)
+
+    @extend_schema(operation_id="logout", request=None, responses={204: None}, tags=["auth"])
+    def post(self, request: Request) -> Response:
+        """Revoke the token that the request was made with."""
+        cast("AuthToken", request.auth).delete()
+        user_logged_out.send(sender=User, request=request, user=request.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class LogoutAllView(APIView):
+    @extend_schema(operation_id="logout_all", request=None, responses={204: None}, tags=["auth"])
+    def post(self, request: Request) -> Response:
+        """Revoke every token of the user, on all devices."""
+        AuthToken.objects.filter(user=cast("User", request.user)).delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MeView(APIView):
+    @extend_schema(operation_id="me", responses={200: MeSerializer}, tags=["auth"])
+    def get(self, request: Request) -> Response:
+        """Say who one is, and in which roles."""
+        user = User.objects.prefetch_related("roles__organisation", "roles__chapter").get(
+            pk=cast("User", request.user).pk
+        )
+        return Response(MeSerializer(user).data)

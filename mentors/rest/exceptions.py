@@ -1,0 +1,28 @@
+"""The errors that REST framework has none for."""
+
+from __future__ import annotations
+
+from rest_framework import exceptions, status
+
+from mentors.refusal import Refusal
+
+
+class Conflict(exceptions.APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.id = refusal.id
+        super().__init__(str(refusal), refusal.code)
+
+
+class PreconditionFailed(exceptions.APIException):
+    status_code = status.HTTP_412_PRECONDITION_FAILED
+    default_code = "changed_meanwhile"
+    default_detail = "It has changed since you read it, and nothing was done. Read it again, then decide."
+
+
+class RequestTooLarge(exceptions.APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "request_too_large"
+    default_detail = "The request is larger than any request of this API needs to be."

@@ -1,0 +1,93 @@
+"""Ordering and searching a list: strict about what is asked, and only by what an index serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema_field
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.filters import BaseFilterBackend
+from rest_framework.request import Request
+
+LONGEST_SEARCH = 100
+LARGEST_ID = 2**63 - 1
+
+
+class Ordering(BaseFilterBackend):
+    """`?ordering=` by one of the view's `ordering_fields`, `-` for descending; rows that are alike by their id."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
+        choices = _choices(view)
+        chosen = request.query_params.get("ordering", choices[0])
+        if chosen not in choices:
+            raise ValidationError(
+                {"ordering": [ErrorDetail(f"Order by one of: {', '.join(choices)}.", code="invalid")]}
+            )
+        return queryset.order_by(*view.ordering_fields[chosen.lstrip("-")](chosen.startswith("-")))
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        choices = _choices(view)
+        return [
+            {
+                "name": "ordering",
+                "in": "query",
+                "description": "What comes first; `-` turns it round.",
+                "schema": {"type": "string", "enum": choices, "default": choices[0]},
+            }
+        ]
+
+
+class WordSearch(BaseFilterBackend):
+    """`?search=`: every word must begin one of the words that the queryset's `search` looks at."""
+
+    def filter_queryset(self, request: Request, queryset: Any, view: Any) -> QuerySet[Any]:
+        text = request.query_params.get("search", "")
+        if len(text) > LONGEST_SEARCH or "\0" in text:
+            raise ValidationError({"search": [ErrorDetail(f"At most {LONGEST_SEARCH} characters.", code="invalid")]})
+        return queryset.search(text) if text.strip() else queryset  # type: ignore[no-any-return]
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        schema = {"type": "string", "maxLength": LONGEST_SEARCH, "pattern": r"^[^\x00]*$"}
+        return [{"name": "search", "in": "query", "description": view.search_description, "schema": schema}]
+
+
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": LARGEST_ID})
+class IdFilter(filters.Filter):
+    """By an id. It looks nothing up, so that what is out of scope finds as little as what does not exist."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, min_value=1, max_value=LARGEST_ID)
+
+
+class TextFilter(filters.CharFilter):
+    """By an exact text."""
+
+    def __init__(self, *, max_length: int, **options: Any) -> None:
+        super().__init__(**options, max_length=max_length, strip=False)
+
+
+@extend_schema_field({"type": "boolean"})
+class YesNoFilter(filters.TypedChoiceFilter):
+    """`true` or `false`, and nothing else: a word misread as neither would show everything."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, choices=[("true", "true"), ("false", "false")], coerce=lambda text: text == "true")
+
+
+def whole_number(request: Request, name: str, *, default: int, at_most: int) -> int:
+    """Return a query parameter. Raises ValidationError that names it."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(at_most)) and int(text) <= at_most):
+        raise ValidationError({name: [ErrorDetail(f"Write a whole number from 0 to {at_most}.", code="invalid")]})
+    return int(text)
+
+
+def _choices(view: Any) -> list[str]:
+    return [sign + name for name in view.ordering_fields for sign in ("", "-")]

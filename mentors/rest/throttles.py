@@ -1,0 +1,49 @@
+"""How often one may ask: each user, and each address without one. Counted in Redis, for all processes together.
+
+When Redis is away the API goes on unthrottled. Passwords are guarded all the same: django-axes counts in the database.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+import structlog
+from django.http import HttpRequest
+from rest_framework.request import Request
+from rest_framework.throttling import AnonRateThrottle, SimpleRateThrottle, UserRateThrottle
+
+log = structlog.get_logger(__name__)
+
+
+class FailOpen(SimpleRateThrottle):
+    def allow_request(self, request: Request, view: Any) -> bool:
+        try:
+            return super().allow_request(request, view)
+        except redis.RedisError as error:
+            log.warning("not throttled", event_name="throttle_open", error=type(error).__name__)
+            return True
+
+
+class PerUser(FailOpen, UserRateThrottle):
+    """A user, by id; somebody who is not logged in is counted by address alone."""
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        if not request.user.is_authenticated:
+            return None
+        return super().get_cache_key(request, view)
+
+
+class PerAddress(FailOpen, AnonRateThrottle):
+    """An address without a login."""
+
+
+class PerLogin(FailOpen, AnonRateThrottle):
+    """An address that tries to log in."""
+
+    scope = "login"
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the address that throttles and locks count by: X-Forwarded-For only as far as TRUSTED_PROXIES say."""
+    return PerAddress().get_ident(request)  # type: ignore[arg-type]  # all it reads are the headers

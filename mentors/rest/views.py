@@ -1,0 +1,127 @@
+"""What every view of the API stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.utils import timezone
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework import exceptions, serializers
+from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
+from rest_framework.viewsets import GenericViewSet
+
+from mentors.rest.versions import check_if_match, etag_of
+from mentors.scope import Duty, Scope
+
+
+class Router(SimpleRouter):
+    """Answers with and without a trailing slash."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trailing_slash = "/?"
+
+
+class HasDuty(IsAuthenticated):
+    """Whether the role may do it. Of one thing, that is asked when it was found in scope: what is not seen is 404."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not super().has_permission(request, view):
+            return False
+        if view.detail or view.action is None:  # None: there is no such method, 405
+            return True
+        return view.scope.may(view.duty) or request.method in SAFE_METHODS
+
+    def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
+        if view.duty is Duty.SEE:
+            return True
+        organisation_id, chapter_id = view.place_of(obj)
+        return bool(view.scope.may(view.duty, organisation_id=organisation_id, chapter_id=chapter_id))
+
+
+class ScopedViewSet(GenericViewSet[Any]):
+    """A viewset whose queryset is what the user sees, with the duty that each of its acts asks for.
+
+    `duties` gives the duty by action; without an entry, reading needs to see, and everything else to coordinate.
+    Query parameters that nothing reads are refused by name: a filter misspelt must not show everything.
+    """
+
+    permission_classes = (HasDuty,)
+    duties: ClassVar[Mapping[str, Duty]] = {}
+    query_params: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by action, besides those of pages and filters
+    is_list = False  # of an action that answers with pages
+
+    @cached_property
+    def scope(self) -> Scope:
+        return Scope.of(self.request.user)
+
+    @cached_property
+    def now(self) -> datetime:
+        """The clock, read once for the request."""
+        return timezone.now()
+
+    @property
+    def duty(self) -> Duty:
+        default = Duty.SEE if self.request.method in SAFE_METHODS else Duty.COORDINATE
+        return self.duties.get(self.action, default)
+
+    def place_of(self, obj: Any) -> tuple[int, int | None]:
+        """Return the organisation and the chapter, by id, to which it belongs."""
+        raise NotImplementedError
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if unknown := request.query_params.keys() - self._known_query_params():
+            message = [exceptions.ErrorDetail("There is no such parameter here.", code="unknown_parameter")]
+            raise exceptions.ValidationError(dict.fromkeys(sorted(unknown), message))
+
+    def _known_query_params(self) -> set[str]:
+        known = set(self.query_params.get(self.action or "", ()))
+        if self.is_list or self.action == "list":
+            known |= {"page", "page_size"}
+            for backend in self.filter_backends:
+                known |= _params_of(backend, self)
+        return known
+
+    def read_body(self, serializer: type[serializers.Serializer[Any]], **context: Any) -> dict[str, Any]:
+        """Return the checked body of the request."""
+        body = serializer(
+            data=self.request.data,
+            partial=self.request.method == "PATCH",
+            context={**self.get_serializer_context(), **context},
+        )
+        body.is_valid(raise_exception=True)
+        return dict(body.validated_data)
+
+    def lock(self, obj: Any) -> None:
+        """Lock what has to be locked before `obj` is changed, in the order that everybody keeps."""
+        type(obj)._default_manager.select_for_update(of=("self",), no_key=True).get(pk=obj.pk)
+
+    @contextmanager
+    def changing(self) -> Iterator[Any]:
+        """Yield what the address names, locked and as it is now, if it is still what `If-Match` says."""
+        with transaction.atomic():
+            self.lock(self.get_object())
+            obj = self.get_object()
+            check_if_match(self.request, obj)
+            yield obj
+
+
+def _params_of(backend: type[Any], view: Any) -> set[str]:
+    if issubclass(backend, DjangoFilterBackend):
+        return set(view.filterset_class.base_filters)
+    return {parameter["name"] for parameter in backend().get_schema_operation_parameters(view)}
+
+
+def versioned(response: Response, row: Any) -> Response:
+    """Give the response the version of the row that it shows."""
+    response["ETag"] = etag_of(row)
+    return response
