@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -17,26 +14,9 @@ from cronjobs.models import CronJob, Run, RunItem
 from mentors.admin import ReadOnlyAdmin
 
 
-class CronJobForm(ModelForm[CronJob]):
-    class Meta:
-        model = CronJob
-        fields = ("organisation", "name", "cron_expression", "timezone", "enabled", "pause_note", "alert_after_minutes")
-
-    def clean_cron_expression(self) -> str:
-        expression: str = self.cleaned_data["cron_expression"]
-        schedule.parse_cron(expression)
-        return expression
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if cleaned.get("enabled") is False and not cleaned.get("pause_note"):
-            raise ValidationError({"pause_note": _("Say why the job is switched off.")})
-        return cleaned
-
-
 @admin.register(CronJob)
 class CronJobAdmin(admin.ModelAdmin[CronJob]):
-    form = CronJobForm
+    fields = ("organisation", "name", "cron_expression", "timezone", "enabled", "pause_note", "alert_after_minutes")
     list_display = ("name", "organisation", "cron_expression", "timezone", "enabled")
     list_select_related = ("organisation",)
 
@@ -70,7 +50,9 @@ class RunAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Reject the held runs"))
     def reject(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         for run in queryset.filter(status=Run.Status.HELD):
-            nightly.reject_run(run.pk, reason=f"Rejected by {request.user.get_username()}.", now=timezone.now())
+            nightly.reject_run(
+                run.pk, by=request.user.get_username(), reason="decided in the admin", now=timezone.now()
+            )
             messages.success(request, f"{run} rejected.")
 
 

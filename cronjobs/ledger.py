@@ -5,18 +5,20 @@ The SELECT of an action is the same whether it is planned or only shown (a dry r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.core.exceptions import EmptyResultSet
+from django.conf import settings
+from django.core.exceptions import EmptyResultSet, ValidationError
 from django.db import connection
 from django.db.models import Count, QuerySet
 
 from certifications.expiry import find_expired_certifications, find_renewed_mentors
 from certifications.reminders import find_due_reminders
-from cronjobs.models import Action, Run, RunItem
+from cronjobs.models import Action, CronJob, Run, RunItem
 from mentors.models import Organisation
 
 
@@ -94,7 +96,7 @@ INSERT_DUE = """
 
 SHOW_DUE = """
     WITH due AS MATERIALIZED ({due}), planned AS ({columns})
-    SELECT planned.*, mentor.ref, mentor.name
+    SELECT planned.*, mentor.chapter_id, mentor.ref, mentor.name
     FROM planned
     JOIN mentors_mentor mentor ON mentor.id = planned.mentor_id
     WHERE NOT EXISTS (
@@ -105,17 +107,40 @@ SHOW_DUE = """
 """
 
 
+REASONS = {
+    Action.PAUSE: "would be paused: these types have lapsed (rule 4)",
+    Action.RESUME: "would be resumed: no lapsed type is left (rule 5)",
+    Action.REMIND: "would be reminded: it expires within the stage (rule 6)",
+}
+
+# Reminders and grace look some years around the day; the calendar of Python ends at 9999.
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2999, 12, 31)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DueItem:
     """What a run would do to one mentor: a row of a dry run."""
 
     action: Action
+    mentor_id: int
+    chapter_id: int
     mentor_ref: str
     mentor_name: str
     type: str
     number: str
     expires_on: date | None
     stage: int | None
+
+    @property
+    def outcome(self) -> str:
+        """What would be done, and by which rule."""
+        return REASONS[self.action]
+
+
+def check_business_date(on: date) -> None:
+    """Raise ValidationError for a day so far off that the rules cannot count from it."""
+    if not FIRST_DAY <= on <= LAST_DAY:
+        raise ValidationError(f"{on.isoformat()} is out of range: choose a day from {FIRST_DAY} to {LAST_DAY}.")
 
 
 def plan_items(run: Run, *, action: Action, now: datetime) -> tuple[int, int]:
@@ -126,14 +151,17 @@ def plan_items(run: Run, *, action: Action, now: datetime) -> tuple[int, int]:
 
 
 def show_due_items(*, organisation: Organisation, actions: Iterable[Action], on: date) -> list[DueItem]:
-    """Return what a run on the day would do, and write nothing."""
+    """Return what a run on the day would do, and write nothing. Raises ValidationError for a day out of range."""
+    check_business_date(on)
     items = []
     for action in actions:
         for row in _rows(SHOW_DUE, organisation, action, on, after=()):
-            _key, _mentor, _certification, type_codes, number, expires_on, stage, ref, name = row
+            _key, mentor_id, _certification, type_codes, number, expires_on, stage, chapter_id, ref, name = row
             items.append(
                 DueItem(
                     action=action,
+                    mentor_id=mentor_id,
+                    chapter_id=chapter_id,
                     mentor_ref=ref,
                     mentor_name=name,
                     type=type_codes,
@@ -143,6 +171,37 @@ def show_due_items(*, organisation: Organisation, actions: Iterable[Action], on:
                 )
             )
     return items
+
+
+def store_dry_run(
+    *,
+    organisation: Organisation,
+    cron_job: CronJob | None,
+    on: date,
+    actions: Sequence[Action],
+    requested_by: str,
+    now: datetime,
+) -> Run:
+    """Keep that somebody looked, and how much was due; who it was is planned anew whenever it is read.
+
+    The run is closed from the first, so it is in nobody's way. Raises ValidationError for a day out of range.
+    """
+    due = Counter(item.action for item in show_due_items(organisation=organisation, actions=actions, on=on))
+    return Run.objects.create(
+        organisation=organisation,
+        cron_job=cron_job,
+        business_date=on,
+        trigger=Run.Trigger.MANUAL,
+        actions=list(actions),
+        dry_run=True,
+        requested_by=requested_by,
+        status=Run.Status.SUCCEEDED,
+        counts={action: {"planned": due[action], "done": 0, "skipped": 0, "failed": 0} for action in actions},
+        created_at=now,
+        started_at=now,
+        finished_at=now,
+        code_version=settings.CODE_VERSION,
+    )
 
 
 def count_items(run: Run) -> dict[str, dict[str, int]]:

@@ -6,11 +6,13 @@ import uuid
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import PeriodicTask
 
 from certifications.models import Certification
+from cronjobs.cron import normalise_cron
 from mentors.models import Mentor, Organisation, validate_timezone
 
 
@@ -48,11 +50,28 @@ class CronJob(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """Write the expression as beat reads it, and let a note stand exactly as long as the job is switched off."""
+        self.pause_note = "" if self.enabled else self.pause_note.strip()
+        if not self.enabled and not self.pause_note:
+            raise ValidationError({"pause_note": _("Say why the job is switched off.")})
+        try:
+            self.cron_expression = normalise_cron(self.cron_expression)
+        except ValidationError as error:
+            raise ValidationError({"cron_expression": error}) from error
+
 
 class RunQuerySet(models.QuerySet["Run"]):
     def open(self) -> RunQuerySet:
         """Those that are not closed, a held one included."""
         return self.filter(status__in=Run.OPEN)
+
+    def real(self) -> RunQuerySet:
+        """Those that were not only shown."""
+        return self.filter(dry_run=False)
+
+    def newest_of_each_job(self) -> RunQuerySet:
+        return self.filter(cron_job__isnull=False).order_by("cron_job_id", "-created_at").distinct("cron_job_id")
 
 
 class Run(models.Model):

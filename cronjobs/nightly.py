@@ -20,10 +20,11 @@ from django.conf import settings
 from django.db import OperationalError, transaction
 
 from cronjobs.hooks import on_run_complete, on_run_error
-from cronjobs.ledger import count_items, plan_items
+from cronjobs.ledger import check_business_date, count_items, plan_items
 from cronjobs.models import Action, CronJob, Run, RunItem
 from cronjobs.work import Batch
 from mentors.models import Mentor, Organisation
+from mentors.refusal import Refusal
 from notifications.models import Notification
 from notifications.service import get_notification_service
 
@@ -32,23 +33,35 @@ log = structlog.get_logger(__name__)
 ALL_ACTIONS = (Action.PAUSE, Action.RESUME, Action.REMIND)
 
 
-class RunAlreadyOpen(Exception):
+class RunAlreadyOpen(Refusal):
     """Another run of the organisation is still open; wait for it, or approve or reject it if it is held."""
+
+    code = "run_is_open"
 
     def __init__(self, run: Run) -> None:
         self.run = run
         super().__init__(
             f"Run {run.pk} of {run.organisation.slug} for {run.business_date} is still {run.status}: "
             + (
-                "look at it with --dry-run, then run again with --approve, or reject it."
+                "look at it (a dry run shows it), then approve or reject it; nightly --approve runs anew."
                 if run.status == Run.Status.HELD
-                else "wait until it is closed, or finish it here and now with --inline."
-            )
+                else "wait until it is closed; nightly --inline finishes it here and now."
+            ),
+            id=run.pk,
         )
 
 
 class SlotTaken(Exception):
     """The slot has its run already: another beat or the sweep was first."""
+
+
+class RunNotHeld(Refusal):
+    """Only a held run waits for a decision; this one has been decided on, or never was held."""
+
+    code = "run_not_held"
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"Run {run_id} is not held: there is nothing to approve or reject.", id=run_id)
 
 
 def claim_run(
@@ -66,8 +79,9 @@ def claim_run(
     """Insert the run that this caller alone may start, or say who was first.
 
     A held run makes way for the next scheduled night, which plans its items anew, and for a run that a person has
-    approved. Raises RunAlreadyOpen or SlotTaken.
+    approved. Raises RunAlreadyOpen or SlotTaken, or ValidationError for a day out of range.
     """
+    check_business_date(business_date)
     run = Run(
         organisation=organisation,
         cron_job=cron_job,
@@ -211,12 +225,17 @@ def _balance(run: Run) -> None:
     failed = sum(count["failed"] for count in run.counts.values())
     done = sum(count["done"] for count in run.counts.values())
     if failed:
-        errors.append(f"{failed} items failed; the next run tries them again.")
+        errors.append(say_how_many_failed(run))
     run.error = " ".join(errors)
     if not errors:
         run.status = Run.Status.SUCCEEDED
     else:
         run.status = Run.Status.PARTIAL if done or not failed else Run.Status.FAILED
+
+
+def say_how_many_failed(run: Run) -> str:
+    failed = sum(count["failed"] for count in run.counts.values())
+    return f"{failed} items failed; the next run tries them again."
 
 
 def _warn_of_failure(run: Run, *, now: datetime) -> None:
@@ -231,25 +250,30 @@ def _warn_of_failure(run: Run, *, now: datetime) -> None:
 
 
 def approve_run(run_id: UUID, *, by: str) -> Run:
-    """Let a held run pause after all; the caller sends out its batches. Raises Run.DoesNotExist if it is not held."""
+    """Let a held run pause after all; the caller sends out its batches. Raises RunNotHeld."""
     held = Run.objects.filter(pk=run_id, status=Run.Status.HELD)
     if not held.update(status=Run.Status.RUNNING, approved=True):
-        raise Run.DoesNotExist(f"Run {run_id} is not held.")
+        raise RunNotHeld(run_id)
     log.info("run approved", event_name="run_approved", run_id=str(run_id), by=by)
     return Run.objects.select_related("organisation").get(pk=run_id)
 
 
-def reject_run(run_id: UUID, *, reason: str, now: datetime) -> None:
-    """Skip what a held run would still do, with the reason, and close it."""
+def reject_run(run_id: UUID, *, by: str, reason: str, now: datetime) -> None:
+    """Skip what a held run would still do, with who decided so and why, and close it. Raises RunNotHeld."""
+    _close_held_run(run_id, reason=f"Rejected by {by}: {reason}", now=now)
+    log.info("run rejected", event_name="run_rejected", run_id=str(run_id), by=by)
+
+
+def _close_held_run(run_id: UUID, *, reason: str, now: datetime) -> None:
     with transaction.atomic():
         held = Run.objects.filter(pk=run_id, status=Run.Status.HELD)
         if not held.update(status=Run.Status.RUNNING, error=reason):
-            raise Run.DoesNotExist(f"Run {run_id} is not held.")
+            raise RunNotHeld(run_id)
         RunItem.objects.pending().filter(run=run_id).update(status=RunItem.Status.SKIPPED, outcome=reason, at=now)
     close_run(run_id, now=now)
 
 
 def _retire_held_run(organisation: Organisation, *, successor: Run, now: datetime) -> None:
     for held in Run.objects.filter(organisation=organisation, status=Run.Status.HELD):
-        with suppress(Run.DoesNotExist):  # another claim has retired it just now
-            reject_run(held.pk, reason=f"Held, then taken over by run {successor.pk}.", now=now)
+        with suppress(RunNotHeld):  # another claim has retired it just now
+            _close_held_run(held.pk, reason=f"Held, then taken over by run {successor.pk}.", now=now)

@@ -6,27 +6,25 @@ The four names that the views, the commands and the tasks call: `schedule_nightl
 
 from __future__ import annotations
 
-import zoneinfo
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from itertools import product
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from time import sleep
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 import structlog
-from celery.schedules import ParseException, crontab
-from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from cronjobs import nightly, queue
 from cronjobs.hooks import on_run_complete, on_run_error
+from cronjobs.ledger import store_dry_run
 from cronjobs.models import Action, CronJob, Run
+from cronjobs.retry import retry_failed
 from cronjobs.work import work_batch
 from mentors.models import Organisation
+from mentors.refusal import Refusal
 
 __all__ = ["execute_expiry_check", "on_run_complete", "on_run_error", "schedule_nightly_run"]
 
@@ -35,7 +33,30 @@ log = structlog.get_logger(__name__)
 EXPIRY_ACTIONS = (Action.PAUSE, Action.RESUME)
 
 
-@transaction.atomic
+class CronJobExists(Refusal):
+    """The organisation has a job of this name already; change that one, or choose another name."""
+
+    code = "cron_job_exists"
+
+    def __init__(self, job: CronJob) -> None:
+        same = CronJob.objects.filter(organisation=job.organisation, name=job.name).exclude(pk=job.pk)
+        super().__init__(
+            f"{job.organisation.slug} has a job “{job.name}” already: change it, or choose another name.",
+            id=same.values_list("pk", flat=True).first(),
+        )
+
+
+class CronJobValues(TypedDict, total=False):
+    """What may be set of a job."""
+
+    name: str
+    cron_expression: str
+    timezone: str
+    enabled: bool
+    pause_note: str
+    alert_after_minutes: int
+
+
 def schedule_nightly_run(
     *,
     organisation: Organisation,
@@ -45,78 +66,121 @@ def schedule_nightly_run(
     timezone: str = "",
     enabled: bool = True,
     pause_note: str = "",
+    alert_after_minutes: int = 60,
 ) -> CronJob:
-    """Create or change a nightly job; beat takes it up by itself.
+    """Create a nightly job, or change the one of this name; beat takes it up by itself.
 
-    The times are of `timezone`, the organisation's if empty. Raises ValidationError for an expression beat refuses.
+    The times are of `timezone`, the organisation's if empty. Raises ValidationError for values that are refused.
     """
-    values = {
-        "cron_expression": cron_expression,
-        "timezone": timezone or organisation.timezone,
-        "enabled": enabled,
-        "pause_note": pause_note,
-    }
-    job, _created = CronJob.objects.update_or_create(
-        organisation=organisation, name=name, defaults=values, create_defaults=values | {"slots_from": now}
+    values = CronJobValues(
+        name=name,
+        cron_expression=cron_expression,
+        timezone=timezone or organisation.timezone,
+        enabled=enabled,
+        pause_note=pause_note,
+        alert_after_minutes=alert_after_minutes,
     )
+    try:
+        return create_cron_job(organisation=organisation, now=now, **values)
+    except CronJobExists:
+        return change_cron_job(CronJob.objects.get(organisation=organisation, name=name), now=now, **values)
+
+
+@transaction.atomic
+def create_cron_job(*, organisation: Organisation, now: datetime, **values: Unpack[CronJobValues]) -> CronJob:
+    """Create a job, in the organisation's time zone unless one is given.
+
+    Raises ValidationError by field, or CronJobExists.
+    """
+    job = CronJob(organisation=organisation, slots_from=now, **values)
+    job.timezone = job.timezone or organisation.timezone
+    return _save(job, now=now)
+
+
+@transaction.atomic
+def change_cron_job(job: CronJob, *, now: datetime, **changes: Unpack[CronJobValues]) -> CronJob:
+    """Change a job and return it as it is now; beat notices within seconds. A switched-off job needs its note.
+
+    Raises ValidationError by field, CronJobExists, or CronJob.DoesNotExist when it was removed meanwhile.
+    """
+    job = CronJob.objects.select_related("organisation").select_for_update(of=("self",)).get(pk=job.pk)
+    for field, value in changes.items():
+        setattr(job, field, value)
+    return _save(job, now=now)
+
+
+def _save(job: CronJob, *, now: datetime) -> CronJob:
+    job.full_clean(validate_unique=False, validate_constraints=False)  # the constraint itself decides about the name
+    try:
+        with transaction.atomic():
+            job.save()
+    except IntegrityError as error:
+        raise CronJobExists(job) from error
     keep_in_step(job, now=now)
     return job
 
 
 @transaction.atomic
 def keep_in_step(job: CronJob, *, now: datetime) -> None:
-    """Give beat the entry that fires the job as it is now; the slots of another schedule are not missed.
-
-    Raises ValidationError for an expression beat refuses.
-    """
-    parse_cron(job.cron_expression)
+    """Give beat the entry that fires the job as it is now; the slots of another schedule are not missed."""
     minute, hour, day_of_month, month_of_year, day_of_week = job.cron_expression.split()
-    crontab_schedule, _created = CrontabSchedule.objects.get_or_create(
-        minute=minute,
-        hour=hour,
-        day_of_month=day_of_month,
-        month_of_year=month_of_year,
-        day_of_week=day_of_week,
-        timezone=job.timezone,
-    )
+    times = {
+        "minute": minute,
+        "hour": hour,
+        "day_of_month": day_of_month,
+        "month_of_year": month_of_year,
+        "day_of_week": day_of_week,
+        "timezone": job.timezone,
+    }
+    # No constraint keeps two alike apart: get_or_create would raise for ever once two jobs were made at the same time.
+    crontab_schedule = CrontabSchedule.objects.filter(**times).first() or CrontabSchedule.objects.create(**times)
+    entry: dict[str, Any] = {
+        "task": "cronjobs.nightly",
+        "crontab": crontab_schedule,
+        "args": f"[{job.pk}]",
+        "enabled": job.enabled,
+    }
     before = job.periodic_task
     if before is None or before.crontab_id != crontab_schedule.pk or (job.enabled and not before.enabled):
         job.slots_from = now
-    job.periodic_task, _created = PeriodicTask.objects.update_or_create(
-        name=f"nightly:{job.pk}",
-        defaults={
-            "task": "cronjobs.nightly",
-            "crontab": crontab_schedule,
-            "args": f"[{job.pk}]",
-            "enabled": job.enabled,
-        },
-    )
+        entry["last_run_at"] = now  # or beat would fire at once for a new time that has passed today
+    job.periodic_task, _created = PeriodicTask.objects.update_or_create(name=f"nightly:{job.pk}", defaults=entry)
     job.save(update_fields=["periodic_task", "slots_from"])
 
 
 @transaction.atomic
 def remove_cron_job(job: CronJob) -> None:
     """Remove a job and its beat entry; its runs stay."""
-    PeriodicTask.objects.filter(name=f"nightly:{job.pk}").delete()
-    job.delete()
+    entry = PeriodicTask.objects.filter(name=f"nightly:{job.pk}")
+    job.delete()  # first the job and then its entry, in the order in which a change locks them
+    entry.delete()
 
 
 def execute_expiry_check(
     *,
     organisation: Organisation,
     now: datetime,
+    cron_job: CronJob | None = None,
     business_date: date | None = None,
     actions: Sequence[Action] = EXPIRY_ACTIONS,
+    dry_run: bool = False,
     approved: bool = False,
     requested_by: str = "",
 ) -> Run:
-    """Run now, for the organisation's today or another day, through the workers.
+    """Run now, for the organisation's today or another day, through the workers; a dry run is closed at once.
 
-    Raises RunAlreadyOpen, or BrokerUnavailable when the run is planned but could not be handed out.
+    Raises ValidationError for a day out of range, RunAlreadyOpen, or BrokerUnavailable when the run is planned but
+    could not be handed out.
     """
+    on = business_date or organisation.local_date(now)
+    if dry_run:
+        return store_dry_run(
+            organisation=organisation, cron_job=cron_job, on=on, actions=actions, requested_by=requested_by, now=now
+        )
     run = nightly.claim_run(
         organisation=organisation,
-        business_date=business_date or organisation.local_date(now),
+        cron_job=cron_job,
+        business_date=on,
         trigger=Run.Trigger.MANUAL,
         actions=actions,
         approved=approved,
@@ -202,70 +266,17 @@ def start_run(run: Run, *, now: datetime) -> Run:
     return run
 
 
-@dataclass(frozen=True, kw_only=True)
-class CronFields:
-    """When a cron expression fires, as beat reads it: every field must match. Sunday is 0."""
-
-    minutes: list[int]
-    hours: list[int]
-    days_of_month: set[int]
-    months: set[int]
-    days_of_week: set[int]
-
-    def fires_on(self, day: date) -> bool:
-        return day.month in self.months and day.day in self.days_of_month and day.isoweekday() % 7 in self.days_of_week
-
-
 def approve(run_id: UUID, *, by: str, now: datetime) -> None:
-    """Let a held run go on, and send its subtasks."""
+    """Let a held run go on, and send its subtasks. Raises RunNotHeld or BrokerUnavailable."""
     run = nightly.approve_run(run_id, by=by)
     queue.send_batches(run.pk, nightly.batches(run, now=now))
 
 
-def parse_cron(expression: str) -> CronFields:
-    """Read the five fields with beat's own parser. Raises ValidationError with the reason."""
-    fields = expression.split()
-    if len(fields) != 5:
-        raise ValidationError(f"A cron expression has five fields, “{expression}” has {len(fields)}.")
-    minute, hour, day_of_month, month_of_year, day_of_week = fields
-    try:
-        parsed: Any = crontab(
-            minute=minute,
-            hour=hour,
-            day_of_month=day_of_month,
-            month_of_year=month_of_year,
-            day_of_week=day_of_week,
-        )
-    except (ParseException, ValueError) as error:
-        raise ValidationError(f"“{expression}” is not a cron expression: {error}") from error
-    return CronFields(
-        minutes=sorted(parsed.minute),
-        hours=sorted(parsed.hour),
-        days_of_month=parsed.day_of_month,
-        months=parsed.month_of_year,
-        days_of_week=parsed.day_of_week,
-    )
+def retry(run_id: UUID, *, now: datetime) -> Run:
+    """Try the failed items of a closed run again, through the workers.
 
-
-def slots(job: CronJob, *, after: datetime, until: datetime) -> Iterator[datetime]:
-    """Yield the job's slots with after < slot ≤ until, oldest first, in UTC.
-
-    A local time that a clock change skips moves forward by the gap; one that it repeats counts once, the first time.
+    Raises RunAlreadyOpen, NothingToRetry or BrokerUnavailable.
     """
-    cron = parse_cron(job.cron_expression)
-    zone = zoneinfo.ZoneInfo(job.timezone)
-    day = after.astimezone(zone).date() - timedelta(days=1)
-    while day <= until.astimezone(zone).date():
-        if cron.fires_on(day):
-            # A skipped time may fall on one that the job names as well, and past another: each moment once, in order.
-            moments = {
-                datetime.combine(day, time(hour, minute), tzinfo=zone).astimezone(UTC)
-                for hour, minute in product(cron.hours, cron.minutes)
-            }
-            yield from (slot for slot in sorted(moments) if after < slot <= until)
-        day += timedelta(days=1)
-
-
-def latest_slot(job: CronJob, *, now: datetime) -> datetime | None:
-    """Return the newest slot that has come, looking back at most two days."""
-    return max(slots(job, after=now - timedelta(days=2), until=now), default=None)
+    run = retry_failed(run_id, now=now)
+    queue.send_batches(run.pk, nightly.batches(run, now=now))
+    return run

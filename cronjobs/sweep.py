@@ -19,7 +19,7 @@ import structlog
 from django.conf import settings
 from django.db.models import Max
 
-from cronjobs import nightly, queue, schedule
+from cronjobs import cron, nightly, queue, schedule
 from cronjobs.models import CronJob, Run
 from notifications import delivery
 from notifications import queue as delivery_queue
@@ -80,7 +80,7 @@ def make_up_missed_slots(job: CronJob, *, now: datetime) -> None:
     """Run the newest slot that nobody ran, if it is not older than the organisation allows; keep the others."""
     last_run = Run.objects.filter(cron_job=job).aggregate(slot=Max("scheduled_for"))["slot"]
     after = max(last_run or job.slots_from, job.slots_from)
-    missed = list(schedule.slots(job, after=after, until=now - BEAT_DELAY))
+    missed = list(cron.slots(job.cron_expression, job.timezone, after=after, until=now - BEAT_DELAY))
     if not missed:
         return
     *older, newest = missed
@@ -111,7 +111,8 @@ def _missed_run(job: CronJob, slot: datetime, *, now: datetime) -> Run:
 def report_if_late(run: Run, *, now: datetime) -> None:
     """Warn about a run that should be closed by now; the message's key lets it be said once."""
     minutes = run.cron_job.alert_after_minutes if run.cron_job else 60
-    if now - run.created_at <= timedelta(minutes=minutes):
+    # A run that is retried hours later starts anew.
+    if now - (run.started_at or run.created_at) <= timedelta(minutes=minutes):
         return
     get_notification_service().warn(
         organisation=run.organisation,

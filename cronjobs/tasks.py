@@ -8,7 +8,7 @@ from uuid import UUID
 from celery import Task, shared_task
 from django.utils import timezone
 
-from cronjobs import nightly, queue, schedule, sweep
+from cronjobs import cron, nightly, queue, schedule, sweep
 from cronjobs.models import CronJob
 from cronjobs.work import Batch, work_batch
 
@@ -18,7 +18,7 @@ def run_slot(cron_job_id: int) -> str | None:
     """Run the newest slot of the job; beat calls it. Return the run's id, or None if the slot had its run."""
     now = timezone.now()
     job = CronJob.objects.select_related("organisation").get(pk=cron_job_id)
-    slot = schedule.latest_slot(job, now=now)
+    slot = cron.latest_slot(job.cron_expression, job.timezone, now=now)
     run = schedule.execute_slot(job, slot=slot, now=now) if slot else None
     return str(run.pk) if run else None
 

@@ -11,8 +11,22 @@ from django.db.models import OuterRef, Subquery
 from certifications.standing import announce_changes
 from cronjobs.models import Run
 from mentors.models import Mentor, StatusChange, User
+from mentors.refusal import Refusal
 from mentors.status import change_status
 from notifications.models import Notification
+
+
+class RunStillOpen(Refusal):
+    """The run may pause more mentors yet; wait until it is closed, or reject it if it is held."""
+
+    code = "run_is_open"
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(
+            f"Run {run.pk} is still {run.status}: "
+            + ("reject it instead." if run.status == Run.Status.HELD else "undo it when it is closed."),
+            id=run.pk,
+        )
 
 
 @transaction.atomic
@@ -20,8 +34,12 @@ def undo_pauses(run_id: UUID, *, reason: str, actor: User, now: datetime) -> set
     """Reverse the pauses of a run and return the mentors' ids; whoever has changed since then is left alone.
 
     It is for a night that worked on wrong dates. Mend them first, or the next night pauses the same mentors again.
+    Raises RunStillOpen.
     """
-    run = Run.objects.select_related("organisation").get(pk=run_id)
+    # Locked, so that a retry waits and does not pause behind our back.
+    run = Run.objects.select_related("organisation").select_for_update(of=("self",)).get(pk=run_id)
+    if run.is_open:
+        raise RunStillOpen(run)
     by_the_run = StatusChange.objects.filter(run_id=run_id, to_status=Mentor.Status.PAUSED)
     latest_change = StatusChange.objects.filter(mentor=OuterRef("pk")).order_by("-pk")
     unchanged_since = (

@@ -76,6 +76,14 @@ def test_a_schedule_made_in_the_desk_is_beats_too(desk: Client, hlf: Organisatio
     assert CronJob.objects.get().periodic_task == entry
 
 
+def test_a_schedule_made_in_the_desk_is_written_as_beat_reads_it(desk: Client, hlf: Organisation) -> None:
+    desk.post(
+        reverse("admin:cronjobs_cronjob_add"), CRON_JOB | {"organisation": hlf.pk, "cron_expression": "30 0 * * SUN"}
+    )
+
+    assert CronJob.objects.get().cron_expression == "30 0 * * 0"
+
+
 @pytest.mark.parametrize("expression", ["30 25 * * *", "hello", "30 0 * *", "0 0 * * 8"])
 def test_a_schedule_that_beat_cannot_read_is_refused(desk: Client, hlf: Organisation, expression: str) -> None:
     answer = desk.post(

@@ -572,12 +572,12 @@ def test_a_person_rejects_a_held_run_and_it_closes_with_the_reason(
     expired(4)
     run = run_night(at_most_three, TODAY)
 
-    nightly.reject_run(run.pk, reason="The import was wrong.", now=NOW)
+    nightly.reject_run(run.pk, by="olav", reason="The import was wrong.", now=NOW)
 
     run.refresh_from_db()
-    assert (run.status, run.error) == ("partial", "The import was wrong.")
+    assert (run.status, run.error) == ("partial", "Rejected by olav: The import was wrong.")
     assert run.counts["pause"] == {"planned": 4, "done": 0, "skipped": 4, "failed": 0}
-    assert {outcome[2:] for outcome in outcomes(run)} == {("skipped", "The import was wrong.")}
+    assert {outcome[2:] for outcome in outcomes(run)} == {("skipped", "Rejected by olav: The import was wrong.")}
     assert not Mentor.objects.filter(status="paused").exists()
 
 
@@ -586,14 +586,14 @@ def approve(run: Run) -> None:
 
 
 def reject(run: Run) -> None:
-    nightly.reject_run(run.pk, reason="x", now=NOW)
+    nightly.reject_run(run.pk, by="olav", reason="x", now=NOW)
 
 
 @pytest.mark.parametrize("decide", [approve, reject])
 def test_a_run_that_is_not_held_cannot_be_decided_on(hlf: Organisation, decide: Callable[[Run], None]) -> None:
     run = run_night(hlf, TODAY)
 
-    with pytest.raises(Run.DoesNotExist):
+    with pytest.raises(nightly.RunNotHeld):
         decide(run)
 
 
@@ -911,6 +911,9 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
         "chapter_slug_is_unique": Chapter(organisation=hlf, name="Oslo Vest", slug="oslo"),
         "chapter_name_is_unique": Chapter(organisation=hlf, name="Oslo", slug="oslo-vest"),
         "role_is_unique": CoordinatorRole(user=user, organisation=hlf),
+        "auditor_reads_the_whole_organisation": CoordinatorRole(
+            user=user, duty=CoordinatorRole.Duty.AUDITOR, organisation=hlf, chapter=oslo
+        ),
         "mentor_ref_is_unique": Mentor(chapter=oslo, ref=mentor.ref, **someone),
         "mentor_has_a_cause_exactly_when_paused": Mentor(chapter=oslo, ref="new", status="paused", **someone),
         "mentor_chapter_is_of_the_organisation": Mentor(chapter=elsewhere, ref="new", **someone),
@@ -950,6 +953,7 @@ CONSTRAINTS = [
     "chapter_slug_is_unique",
     "chapter_name_is_unique",
     "role_is_unique",
+    "auditor_reads_the_whole_organisation",
     "mentor_ref_is_unique",
     "mentor_has_a_cause_exactly_when_paused",
     "mentor_chapter_is_of_the_organisation",

@@ -180,6 +180,7 @@ def test_inline_finishes_a_run_that_was_planned_and_never_handed_out(hlf: Organi
     ("arguments", "message"),
     [
         (["--date", "21.11.2026"], "is not a date; write it as 2026-11-21"),
+        (["--date", "9999-12-31", "--dry-run"], "choose a day from 1900-01-01 to 2999-12-31"),
         (["--actions", "pause,fire"], "write some of pause,resume,remind"),
     ],
 )

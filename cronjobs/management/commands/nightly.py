@@ -10,6 +10,7 @@ from datetime import date
 from time import monotonic, sleep
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from rich.console import Console
@@ -19,7 +20,7 @@ from rich.table import Table
 from certifications.truth import find_outdated
 from cronjobs import nightly, schedule
 from cronjobs.api import RunItemSerializer, RunSerializer
-from cronjobs.ledger import DueItem, show_due_items
+from cronjobs.ledger import DueItem, check_business_date, show_due_items
 from cronjobs.models import Action, Run
 from cronjobs.queue import BrokerUnavailable
 from mentors.management.base import NattevaktCommand
@@ -32,9 +33,14 @@ SECONDS_TO_HINT = 15
 
 def a_date(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        on = date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"“{text}” is not a date; write it as 2026-11-21") from None
+    try:
+        check_business_date(on)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(error.message) from None
+    return on
 
 
 def some_actions(text: str) -> list[Action]:
@@ -149,10 +155,7 @@ class Command(NattevaktCommand):
             yield lambda run: bar.update(task, completed=run.progress)
 
     def _show_dry_run(self, organisation: Organisation, on: date, actions: list[Action]) -> None:
-        try:
-            due = show_due_items(organisation=organisation, actions=actions, on=on)
-        except OverflowError as error:
-            raise CommandError(f"{on} is too far ahead.") from error
+        due = show_due_items(organisation=organisation, actions=actions, on=on)
         counts = {action: sum(item.action == action for item in due) for action in actions}
         run = Run(
             organisation=organisation,
@@ -206,18 +209,11 @@ def due_record(item: DueItem) -> dict[str, Any]:
         "expires_on": item.expires_on and item.expires_on.isoformat(),
         "stage": item.stage,
         "status": "planned",
-        "outcome": REASONS[item.action],
+        "outcome": item.outcome,
         "error": "",
         "attempts": 0,
         "at": None,
     }
-
-
-REASONS = {
-    Action.PAUSE: "would be paused: these types have lapsed (rule 4)",
-    Action.RESUME: "would be resumed: no lapsed type is left (rule 5)",
-    Action.REMIND: "would be reminded: it expires within the stage (rule 6)",
-}
 
 
 def summary(run: dict[str, Any]) -> str:
