@@ -18,9 +18,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from certifications import recording
-from certifications.models import Certification, CertificationQuerySet, CertificationType
+from certifications.models import VALID_THROUGH, Certification, CertificationQuerySet, CertificationType
 from certifications.standing import lock_mentor
-from certifications.states import Calendar, State, calendar_of, in_state, state_of
+from certifications.states import Calendar, State, after, before, calendar_of, in_state, state_of
 from cronjobs.models import Action, RunItem
 from mentors.models import Mentor, User
 from mentors.rest.filters import IdFilter, Ordering, TextFilter, WordSearch, YesNoFilter, whole_number
@@ -141,8 +141,8 @@ class CertificationFilter(filters.FilterSet):
     type = TextFilter(method="of_type", max_length=50, help_text="The type's code.")
     required = YesNoFilter(method="of_required_type")
     state = filters.ChoiceFilter(choices=State.choices, method="in_state")
-    expires_before = filters.DateFilter(field_name="expires_on", lookup_expr="lt")
-    expires_after = filters.DateFilter(field_name="expires_on", lookup_expr="gt")
+    expires_before = filters.DateFilter(method="before")
+    expires_after = filters.DateFilter(method="after")
 
     class Meta:
         model = Certification
@@ -157,6 +157,12 @@ class CertificationFilter(filters.FilterSet):
 
     def of_required_type(self, queryset: CertificationQuerySet, _name: str, required: bool) -> CertificationQuerySet:
         return queryset.filter(type__in=[type.pk for type in self.types if type.required == required])
+
+    def before(self, queryset: CertificationQuerySet, _name: str, day: date) -> CertificationQuerySet:
+        return queryset.filter(before(day))
+
+    def after(self, queryset: CertificationQuerySet, _name: str, day: date) -> CertificationQuerySet:
+        return queryset.filter(after(day), expires_on__isnull=False)
 
     def in_state(self, queryset: CertificationQuerySet, _name: str, state: str) -> CertificationQuerySet:
         now = cast("Any", self.request).parser_context["view"].now
@@ -179,7 +185,7 @@ class CertificationViewSet(ScopedViewSet):
     filter_backends = (filters.DjangoFilterBackend, WordSearch, Ordering)
     filterset_class = CertificationFilter
     ordering_fields = {
-        "expires_on": lambda descending: ("-expires_on", "-id") if descending else ("expires_on", "id"),
+        "expires_on": lambda descending: (VALID_THROUGH.desc(), "-id") if descending else (VALID_THROUGH.asc(), "id"),
         "id": lambda descending: ("-id",) if descending else ("id",),
     }
     search_description = "The beginnings of words of the mentor's name, or of the ref or the number."

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.db.models import Q, TextChoices
+from django.db.models.lookups import GreaterThan, LessThan
 from django.utils.translation import gettext_lazy as _
 
-from certifications.models import CertificationType
+from certifications.models import VALID_THROUGH, CertificationType
 
 
 class State(TextChoices):
@@ -80,9 +81,19 @@ def _dates_of(state: State, calendar: Calendar) -> Q:
     match state:
         case State.UPCOMING:
             return Q(issued_on__gt=calendar.today)
-        case State.EXPIRED:
-            return begun & Q(expires_on__lte=calendar.lapsed_through)
+        case State.EXPIRED:  # which it cannot be before it has begun
+            return Q(expires_on__lte=calendar.lapsed_through)
         case State.EXPIRING:
-            return begun & Q(expires_on__gt=calendar.lapsed_through, expires_on__lte=calendar.expiring_through)
+            return begun & after(calendar.lapsed_through) & Q(expires_on__lte=calendar.expiring_through)
         case _:
-            return begun & (Q(expires_on__isnull=True) | Q(expires_on__gt=calendar.expiring_through))
+            return begun & after(calendar.expiring_through)
+
+
+def after(day: date) -> Q:
+    """Return the condition for certifications that expire after the day, or never; the index begins right there."""
+    return Q(GreaterThan(VALID_THROUGH, day))
+
+
+def before(day: date) -> Q:
+    """Return the condition for certifications that expire before the day."""
+    return Q(LessThan(VALID_THROUGH, day), expires_on__isnull=False)

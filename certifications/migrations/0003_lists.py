@@ -9,27 +9,25 @@ import django.db.models.deletion
 from django.contrib.postgres.indexes import OpClass
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
-from django.db.models.functions import Upper
+from django.db.models import Value
+from django.db.models.functions import Coalesce, Upper
 
 REASONABLE = [
     django.core.validators.MinValueValidator(datetime.date(1900, 1, 1)),
     django.core.validators.MaxValueValidator(datetime.date(2199, 12, 31)),
 ]
 INDEXES = [
+    models.Index(fields=["type", "expires_on", "issued_on", "revoked_at"], name="certification_of_type"),
+    models.Index(
+        Coalesce("expires_on", Value(datetime.date.max), output_field=models.DateField()),
+        "id",
+        include=["type", "expires_on", "issued_on", "revoked_at"],
+        name="certification_by_expiry",
+    ),
     models.Index(
         fields=["mentor", "expires_on"],
         include=["id", "type", "issued_on", "revoked_at"],
         name="certification_of_mentor",
-    ),
-    models.Index(
-        fields=["type", "expires_on", "id"],
-        include=["mentor", "issued_on", "revoked_at"],
-        name="certification_of_type",
-    ),
-    models.Index(
-        fields=["expires_on", "id"],
-        include=["type", "mentor", "issued_on", "revoked_at"],
-        name="certification_by_expiry",
     ),
     models.Index(
         fields=["type", "expires_on"],

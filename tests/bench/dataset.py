@@ -92,8 +92,8 @@ SELECT number, 'coordinator-' || number, 'coordinator-' || number || '@example.o
        now()
 FROM generate_series(1, %(chapters)s) AS number;
 
-INSERT INTO mentors_coordinatorrole (user_id, organisation_id, chapter_id)
-SELECT number, %(organisation)s, number FROM generate_series(1, %(chapters)s) AS number;
+INSERT INTO mentors_coordinatorrole (duty, user_id, organisation_id, chapter_id)
+SELECT 'coordinator', number, %(organisation)s, number FROM generate_series(1, %(chapters)s) AS number;
 
 INSERT INTO mentors_mentor (
     id, organisation_id, chapter_id, ref, name, email, phone, language, status, pause_cause, pause_reason, listed,
