@@ -15,7 +15,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Upper
 from django.utils.translation import gettext_lazy as _
 
-from mentors.models import Mentor, Organisation, User
+from mentors.models import Mentor, Organisation, User, ids_if_few
 
 # Outside of these a date is a slip of the finger, and arithmetic with it may leave what a calendar can hold.
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
@@ -88,11 +88,10 @@ class CertificationQuerySet(models.QuerySet["Certification"]):
 
     def search(self, text: str) -> CertificationQuerySet:
         """Find certifications by their mentor (see there) or the beginning of their number."""
-        # An OR across two tables would read both whole.
-        by_mentor = Certification.objects.filter(mentor__in=Mentor.objects.search(text).order_by().values("pk"))
-        by_number = Certification.objects.filter(number__istartswith=text.strip())
-        found = by_mentor.order_by().values("pk").union(by_number.order_by().values("pk"))
-        return self.filter(pk__in=found)
+        mentors = Mentor.objects.search(text).order_by().values("pk")
+        few = ids_if_few(Certification.objects.filter(number__istartswith=text.strip()))
+        by_number = models.Q(number__istartswith=text.strip()) if few is None else models.Q(pk__in=few)
+        return self.filter(models.Q(mentor__in=mentors) | by_number)
 
     def lapsed(self, *, on: date) -> CertificationQuerySet:
         """Rule 3: those of a required type, held on the day, whose (mentor, type) nothing covers on the day."""

@@ -90,6 +90,8 @@ TEMPLATES = [
         },
     },
 ]
+# Reading changes nothing; and asking who reads would make every answer, the public page's too, depend on a cookie.
+PGHISTORY_MIDDLEWARE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 AUTH_USER_MODEL = "mentors.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -110,7 +112,7 @@ TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=validate.Range(min=0))
 rate = validate.Regexp(r"^(|[1-9]\d*/(second|minute|hour|day))$", error="Write as 600/minute; empty is no limit.")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "mentors.rest.authentication.DeviceToken",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -144,7 +146,15 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_NAME_OVERRIDES": {
+        "MentorStatus": "mentors.models.Mentor.Status",
+        "PauseCause": "mentors.models.Mentor.PauseCause",
+        "Action": "cronjobs.models.Action",
+        "RunStatus": "cronjobs.models.Run.Status",
+        "RunItemStatus": "cronjobs.api.serializers.ITEM_STATUSES",
+        "NotificationKind": "notifications.models.Notification.Kind",
+        "TimelineKind": "mentors.api.timeline.Kind",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "PREPROCESSING_HOOKS": ["mentors.rest.openapi.without_trailing_slash"],
@@ -162,6 +172,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
+AXES_LOCKOUT_CALLABLE = "mentors.api.sign_in.answer_locked"
 AXES_CLIENT_IP_CALLABLE = "mentors.rest.throttles.client_address"
 
 # Where the truth is

@@ -6,13 +6,41 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from certifications.api import CertificationViewSet
+from certifications.api.certifications import CertificationViewSet
+from certifications.api.exemptions import ExemptionViewSet
+from certifications.api.public import PublicMentorViewSet
+from certifications.api.types import CertificationTypeViewSet
+from certifications.pages import chapter_page
 from config import health
-from mentors.api import LoginView, LogoutAllView, LogoutView, MeView
-from mentors.rest.views import Router
+from cronjobs.api.cron_jobs import CronJobViewSet
+from cronjobs.api.expiry_job import ExpiryJobViewSet
+from cronjobs.api.ledger import LedgerViewSet
+from cronjobs.api.runs import RunViewSet
+from mentors.api.chapters import ChapterViewSet
+from mentors.api.mentors import MentorViewSet
+from mentors.api.sign_in import LoginView, LogoutAllView, LogoutView, MeView
+from mentors.rest.views import Router, no_such_address
+from notifications.api import NotificationViewSet
+
+SLUG = "[-a-zA-Z0-9_]+"
 
 router = Router()
+# Before the certifications, or it would be looked for among their ids.
+router.register("certifications/expiry-job", ExpiryJobViewSet, basename="expiry-job")
 router.register("certifications", CertificationViewSet, basename="certification")
+router.register("certification-types", CertificationTypeViewSet, basename="certification-type")
+router.register("exemptions", ExemptionViewSet, basename="exemption")
+router.register("mentors", MentorViewSet, basename="mentor")
+router.register("chapters", ChapterViewSet, basename="chapter")
+router.register("certification-cron", CronJobViewSet, basename="cron-job")
+router.register("runs", RunViewSet, basename="run")
+router.register("runs/(?P<id>[^/]+)", LedgerViewSet, basename="ledger")
+router.register("notifications", NotificationViewSet, basename="notification")
+router.register(
+    rf"public/(?P<organisation>{SLUG})/chapters/(?P<chapter>{SLUG})/mentors",
+    PublicMentorViewSet,
+    basename="public-mentor",
+)
 
 api = [
     re_path(r"^auth/login/?$", LoginView.as_view(), name="login"),
@@ -22,6 +50,7 @@ api = [
     re_path(r"^schema/?$", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^docs/?$", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
     *router.urls,
+    re_path(r"", no_such_address),
 ]
 
 urlpatterns = [
@@ -29,4 +58,6 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("admin/", admin.site.urls),
     path("api/v1/", include((api, "api"))),
+    # An organisation is never called like one of the addresses above: mentors.validators.RESERVED_SLUGS.
+    path("<slug:organisation>/<slug:chapter>/", chapter_page, name="chapter"),
 ]

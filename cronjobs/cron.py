@@ -11,6 +11,7 @@ import zoneinfo
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import islice, product
 from typing import Any
 
@@ -221,8 +222,8 @@ def slots(cron_expression: str, timezone: str, *, after: datetime, until: dateti
     """
     cron = parse_cron(cron_expression)
     zone = zoneinfo.ZoneInfo(timezone)
-    day = after.astimezone(zone).date() - timedelta(days=1)
-    while day <= until.astimezone(zone).date():
+    day, last_day = after.astimezone(zone).date() - timedelta(days=1), until.astimezone(zone).date()
+    while day <= last_day:
         if cron.fires_on(day):
             # A skipped time may fall on one that the job names as well, and past another: each moment once, in order.
             moments = {
@@ -243,6 +244,7 @@ def next_slots(cron_expression: str, timezone: str, *, after: datetime, count: i
     return list(islice(slots(cron_expression, timezone, after=after, until=after + count * LOOK_AHEAD), count))
 
 
+@lru_cache(maxsize=1000)
 def describe_schedule(cron_expression: str) -> str:
     """Say in English when a normalised expression fires: “at 00:30 on Monday”."""
     options = Options()
@@ -261,21 +263,25 @@ def clock_change_warnings(cron_expression: str, timezone: str, *, now: datetime)
     cron = parse_cron(cron_expression)
     zone = zoneinfo.ZoneInfo(timezone)
     warnings: dict[str, str] = {}
-    for day in _clock_changes(zone, now=now) if len(cron.hours) < 24 else ():
+    for day in _clock_changes(timezone, now.astimezone(zone).date()) if len(cron.hours) < 24 else ():
         for hour, minute in product(cron.hours, cron.minutes) if cron.fires_on(day) else ():
             kind, warning = _what_happens_to(datetime.combine(day, time(hour, minute), zone), timezone)
             warnings.setdefault(kind, warning)
     return [warnings[kind] for kind in ("skipped", "repeated") if kind in warnings]
 
 
-def _clock_changes(zone: zoneinfo.ZoneInfo, *, now: datetime) -> Iterator[date]:
-    """Yield the days on which the clocks change, be it at midnight."""
-    today = now.astimezone(zone).date()
-    for day in (today + timedelta(days=n) for n in range(CLOCK_CHANGES_AHEAD.days)):
-        begins = datetime.combine(day, time(), zone)
-        ends = datetime.combine(day + timedelta(days=1), time(fold=1), zone)
-        if begins.utcoffset() != ends.utcoffset():
-            yield day
+@lru_cache(maxsize=100)
+def _clock_changes(timezone: str, today: date) -> tuple[date, ...]:
+    """Return the days on which the clocks change, be it at midnight."""
+    zone = zoneinfo.ZoneInfo(timezone)
+    days = (today + timedelta(days=n) for n in range(CLOCK_CHANGES_AHEAD.days))
+    return tuple(day for day in days if _clocks_change_on(day, zone))
+
+
+def _clocks_change_on(day: date, zone: zoneinfo.ZoneInfo) -> bool:
+    begins = datetime.combine(day, time(), zone)
+    ends = datetime.combine(day + timedelta(days=1), time(fold=1), zone)
+    return begins.utcoffset() != ends.utcoffset()
 
 
 def _what_happens_to(local: datetime, timezone: str) -> tuple[str, str]:

@@ -17,9 +17,13 @@ class BrokerUnavailable(Exception):
     The run is safe in the database: start Redis and the sweep hands it out, or finish it with `nightly --inline`.
     """
 
+    def __init__(self, run_id: UUID) -> None:
+        self.run_id = run_id
+        super().__init__(f"Run {run_id} is planned, and waits for the broker at REDIS_URL.")
+
 
 def send_batches(run_id: UUID, batches: Iterable[Batch]) -> None:
-    """Send one subtask a batch, ids only, over one connection."""
+    """Send one subtask a batch, ids only, over one connection. Raises BrokerUnavailable."""
     try:
         with current_app.producer_or_acquire() as producer:
             for batch in batches:
@@ -30,4 +34,4 @@ def send_batches(run_id: UUID, batches: Iterable[Batch]) -> None:
                     producer=producer,
                 )
     except OperationalError as error:
-        raise BrokerUnavailable from error
+        raise BrokerUnavailable(run_id) from error

@@ -266,10 +266,11 @@ def start_run(run: Run, *, now: datetime) -> Run:
     return run
 
 
-def approve(run_id: UUID, *, by: str, now: datetime) -> None:
+def approve(run_id: UUID, *, by: str, now: datetime) -> Run:
     """Let a held run go on, and send its subtasks. Raises RunNotHeld or BrokerUnavailable."""
     run = nightly.approve_run(run_id, by=by)
     queue.send_batches(run.pk, nightly.batches(run, now=now))
+    return run
 
 
 def retry(run_id: UUID, *, now: datetime) -> Run:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import re
 import zoneinfo
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 import pghistory
 import pgtrigger
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
-from django.contrib.postgres.search import SearchQuery, SearchVector
+from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorExact
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
+from mentors.validators import validate_not_reserved, validate_one_line
+
 LANGUAGES = [("nb", "Norsk bokmål"), ("nn", "Norsk nynorsk"), ("en", "English")]
-validate_phone = RegexValidator(r"^\+[1-9]\d{6,14}$", _("Write the number as +4712345678 (E.164)."))
+validate_phone = RegexValidator(r"^\+[1-9][0-9]{6,14}\Z", _("Write the number as +4712345678 (E.164)."))
 
 
 def validate_timezone(name: str) -> None:
@@ -43,7 +46,7 @@ class Organisation(models.Model):
         DIGEST = "digest", _("one e-mail a run")
         EACH = "each", _("one e-mail for each mentor")
 
-    slug = models.SlugField(unique=True)
+    slug = models.SlugField(unique=True, validators=[validate_not_reserved])
     name = models.CharField(max_length=200)
     timezone = models.CharField(max_length=64, default="Europe/Oslo", validators=[validate_timezone])
     language = models.CharField(max_length=2, choices=LANGUAGES, default="nb")
@@ -96,10 +99,18 @@ class Organisation(models.Model):
         return max(self.brake_minimum, active_mentors * self.brake_percent // 100)
 
 
+class ChapterQuerySet(models.QuerySet["Chapter"]):
+    def at(self, *, organisation: str, chapter: str) -> ChapterQuerySet:
+        """Return the chapter, with its organisation, whose public address is /{organisation}/{chapter}/."""
+        return self.select_related("organisation").filter(organisation__slug=organisation, slug=chapter)
+
+
 class Chapter(models.Model):
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="chapters")
     name = models.CharField(max_length=200)
     slug = models.SlugField(max_length=200)
+
+    objects = ChapterQuerySet.as_manager()
 
     class Meta:
         ordering = ("name",)
@@ -146,6 +157,15 @@ class CoordinatorRole(models.Model):
             raise ValidationError({"chapter": _("The chapter belongs to another organisation.")})
 
 
+FEW = 1000
+
+
+def ids_if_few(queryset: models.QuerySet[Any]) -> list[int] | None:
+    """Return the ids of the rows, or None if there are more than a few."""
+    ids = list(queryset.order_by().values_list("pk", flat=True)[: FEW + 1])
+    return ids if len(ids) <= FEW else None
+
+
 NAME_WORDS = SearchVector("name", config="simple")
 
 
@@ -154,13 +174,17 @@ class MentorQuerySet(models.QuerySet["Mentor"]):
         return self.filter(organisation=organisation)
 
     def search(self, text: str) -> MentorQuerySet:
-        """Find mentors by the beginnings of all words of their name, in any order, or of their ref."""
-        by_ref = models.Q(ref__istartswith=text.strip())
-        words = re.findall(r"\w+", text)
-        if not words:
-            return self.filter(by_ref)
-        query = SearchQuery(" & ".join(f"{word}:*" for word in words), config="simple", search_type="raw")
-        return self.alias(words=NAME_WORDS).filter(by_ref | models.Q(words=query))
+        """Find mentors by the beginnings of all words of their name, in any order, or of their ref.
+
+        If they are few, they are read at once: PostgreSQL cannot tell how many there are, and would rather walk
+        everybody in the order that is asked for until it has a page of them.
+        """
+        named = models.Q(ref__istartswith=text.strip())
+        if words := re.findall(r"\w+", text):
+            query = SearchQuery(" & ".join(f"{word}:*" for word in words), config="simple", search_type="raw")
+            named |= models.Q(SearchVectorExact(NAME_WORDS, query))
+        few = ids_if_few(Mentor.objects.filter(named))
+        return self.filter(named) if few is None else self.filter(pk__in=few)
 
     def active(self) -> MentorQuerySet:
         return self.filter(status=Mentor.Status.ACTIVE)
@@ -199,9 +223,11 @@ class Mentor(models.Model):
         CERTIFICATION_REVOKED = "certification_revoked", _("a certification was revoked")
 
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="mentors", db_index=False)
-    chapter = models.ForeignKey(Chapter, on_delete=models.PROTECT, related_name="mentors")
-    ref = models.CharField(max_length=50, help_text=_("The organisation's own key for the mentor."))
-    name = models.CharField(max_length=200)
+    chapter = models.ForeignKey(Chapter, on_delete=models.PROTECT, related_name="mentors", db_index=False)
+    ref = models.CharField(
+        max_length=50, validators=[validate_one_line], help_text=_("The organisation's own key for the mentor.")
+    )
+    name = models.CharField(max_length=200, validators=[validate_one_line])
     email = models.EmailField(blank=True)
     phone = models.CharField(max_length=16, blank=True, validators=[validate_phone])
     language = models.CharField(max_length=2, choices=LANGUAGES, default="nb")
@@ -240,6 +266,13 @@ class Mentor(models.Model):
                 condition=models.Q(status="paused", pause_cause="certification_expired"),
                 name="mentor_expired_lapses_on",
             ),
+            # The lists of the API: of a chapter (also for the public page and the foreign key), of an organisation, of
+            # everything. The last one is small, and counts what the filters leave.
+            models.Index(fields=["chapter", "name", "id"], name="mentor_of_chapter"),
+            models.Index(fields=["organisation", "name", "id"], name="mentor_of_organisation"),
+            models.Index(fields=["name", "id"], name="mentor_by_name"),
+            models.Index(fields=["ref", "id"], name="mentor_by_ref"),
+            models.Index(fields=["status", "pause_cause", "listed", "organisation"], name="mentor_by_status"),
             GinIndex(NAME_WORDS, name="mentor_search_name"),
             models.Index(OpClass(Upper("ref"), name="text_pattern_ops"), name="mentor_search_ref"),
         ]

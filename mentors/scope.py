@@ -89,9 +89,17 @@ class Scope:
         """Return the condition for items of the ledger: an auditor sees the organisation's, others their mentors'."""
         return self.mentors(path) | self._in_organisations(f"{path}__organisation", self.audited)
 
+    def sees_item(self, *, organisation_id: int, chapter_id: int) -> bool:
+        """Say what `ledger` says, for an item that is in no table: whether they see one about the chapter's mentors."""
+        return self.everything or organisation_id in self.led | self.audited or chapter_id in self.chapters
+
     def types(self, path: str = "organisation") -> Q:
         """Return the condition for certification types, which every coordinator of the organisation needs."""
         return self._in_organisations(path, self.coordinated)
+
+    def organisations_led(self, path: str = "pk") -> Q:
+        """Return the condition for organisations that they lead."""
+        return self._in_organisations(path, self.led)
 
     def own_chapters(self) -> Q:
         """Return the condition for chapters they look after."""

@@ -18,6 +18,13 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
     def inbox_of(self, user: User) -> NotificationQuerySet:
         return self.filter(recipient_user=user, channel=Notification.Channel.INBOX)
 
+    def unread(self) -> NotificationQuerySet:
+        return self.filter(read_at__isnull=True)
+
+    def mark_read(self, *, now: datetime) -> None:
+        """Mark those that are unread; the others keep the time at which they were read first."""
+        self.unread().update(read_at=now)
+
 
 class Notification(models.Model):
     class Kind(models.TextChoices):
@@ -87,6 +94,12 @@ class Notification(models.Model):
                 name="notification_queue",
             ),
             models.Index(fields=["recipient_user", "-id"], name="notification_inbox"),
+            # An app asks often how many there are.
+            models.Index(
+                fields=["recipient_user", "-id"],
+                condition=models.Q(channel="inbox", read_at__isnull=True),
+                name="notification_unread",
+            ),
             models.Index(fields=["run_id"], condition=models.Q(run_id__isnull=False), name="notification_of_run"),
         ]
 

@@ -46,6 +46,13 @@ def bergen(hlf: Organisation) -> Chapter:
 
 
 @pytest.fixture
+def elsewhere(db: None) -> Chapter:
+    """A chapter of another organisation."""
+    other = Organisation.objects.create(slug="other", name="Other")
+    return Chapter.objects.create(organisation=other, name="Oslo", slug="oslo")
+
+
+@pytest.fixture
 def course(hlf: Organisation) -> CertificationType:
     """A required type."""
     return CertificationType.objects.create(organisation=hlf, code="likepersonkurs", name="Kurs", required=True)

@@ -161,6 +161,18 @@ def worker(
         yield process
 
 
+@contextmanager
+def web(**environment: str) -> Iterator[str]:
+    """Serve this test's database from gunicorn as the Procfile does; yields the address, as http://127.0.0.1:8000."""
+    port = free_port()
+    command = (
+        "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{port}", "--workers=2", "--threads=4", "--no-control-socket",
+    )  # fmt: skip
+    with running(*command, env=live_environment(ALLOWED_HOSTS="127.0.0.1", **environment)) as server:
+        server.wait_for("Booting worker")
+        yield f"http://127.0.0.1:{port}"
+
+
 def empty_broker() -> None:
     """Forget every message of this test's Redis database, as if Redis had lost them."""
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:

@@ -47,8 +47,31 @@ CERTIFICATIONS = [
     "search=mentor 500",
     "search=K500",
 ]
+MENTORS = [
+    "",
+    "page=590",
+    "ordering=-name",
+    "ordering=ref&page=300",
+    "ordering=id",
+    "chapter=7",
+    "chapter=7&status=paused&ordering=ref",
+    "status=active",
+    "status=active&page=300",
+    "status=paused",
+    "status=ended&ordering=-id",
+    "pause_cause=manual",
+    "pause_cause=certification_revoked",
+    "listed=true",
+    "listed=false",
+    "ref=M500",
+    "search=mentor 500",
+]
 URLS = [
     *(f"/api/v1/certifications?{query}" for query in CERTIFICATIONS),
+    *(f"/api/v1/mentors?{query}" for query in MENTORS),
+    "/api/v1/mentors/1/timeline",
+    "/api/v1/exemptions?mentor=500",
+    "/api/v1/notifications/unread-count",
     "/api/v1/certifications/expiring",
     "/api/v1/certifications/expiring?chapter=7&within_days=365",
 ]

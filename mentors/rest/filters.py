@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -13,15 +14,19 @@ from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 
 LONGEST_SEARCH = 100
+NO_NUL = r"^[^\x00]*$"
 LARGEST_ID = 2**63 - 1
 
 
 class Ordering(BaseFilterBackend):
-    """`?ordering=` by one of the view's `ordering_fields`, `-` for descending; rows that are alike by their id."""
+    """`?ordering=` by one of the view's `ordering_fields`, `-` for descending; rows that are alike by their id.
+
+    Without it, the view's `ordering` holds, or else the first of the fields.
+    """
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
         choices = _choices(view)
-        chosen = request.query_params.get("ordering", choices[0])
+        chosen = request.query_params.get("ordering", _default(view))
         if chosen not in choices:
             raise ValidationError(
                 {"ordering": [ErrorDetail(f"Order by one of: {', '.join(choices)}.", code="invalid")]}
@@ -35,7 +40,7 @@ class Ordering(BaseFilterBackend):
                 "name": "ordering",
                 "in": "query",
                 "description": "What comes first; `-` turns it round.",
-                "schema": {"type": "string", "enum": choices, "default": choices[0]},
+                "schema": {"type": "string", "enum": choices, "default": _default(view)},
             }
         ]
 
@@ -50,7 +55,7 @@ class WordSearch(BaseFilterBackend):
         return queryset.search(text) if text.strip() else queryset  # type: ignore[no-any-return]
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        schema = {"type": "string", "maxLength": LONGEST_SEARCH, "pattern": r"^[^\x00]*$"}
+        schema = {"type": "string", "maxLength": LONGEST_SEARCH, "pattern": NO_NUL}
         return [{"name": "search", "in": "query", "description": view.search_description, "schema": schema}]
 
 
@@ -69,6 +74,8 @@ class TextFilter(filters.CharFilter):
 
     def __init__(self, *, max_length: int, **options: Any) -> None:
         super().__init__(**options, max_length=max_length, strip=False)
+        schema = {"type": "string", "minLength": 1, "maxLength": max_length, "pattern": NO_NUL}
+        extend_schema_field(schema)(self)  # type: ignore[type-var]  # it marks whatever it is given
 
 
 @extend_schema_field({"type": "boolean"})
@@ -89,5 +96,17 @@ def whole_number(request: Request, name: str, *, default: int, at_most: int) -> 
     return int(text)
 
 
+def one_of(request: Request, name: str, choices: Sequence[str]) -> str:
+    """Return a query parameter, or the first choice if it is left out. Raises ValidationError that names it."""
+    chosen = request.query_params.get(name, choices[0])
+    if chosen not in choices:
+        raise ValidationError({name: [ErrorDetail(f"Write one of: {', '.join(choices)}.", code="invalid")]})
+    return chosen
+
+
 def _choices(view: Any) -> list[str]:
     return [sign + name for name in view.ordering_fields for sign in ("", "-")]
+
+
+def _default(view: Any) -> str:
+    return getattr(view, "ordering", _choices(view)[0])

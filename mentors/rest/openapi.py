@@ -65,8 +65,19 @@ ERRORS: dict[int, tuple[type[serializers.Serializer[Any]], str]] = {
 }
 
 
+CRUD = {"list", "retrieve", "create", "update", "partial_update", "destroy"}
+
+
 class OperationSchema(AutoSchema):
     """Adds what views do by themselves: the errors, and the versions of what can be changed."""
+
+    def get_operation_id(self) -> str:
+        """Name what is done: `certifications_renew`, where it would be `certifications_renew_create`."""
+        operation_id: str = super().get_operation_id()
+        action = getattr(self.view, "action", None)
+        if action and action not in CRUD:
+            return operation_id.removesuffix("_create").removesuffix("_retrieve").removesuffix("_list")
+        return operation_id
 
     def get_override_parameters(self) -> list[Any]:
         parameters = list(super().get_override_parameters())
@@ -79,10 +90,10 @@ class OperationSchema(AutoSchema):
                     description="The `ETag` that was read: refused with 412 if it has changed since.",
                 )
             )
-        if getattr(self.view, "is_versioned", False) and self.method != "DELETE":
+        if statuses := self._versioned_statuses():
             parameters.append(
                 OpenApiParameter(
-                    "ETag", OpenApiTypes.STR, OpenApiParameter.HEADER, response=self._versioned_statuses(),
+                    "ETag", OpenApiTypes.STR, OpenApiParameter.HEADER, response=statuses,
                     description="The version of what can be changed, for `If-Match`.",
                 )
             )  # fmt: skip
@@ -94,6 +105,8 @@ class OperationSchema(AutoSchema):
         return parameters
 
     def _versioned_statuses(self) -> list[int | str]:
+        if not getattr(self.view, "is_versioned", False) or self.method == "DELETE":
+            return []
         if self.method == "GET":
             return [200] if getattr(self.view, "action", None) == "retrieve" else []
         return [200, 201]

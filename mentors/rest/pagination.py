@@ -4,9 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.paginator import Page, Paginator
+from django.utils.functional import cached_property
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
+
+# So many ids or names cost less to read than to count and then to ask for again.
+READ_AT_ONCE = 2000
+
+
+class ReadAhead(Paginator[Any]):
+    """Counts a list that is not long by reading it, in one query; for queries that select one narrow column."""
+
+    @cached_property
+    def beginning(self) -> list[Any]:
+        return list(self.object_list[: READ_AT_ONCE + 1])
+
+    @cached_property
+    def count(self) -> int:
+        read = len(self.beginning)
+        return read if read <= READ_AT_ONCE else super().count
+
+    def page(self, number: int | str) -> Page[Any]:
+        number = self.validate_number(number)
+        start, end = (number - 1) * self.per_page, number * self.per_page
+        rows = self.beginning if end <= len(self.beginning) or self.count <= READ_AT_ONCE else self.object_list
+        return Page(rows[start:end], number, self)
 
 
 class Pages(PageNumberPagination):
@@ -39,3 +63,9 @@ class Pages(PageNumberPagination):
             },
             {"name": "page_size", "in": "query", "description": "How many a page.", "schema": size},
         ]
+
+
+class NarrowPages(Pages):
+    """Pages of a query that selects one narrow column."""
+
+    django_paginator_class = ReadAhead

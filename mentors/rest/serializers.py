@@ -4,27 +4,54 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
+from mentors.models import Organisation
+
 UNKNOWN = "There is no such field."
 READ_ONLY = "This field cannot be written."
+
+
+JSON_TYPES: dict[type[serializers.Field[Any, Any, Any, Any]], type] = {
+    serializers.CharField: str,
+    serializers.ChoiceField: str,
+    serializers.BooleanField: bool,
+    serializers.IntegerField: int,
+    serializers.DateField: str,
+}
+JSON_NAMES = {str: "a text", bool: "true or false", int: "a whole number"}
 
 
 class StrictSerializer(serializers.Serializer[Any]):
     """The body of a request.
 
     A change may repeat what a GET returned: fields that cannot be written are accepted as long as they are unchanged.
-    For that, `current` in the context is the representation of what is being changed.
+    For that, `current` in the context is the representation of what is being changed. Those that are `moving` may have
+    changed by themselves since that GET.
     """
+
+    moving: ClassVar[frozenset[str]] = frozenset()
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
             self._refuse_what_cannot_be_written(data)
+            self._refuse_other_types(data)
         return super().to_internal_value(data)
+
+    def _refuse_other_types(self, data: Mapping[str, Any]) -> None:
+        """Take JSON at its word as well: 1 is neither "1" nor true, as REST framework would have it."""
+        errors = {}
+        for name, field in self.fields.items():
+            wanted = next((type for kind, type in JSON_TYPES.items() if isinstance(field, kind)), None)
+            if wanted and data.get(name) is not None and type(data[name]) is not wanted:
+                errors[name] = [serializers.ErrorDetail(f"This must be {JSON_NAMES[wanted]}.", code="wrong_type")]
+        if errors:
+            raise serializers.ValidationError(errors)
 
     def _refuse_what_cannot_be_written(self, data: Mapping[str, Any]) -> None:
         writable = {name for name, field in self.fields.items() if not field.read_only}
@@ -33,7 +60,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         for name in data.keys() - writable:
             if name not in current:
                 errors[name] = [serializers.ErrorDetail(UNKNOWN, code="unknown_field")]
-            elif data[name] != current[name]:
+            elif name not in self.moving and data[name] != current[name]:
                 errors[name] = [serializers.ErrorDetail(READ_ONLY, code="read_only")]
         if errors:
             raise serializers.ValidationError(errors)
@@ -61,6 +88,26 @@ class InScope(serializers.PrimaryKeyRelatedField[Any]):
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("incorrect_type", data_type=type(data).__name__)
         return super().to_internal_value(data)  # type: ignore[no-any-return]
+
+
+@extend_schema_field({"type": "string", "pattern": "^[-a-zA-Z0-9_]+$", "maxLength": 50})
+class OrganisationInScope(serializers.SlugRelatedField[Organisation]):
+    """The slug of an organisation in which the user has a role, whichever; others do not exist here either."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(slug_field="slug", queryset=Organisation.objects.all(), **options)
+
+    def get_queryset(self) -> QuerySet[Organisation]:
+        return Organisation.objects.filter(self.context["view"].scope.runs("pk"))
+
+    def to_internal_value(self, data: Any) -> Organisation:
+        if not isinstance(data, str) or "\0" in data:
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class NoBody(StrictSerializer):
+    """The body of an act that there is nothing to say about: none, or `{}`."""
 
 
 class Reason(StrictSerializer):

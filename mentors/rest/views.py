@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from django.db import transaction
+from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import exceptions, serializers
 from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
@@ -79,9 +81,8 @@ class ScopedViewSet(GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if unknown := request.query_params.keys() - self._known_query_params():
-            message = [exceptions.ErrorDetail("There is no such parameter here.", code="unknown_parameter")]
-            raise exceptions.ValidationError(dict.fromkeys(sorted(unknown), message))
+        if self.action is not None:
+            refuse_unknown_params(request, self._known_query_params())
 
     def _known_query_params(self) -> set[str]:
         known = set(self.query_params.get(self.action or "", ()))
@@ -102,8 +103,11 @@ class ScopedViewSet(GenericViewSet[Any]):
         return dict(body.validated_data)
 
     def lock(self, obj: Any) -> None:
-        """Lock what has to be locked before `obj` is changed, in the order that everybody keeps."""
-        type(obj)._default_manager.select_for_update(of=("self",), no_key=True).get(pk=obj.pk)
+        """Lock what has to be locked before `obj` is changed, in the order that everybody keeps.
+
+        What somebody else has removed meanwhile is not found by the look that follows: 404.
+        """
+        type(obj)._default_manager.select_for_update(of=("self",), no_key=True).filter(pk=obj.pk).first()
 
     @contextmanager
     def changing(self) -> Iterator[Any]:
@@ -115,10 +119,30 @@ class ScopedViewSet(GenericViewSet[Any]):
             yield obj
 
 
+def refuse_unknown_params(request: Request, known: set[str]) -> None:
+    """Raise ValidationError that names every query parameter which nothing reads, or which is empty."""
+    errors = {
+        name: [exceptions.ErrorDetail("There is no such parameter here.", code="unknown_parameter")]
+        for name in sorted(request.query_params.keys() - known)
+    }
+    for name, values in request.query_params.lists():
+        if name in known - {"search"} and "" in values:
+            errors[name] = [exceptions.ErrorDetail("Leave it out, or give it a value.", code="blank")]
+    if errors:
+        raise exceptions.ValidationError(errors)
+
+
 def _params_of(backend: type[Any], view: Any) -> set[str]:
     if issubclass(backend, DjangoFilterBackend):
         return set(view.filterset_class.base_filters)
     return {parameter["name"] for parameter in backend().get_schema_operation_parameters(view)}
+
+
+@csrf_exempt
+def no_such_address(_request: HttpRequest, **_kwargs: str) -> JsonResponse:
+    """Answer what no other view does, in the shape of every error."""
+    error = {"code": "not_found", "detail": "There is nothing at this address.", "attr": None}
+    return JsonResponse({"type": "client_error", "errors": [error]}, status=404)
 
 
 def versioned(response: Response, row: Any) -> Response:

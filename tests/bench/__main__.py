@@ -1,4 +1,4 @@
-"""`make bench`: what a night costs, beside the least it could cost and what the plain way costs."""
+"""`make bench`: what a night and a list cost, beside the least it could cost and what the plain way costs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 django.setup()
 
-from tests.bench import dataset, measure, report  # noqa: E402
+from tests.bench import dataset, measure, report, web  # noqa: E402
 from tests.bench.databases import template  # noqa: E402
 from tests.bench.dataset import Size  # noqa: E402
 from tests.bench.measure import Measurement  # noqa: E402
 from tests.bench.report import Row  # noqa: E402
+from tests.bench.web import Rates  # noqa: E402
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class Programme:
     many_due: Size
     repeats: int
     plain: int  # how many mentors the plain ways are given
+    load_seconds: float  # of each load on the web server
 
     @property
     def sizes(self) -> tuple[Size, ...]:
@@ -47,6 +49,7 @@ FULL = Programme(
     many_due=Size(name="many_due", certifications=1_000_000, due=100_000),
     repeats=3,
     plain=2_000,
+    load_seconds=5,
 )
 SMALL = Programme(
     night=Size(name="night", certifications=2_000, due=60),
@@ -54,6 +57,7 @@ SMALL = Programme(
     many_due=Size(name="many_due", certifications=2_000, due=300),
     repeats=1,
     plain=60,
+    load_seconds=0.5,
 )
 
 METHOD = """\
@@ -73,6 +77,9 @@ METHOD = """\
 - **(b) and (c)** are the plain way (`tests/bench/plain.py`): the ORM, one transaction a mentor; (b) as one task a
   mentor on the same worker, (c) in a loop in one process. They are told who is due, are measured once, on {plain:,}
   mentors taken at random, and scaled up.
+- **(d)** is a `ModelViewSet` with a `ModelSerializer`, a django-filter and joins of all that it shows, over the same
+  rows (`tests/bench/plain_api.py`); it knows no roles and counts nothing. Both are served by the same gunicorn, two
+  processes with four threads each, and asked in turn over eight connections from a process of its own.
 - The night and (a) must leave the same rows (compared by checksums in every run); with `--small` so must (b) and (c).
 - PostgreSQL, Redis, the worker's processes and the bench share the cores, so that ratios say more than seconds.
 """
@@ -125,7 +132,11 @@ def measure_all(programme: Programme, templates: dict[str, str], *, on: date) ->
     tasks = _measure("(b) a task a mentor", lambda: measure.measure_tasks(night, on=on, at_most=programme.plain))
     loop = _measure("(c) a loop", lambda: measure.measure_loop(night, on=on, at_most=programme.plain))
     big_night = _measure(f"{programme.many_due.due:,} due", lambda: measure.measure_night(many, on=on))
-    rows = compare(
+    _say("measuring the API under load")
+    rates = web.measure_lists(
+        night, chapters=programme.night.chapters, seconds=programme.load_seconds, repeats=programme.repeats
+    )
+    rows = compare_rates(programme, rates) + compare(
         programme,
         night=_middle(nights),
         statement=_middle(statements),
@@ -211,6 +222,20 @@ def compare(
             unit="MB",
             at_most=250,
         ),
+    ]
+
+
+def compare_rates(programme: Programme, rates: dict[str, Rates]) -> list[Row]:
+    """Set what the API serves beside what a plain ModelViewSet does."""
+    return [
+        Row(
+            what=f"GET {name}, of {programme.night.certifications:,}",
+            measured=f"{rate.own:.0f} a second",
+            compared_with=f"(d) a plain ModelViewSet: {rate.plain:.0f} a second",
+            ratio=rate.own / rate.plain,
+            at_least=1.5,
+        )
+        for name, rate in rates.items()
     ]
 
 

@@ -72,9 +72,13 @@ class PlainCertificationFilter(filters.FilterSet):
 
     def in_state(self, queryset: CertificationQuerySet, _name: str, state: str) -> CertificationQuerySet:
         today = timezone.localdate()
-        assert state == "expiring"
-        soon = (today, today + timedelta(days=30))
-        return queryset.filter(revoked_at=None, issued_on__lte=today, expires_on__range=soon)
+        begun = queryset.filter(revoked_at=None, issued_on__lte=today)
+        if state == "expired":
+            return begun.filter(expires_on__lt=today)
+        soon = today + timedelta(days=30)
+        return (
+            begun.filter(expires_on__range=(today, soon)) if state == "expiring" else begun.filter(expires_on__gt=soon)
+        )
 
 
 class PlainCertificationViewSet(ModelViewSet[Certification]):

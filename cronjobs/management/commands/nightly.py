@@ -19,9 +19,9 @@ from rich.table import Table
 
 from certifications.truth import find_outdated
 from cronjobs import nightly, schedule
-from cronjobs.api import RunItemSerializer, RunSerializer
-from cronjobs.ledger import DueItem, check_business_date, show_due_items
-from cronjobs.models import Action, Run
+from cronjobs.api.serializers import RunItemSerializer, RunSerializer, due_row, ledger_rows
+from cronjobs.ledger import check_business_date, show_due_items
+from cronjobs.models import Action, Run, RunItem
 from cronjobs.queue import BrokerUnavailable
 from mentors.management.base import NattevaktCommand
 from mentors.models import Organisation
@@ -167,15 +167,15 @@ class Command(NattevaktCommand):
             counts={action: {"planned": n, "done": 0, "skipped": 0, "failed": 0} for action, n in counts.items()},
             created_at=timezone.now(),
         )
-        self._write(run_record(run) | {"id": None}, [due_record(item) for item in due])
+        self._write(run_record(run) | {"id": None}, [due_row(item) for item in due])
 
     def _show(self, run: Run) -> None:
-        items = run.items.select_related("mentor").order_by("action", "mentor__ref", "id")
-        self._write(run_record(run), [dict(RunItemSerializer(item).data) for item in items.iterator()])
+        items = RunItem.objects.filter(run=run).order_by("action", "mentor__ref", "id")
+        self._write(run_record(run), list(ledger_rows(items)))
 
     def _write(self, run: dict[str, Any], items: list[dict[str, Any]]) -> None:
         if self.as_json:
-            self.write_json({"run": run, "items": items})
+            self.write_json({"run": run, "items": RunItemSerializer(items, many=True).data})
             return
         table = Table(box=None, header_style="bold")
         for heading in ("action", "mentor", "name", "certification", "expires", "stage", "what came of it"):
@@ -197,23 +197,6 @@ class Command(NattevaktCommand):
 
 def run_record(run: Run) -> dict[str, Any]:
     return dict(RunSerializer(run).data)
-
-
-def due_record(item: DueItem) -> dict[str, Any]:
-    return {
-        "action": item.action.value,
-        "mentor_ref": item.mentor_ref,
-        "mentor_name": item.mentor_name,
-        "type": item.type,
-        "number": item.number,
-        "expires_on": item.expires_on and item.expires_on.isoformat(),
-        "stage": item.stage,
-        "status": "planned",
-        "outcome": item.outcome,
-        "error": "",
-        "attempts": 0,
-        "at": None,
-    }
 
 
 def summary(run: dict[str, Any]) -> str:

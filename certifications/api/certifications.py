@@ -1,173 +1,41 @@
-"""Certifications: the first contract of the API."""
+"""Certifications: the first contract."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any, cast
 
-from django.db.models import IntegerField, OuterRef, Q, QuerySet
+from django.db.models import IntegerField, OuterRef, Q
 from django.db.models.functions import Cast
-from django_filters import rest_framework as filters
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_serializer
-from rest_framework import serializers, status
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from certifications import recording
+from certifications.api.filters import CertificationFilter
+from certifications.api.serializers import (
+    CertificationSerializer,
+    ChangeSerializer,
+    ExpiringSerializer,
+    RecordSerializer,
+    RenewSerializer,
+)
 from certifications.models import VALID_THROUGH, Certification, CertificationQuerySet, CertificationType
 from certifications.standing import lock_mentor
-from certifications.states import Calendar, State, after, before, calendar_of, in_state, state_of
+from certifications.states import Calendar, calendar_of, state_of
 from cronjobs.models import Action, RunItem
-from mentors.models import Mentor, User
-from mentors.rest.filters import IdFilter, Ordering, TextFilter, WordSearch, YesNoFilter, whole_number
-from mentors.rest.serializers import InScope, Reason, StrictSerializer, as_json
+from mentors.models import User
+from mentors.rest.filters import Ordering, WordSearch, whole_number
+from mentors.rest.pagination import NarrowPages
+from mentors.rest.serializers import Reason, as_json
 from mentors.rest.views import ScopedViewSet, versioned
-from mentors.scope import Duty, Scope
-
-EXAMPLE = {
-    "id": 17,
-    "mentor": 5,
-    "mentor_ref": "M-0012",
-    "mentor_name": "Liv Moe",
-    "chapter": 2,
-    "type": "likepersonkurs",
-    "type_name": "Likepersonkurs",
-    "required": True,
-    "number": "A1017",
-    "issued_on": "2024-12-01",
-    "expires_on": "2026-12-01",
-    "lapses_on": "2026-12-02",
-    "state": "expiring",
-    "days_left": 10,
-    "revoked_at": None,
-    "revoked_reason": "",
-    "created_at": "2024-12-02T09:14:00Z",
-    "updated_at": "2024-12-02T09:14:00Z",
-}
-
-
-@extend_schema_serializer(examples=[OpenApiExample("Expires soon", value=EXAMPLE)])
-class CertificationSerializer(serializers.Serializer[Any]):
-    id = serializers.IntegerField()
-    mentor = serializers.IntegerField()
-    mentor_ref = serializers.CharField(help_text="The organisation's own key for the mentor.")
-    mentor_name = serializers.CharField()
-    chapter = serializers.IntegerField()
-    type = serializers.CharField(help_text="The code of the type.")
-    type_name = serializers.CharField()
-    required = serializers.BooleanField(  # type: ignore[assignment]  # a field has `required` of its own
-        help_text="Whether a mentor without a valid one is paused."
-    )
-    number = serializers.CharField(allow_blank=True)
-    issued_on = serializers.DateField()
-    expires_on = serializers.DateField(allow_null=True, help_text="Empty: open-ended.")
-    lapses_on = serializers.DateField(allow_null=True, help_text="The first day not covered (rule 1).")
-    state = serializers.ChoiceField(State.choices)
-    days_left = serializers.IntegerField(allow_null=True, help_text="Until it expires; negative when it has.")
-    revoked_at = serializers.DateTimeField(allow_null=True)
-    revoked_reason = serializers.CharField(allow_blank=True)
-    created_at = serializers.DateTimeField()
-    updated_at = serializers.DateTimeField()
-
-
-@extend_schema_serializer(
-    examples=[OpenApiExample("Expires soon", value=EXAMPLE | {"stages_sent": [30, 14]})],
-)
-class ExpiringSerializer(CertificationSerializer):
-    stages_sent = serializers.ListField(
-        child=serializers.IntegerField(), help_text="The reminders that were sent, in days before the expiry."
-    )
-
-
-def _mentors_to_look_after(scope: Scope | None) -> QuerySet[Mentor]:
-    return Mentor.objects.filter(scope.mentors()) if scope else Mentor.objects.none()
-
-
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "The type says for how long",
-            value={"mentor": 5, "type": "likepersonkurs", "number": "A1017", "issued_on": "2026-11-20"},
-        )
-    ]
-)
-class RecordSerializer(StrictSerializer):
-    mentor = InScope(_mentors_to_look_after)
-    type = serializers.SlugField(max_length=50, help_text="The code of a type of the mentor's organisation.")
-    number = serializers.CharField(max_length=50, allow_blank=True, required=False)
-    issued_on = serializers.DateField()
-    expires_on = serializers.DateField(
-        allow_null=True, required=False, help_text="Left out: as the type says. Null: open-ended."
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        types = CertificationType.objects.filter(organisation=attrs["mentor"].organisation_id)
-        type = types.filter(code=attrs["type"]).first()
-        if type is None:
-            raise serializers.ValidationError(
-                {"type": serializers.ErrorDetail("The organisation has no such type.", code="does_not_exist")}
-            )
-        return attrs | {"type": type}
-
-
-@extend_schema_serializer(
-    examples=[OpenApiExample("A later expiry", value={"issued_on": "2024-12-01", "expires_on": "2027-12-01"})]
-)
-class ChangeSerializer(StrictSerializer):
-    number = serializers.CharField(max_length=50, allow_blank=True, required=False)
-    issued_on = serializers.DateField()
-    expires_on = serializers.DateField(allow_null=True, help_text="Null: open-ended.")
-
-
-@extend_schema_serializer(examples=[OpenApiExample("Renewed today", value={"issued_on": "2026-11-20"})])
-class RenewSerializer(StrictSerializer):
-    issued_on = serializers.DateField()
-    expires_on = serializers.DateField(
-        allow_null=True, required=False, help_text="Left out: as the type says. Null: open-ended."
-    )
-    number = serializers.CharField(
-        max_length=50, allow_blank=True, required=False, help_text="Left out: as the old one."
-    )
-
-
-class CertificationFilter(filters.FilterSet):
-    mentor = IdFilter(help_text="The mentor's id.")
-    mentor_ref = TextFilter(field_name="mentor__ref", max_length=50, help_text="The organisation's key for the mentor.")
-    chapter = IdFilter(field_name="mentor__chapter", help_text="The chapter's id.")
-    type = TextFilter(method="of_type", max_length=50, help_text="The type's code.")
-    required = YesNoFilter(method="of_required_type")
-    state = filters.ChoiceFilter(choices=State.choices, method="in_state")
-    expires_before = filters.DateFilter(method="before")
-    expires_after = filters.DateFilter(method="after")
-
-    class Meta:
-        model = Certification
-        fields = ()
-
-    @property
-    def types(self) -> Iterable[CertificationType]:
-        return cast("Any", self.request).parser_context["view"].types.values()  # type: ignore[no-any-return]
-
-    def of_type(self, queryset: CertificationQuerySet, _name: str, code: str) -> CertificationQuerySet:
-        return queryset.filter(type__in=[type.pk for type in self.types if type.code == code])
-
-    def of_required_type(self, queryset: CertificationQuerySet, _name: str, required: bool) -> CertificationQuerySet:
-        return queryset.filter(type__in=[type.pk for type in self.types if type.required == required])
-
-    def before(self, queryset: CertificationQuerySet, _name: str, day: date) -> CertificationQuerySet:
-        return queryset.filter(before(day))
-
-    def after(self, queryset: CertificationQuerySet, _name: str, day: date) -> CertificationQuerySet:
-        return queryset.filter(after(day), expires_on__isnull=False)
-
-    def in_state(self, queryset: CertificationQuerySet, _name: str, state: str) -> CertificationQuerySet:
-        now = cast("Any", self.request).parser_context["view"].now
-        return queryset.filter(in_state(State(state), types=self.types, now=now))
-
+from mentors.scope import Duty
 
 Rows = list[dict[str, Any]]
 Stages = list[int | None]
@@ -182,13 +50,14 @@ class CertificationViewSet(ScopedViewSet):
 
     queryset = Certification.objects.all()
     serializer_class = CertificationSerializer
-    filter_backends = (filters.DjangoFilterBackend, WordSearch, Ordering)
+    filter_backends = (DjangoFilterBackend, WordSearch, Ordering)
     filterset_class = CertificationFilter
     ordering_fields = {
         "expires_on": lambda descending: (VALID_THROUGH.desc(), "-id") if descending else (VALID_THROUGH.asc(), "id"),
         "id": lambda descending: ("-id",) if descending else ("id",),
     }
     search_description = "The beginnings of words of the mentor's name, or of the ref or the number."
+    pagination_class = NarrowPages
     is_versioned = True
     duties = {"destroy": Duty.LEAD}
     query_params = {"expiring": ("within_days",)}
@@ -234,7 +103,7 @@ class CertificationViewSet(ScopedViewSet):
             )
         ],
     )  # fmt: skip
-    @action(detail=False, is_list=True, filter_backends=(filters.DjangoFilterBackend,))
+    @action(detail=False, is_list=True, filter_backends=(DjangoFilterBackend,))
     def expiring(self, request: Request) -> Response:
         """List what is coming, soonest first; not what has a successor already."""
         within = timedelta(days=whole_number(request, "within_days", default=30, at_most=3660))

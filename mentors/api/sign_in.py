@@ -1,4 +1,4 @@
-"""Logging in and out, who one is, and the people: mentors and chapters."""
+"""Logging in and out, and who one is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.signals import user_logged_out
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
-from knox.auth import TokenAuthentication
 from knox.models import AuthToken
 from rest_framework import serializers, status
 from rest_framework.exceptions import AuthenticationFailed, Throttled
@@ -18,8 +19,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from mentors.models import CoordinatorRole, User
+from mentors.rest.authentication import DeviceToken
 from mentors.rest.serializers import StrictSerializer
 from mentors.rest.throttles import PerLogin
+
+TOO_MANY = "Too many failed logins: wait, then try again."
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Login", value={"username": "kari", "password": "correct horse"})])
@@ -96,11 +100,10 @@ class LoginView(APIView):
         http_request = request._request
         user = authenticate(http_request, **credentials.validated_data)
         if getattr(http_request, "axes_locked_out", False):
-            raise Throttled(
-                wait=settings.AXES_COOLOFF_TIME.total_seconds(), detail="Too many failed logins: wait, then try again."
-            )
+            raise Throttled(wait=settings.AXES_COOLOFF_TIME.total_seconds(), detail=TOO_MANY)
         if user is None:
             raise AuthenticationFailed("The username or the password is wrong.")
+        AuthToken.objects.filter(user=user, expiry__lt=timezone.now()).delete()
         issued, token = AuthToken.objects.create(user)
         return Response(TokenSerializer({"token": token, "expiry": issued.expiry}).data)
 
@@ -108,8 +111,18 @@ class LoginView(APIView):
         return "Token"  # without it, REST framework makes 403 of a wrong password
 
 
+def answer_locked(
+    _request: HttpRequest, response: HttpResponse | None = None, _credentials: object = None
+) -> HttpResponse:
+    """Answer for django-axes a login that is locked: the API has done so itself, the admin's form has not."""
+    if response is not None and response.status_code == status.HTTP_429_TOO_MANY_REQUESTS:
+        return response
+    wait = int(settings.AXES_COOLOFF_TIME.total_seconds())
+    return HttpResponse(TOO_MANY, status=status.HTTP_429_TOO_MANY_REQUESTS, headers={"Retry-After": str(wait)})
+
+
 class LogoutView(APIView):
-    authentication_classes = (TokenAuthentication,)
+    authentication_classes = (DeviceToken,)
 
     @extend_schema(operation_id="logout", request=None, responses={204: None}, tags=["auth"])
     def post(self, request: Request) -> Response:

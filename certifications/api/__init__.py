@@ -1,0 +1,1 @@
+"""The endpoints for certifications: what mentors hold, what can be held, and what everybody may know."""

@@ -1,0 +1,134 @@
+"""Exemptions: granted by the organisation, seen by the mentor's coordinators."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from rest_framework import mixins, serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from certifications.models import REASONABLE, CertificationType, Exemption
+from certifications.recording import grant_exemption
+from mentors.models import Mentor, User
+from mentors.rest.filters import IdFilter, Ordering
+from mentors.rest.serializers import InScope, StrictSerializer
+from mentors.rest.views import ScopedViewSet
+from mentors.scope import Duty, Scope
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Until the next course",
+            value={
+                "id": 3,
+                "mentor": 5,
+                "mentor_ref": "M-0012",
+                "mentor_name": "Liv Moe",
+                "chapter": 2,
+                "type": "likepersonkurs",
+                "type_name": "Likepersonkurs",
+                "from_on": "2026-11-21",
+                "until_on": "2026-12-31",
+                "reason": "The course was cancelled.",
+                "approved_by": "olav",
+                "created_at": "2026-11-21T11:00:00Z",
+            },
+        )
+    ]
+)
+class ExemptionSerializer(serializers.ModelSerializer[Exemption]):
+    mentor_ref = serializers.CharField(source="mentor.ref", help_text="The organisation's own key for the mentor.")
+    mentor_name = serializers.CharField(source="mentor.name")
+    chapter = serializers.IntegerField(source="mentor.chapter_id")
+    type = serializers.CharField(source="type.code", help_text="The code of the type.")
+    type_name = serializers.CharField(source="type.name")
+    approved_by = serializers.CharField(source="approved_by.username")
+
+    class Meta:
+        model = Exemption
+        fields = (
+            "id", "mentor", "mentor_ref", "mentor_name", "chapter", "type", "type_name", "from_on", "until_on",
+            "reason", "approved_by", "created_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+def _mentors_seen(scope: Scope | None) -> QuerySet[Mentor]:
+    return Mentor.objects.select_related("organisation").filter(scope.mentors()) if scope else Mentor.objects.none()
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "From today",
+            value={
+                "mentor": 5,
+                "type": "likepersonkurs",
+                "until_on": "2026-12-31",
+                "reason": "The course was cancelled.",
+            },
+        )
+    ]
+)
+class GrantSerializer(StrictSerializer):
+    mentor = InScope(_mentors_seen)
+    type = serializers.SlugField(max_length=50, help_text="The code of a type of the mentor's organisation.")
+    from_on = serializers.DateField(required=False, validators=REASONABLE, help_text="Left out: today.")
+    until_on = serializers.DateField(validators=REASONABLE, help_text="The last day of it.")
+    reason = serializers.CharField(max_length=1000)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        organisation = attrs["mentor"].organisation
+        type = CertificationType.objects.filter(organisation=organisation, code=attrs["type"]).first()
+        if type is None:
+            raise _error("type", "The organisation has no such type.", code="does_not_exist")
+        from_on = attrs.get("from_on") or organisation.local_date(self.context["view"].now)
+        if attrs["until_on"] < from_on:
+            raise _error("until_on", "It would end before it begins.", code="invalid")
+        return attrs | {"type": type, "from_on": from_on}
+
+
+def _error(field: str, message: str, *, code: str) -> serializers.ValidationError:
+    return serializers.ValidationError({field: serializers.ErrorDetail(message, code=code)})
+
+
+class ExemptionFilter(filters.FilterSet):
+    mentor = IdFilter(help_text="The mentor's id.")
+
+    class Meta:
+        model = Exemption
+        fields = ()
+
+
+class ExemptionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet):
+    """Dated promises that a mentor may go on without a certification of a type."""
+
+    queryset = Exemption.objects.all()
+    serializer_class = ExemptionSerializer
+    filter_backends = (filters.DjangoFilterBackend, Ordering)
+    filterset_class = ExemptionFilter
+    ordering_fields = {
+        "until_on": lambda descending: ("-until_on", "-id") if descending else ("until_on", "id"),
+        "id": lambda descending: ("-id",) if descending else ("id",),
+    }
+    duties = {"create": Duty.LEAD}
+
+    def get_queryset(self) -> QuerySet[Exemption]:
+        exemptions = Exemption.objects.select_related("mentor", "type", "approved_by")
+        return exemptions.filter(self.scope.mentors("mentor"))
+
+    def place_of(self, obj: Exemption) -> tuple[int, int | None]:
+        return obj.mentor.organisation_id, obj.mentor.chapter_id
+
+    @extend_schema(request=GrantSerializer, responses={201: ExemptionSerializer})
+    def create(self, request: Request) -> Response:
+        """Grant one. Resumes the mentor by rule 5."""
+        body = self.read_body(GrantSerializer)
+        self.check_object_permissions(request, Exemption(mentor=body["mentor"]))
+        exemption = grant_exemption(**body, approved_by=cast("User", request.user), now=self.now)
+        return Response(self.get_serializer(exemption).data, status=status.HTTP_201_CREATED)

@@ -1,0 +1,120 @@
+"""A certification as JSON, and the bodies that record, change and renew one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+
+from certifications.models import CertificationType
+from certifications.states import State
+from mentors.models import Mentor
+from mentors.rest.serializers import InScope, StrictSerializer
+from mentors.scope import Scope
+
+EXAMPLE = {
+    "id": 17,
+    "mentor": 5,
+    "mentor_ref": "M-0012",
+    "mentor_name": "Liv Moe",
+    "chapter": 2,
+    "type": "likepersonkurs",
+    "type_name": "Likepersonkurs",
+    "required": True,
+    "number": "A1017",
+    "issued_on": "2024-12-01",
+    "expires_on": "2026-12-01",
+    "lapses_on": "2026-12-02",
+    "state": "expiring",
+    "days_left": 10,
+    "revoked_at": None,
+    "revoked_reason": "",
+    "created_at": "2024-12-02T09:14:00Z",
+    "updated_at": "2024-12-02T09:14:00Z",
+}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Expires soon", value=EXAMPLE)])
+class CertificationSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    mentor = serializers.IntegerField()
+    mentor_ref = serializers.CharField(help_text="The organisation's own key for the mentor.")
+    mentor_name = serializers.CharField()
+    chapter = serializers.IntegerField()
+    type = serializers.CharField(help_text="The code of the type.")
+    type_name = serializers.CharField()
+    required = serializers.BooleanField(  # type: ignore[assignment]  # a field has `required` of its own
+        help_text="Whether a mentor without a valid one is paused."
+    )
+    number = serializers.CharField(allow_blank=True)
+    issued_on = serializers.DateField()
+    expires_on = serializers.DateField(allow_null=True, help_text="Empty: open-ended.")
+    lapses_on = serializers.DateField(allow_null=True, help_text="The first day not covered (rule 1).")
+    state = serializers.ChoiceField(State.choices)
+    days_left = serializers.IntegerField(allow_null=True, help_text="Until it expires; negative when it has.")
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    revoked_reason = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("Expires soon", value=EXAMPLE | {"stages_sent": [30, 14]})],
+)
+class ExpiringSerializer(CertificationSerializer):
+    stages_sent = serializers.ListField(
+        child=serializers.IntegerField(), help_text="The reminders that were sent, in days before the expiry."
+    )
+
+
+def _mentors_to_look_after(scope: Scope | None) -> QuerySet[Mentor]:
+    return Mentor.objects.filter(scope.mentors()) if scope else Mentor.objects.none()
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "The type says for how long",
+            value={"mentor": 5, "type": "likepersonkurs", "number": "A1017", "issued_on": "2026-11-20"},
+        )
+    ]
+)
+class RecordSerializer(StrictSerializer):
+    mentor = InScope(_mentors_to_look_after)
+    type = serializers.SlugField(max_length=50, help_text="The code of a type of the mentor's organisation.")
+    number = serializers.CharField(max_length=50, allow_blank=True, required=False)
+    issued_on = serializers.DateField()
+    expires_on = serializers.DateField(
+        allow_null=True, required=False, help_text="Left out: as the type says. Null: open-ended."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        types = CertificationType.objects.filter(organisation=attrs["mentor"].organisation_id)
+        type = types.filter(code=attrs["type"]).first()
+        if type is None:
+            raise serializers.ValidationError(
+                {"type": serializers.ErrorDetail("The organisation has no such type.", code="does_not_exist")}
+            )
+        return attrs | {"type": type}
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("A later expiry", value={"issued_on": "2024-12-01", "expires_on": "2027-12-01"})]
+)
+class ChangeSerializer(StrictSerializer):
+    number = serializers.CharField(max_length=50, allow_blank=True, required=False)
+    issued_on = serializers.DateField()
+    expires_on = serializers.DateField(allow_null=True, help_text="Null: open-ended.")
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Renewed today", value={"issued_on": "2026-11-20"})])
+class RenewSerializer(StrictSerializer):
+    issued_on = serializers.DateField()
+    expires_on = serializers.DateField(
+        allow_null=True, required=False, help_text="Left out: as the type says. Null: open-ended."
+    )
+    number = serializers.CharField(
+        max_length=50, allow_blank=True, required=False, help_text="Left out: as the old one."
+    )

@@ -1,0 +1,1 @@
+"""The endpoints for schedules, runs and the ledger."""

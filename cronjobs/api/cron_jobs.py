@@ -1,0 +1,167 @@
+"""Schedules: the second contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cronjobs import nightly, schedule
+from cronjobs.api.cron_job_serializers import (
+    ChangeCronJobSerializer,
+    CreateCronJobSerializer,
+    CronJobSerializer,
+    ExecuteSerializer,
+)
+from cronjobs.api.filters import CronJobFilter
+from cronjobs.api.runs import runs_seen
+from cronjobs.api.serializers import Row, Rows, RunSerializer
+from cronjobs.api.starting import LOCATION, RunStarter
+from cronjobs.cron import clock_change_warnings, describe_schedule, next_slots
+from cronjobs.models import CronJob, Run
+from mentors.rest.filters import Ordering
+from mentors.rest.serializers import as_json
+from mentors.rest.versions import check_if_match
+from mentors.rest.views import versioned
+from mentors.scope import Duty
+
+
+class CronJobViewSet(RunStarter):
+    """When the nights of an organisation begin. A change takes effect without a restart of anything."""
+
+    queryset = CronJob.objects.all()
+    serializer_class = CronJobSerializer
+    filter_backends = (DjangoFilterBackend, Ordering)
+    filterset_class = CronJobFilter
+    ordering_fields = {
+        "name": lambda descending: ("-name", "-id") if descending else ("name", "id"),
+        "id": lambda descending: ("-id",) if descending else ("id",),
+    }
+    is_versioned = True
+    duties = dict.fromkeys(("create", "update", "partial_update", "destroy", "execute"), Duty.LEAD)
+
+    def get_queryset(self) -> QuerySet[CronJob]:
+        return CronJob.objects.filter(self.scope.runs()).select_related("organisation")
+
+    def get_object(self) -> CronJob:
+        return cast("CronJob", super().get_object())
+
+    def list(self, request: Request) -> Response:
+        """List them by name."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(self.represent(page or []))
+
+    def retrieve(self, request: Request, **_kwargs: Any) -> Response:
+        """Show one, with its next five runs and its last."""
+        return self.respond(self.get_object())
+
+    @extend_schema(request=CreateCronJobSerializer, responses={201: CronJobSerializer})
+    def create(self, request: Request) -> Response:
+        """Make one."""
+        body = self.read_body(CreateCronJobSerializer)
+        self.check_object_permissions(request, CronJob(organisation=body["organisation"]))
+        return self.respond(schedule.create_cron_job(**body, now=self.now), status.HTTP_201_CREATED)
+
+    @extend_schema(request=ChangeCronJobSerializer)
+    def update(self, request: Request, **_kwargs: Any) -> Response:
+        """Change it. Slots of another schedule, or before it was switched on again, are not missed."""
+        with self.changing() as job:
+            [current] = self.represent([job])
+            changes = self.read_body(ChangeCronJobSerializer, current=as_json(current))
+            changed = schedule.change_cron_job(job, **changes, now=self.now)
+        return self.respond(changed)
+
+    @extend_schema(request=ChangeCronJobSerializer)
+    def partial_update(self, request: Request, **kwargs: Any) -> Response:
+        """Change some of it. Switching it off takes a `pause_note`."""
+        return self.update(request, **kwargs)
+
+    def destroy(self, request: Request, **_kwargs: Any) -> Response:
+        """Remove the schedule; its runs stay."""
+        with self.changing() as job:
+            schedule.remove_cron_job(job)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    # In no transaction of ours: the claim must be committed before work is handed out and others are refused.
+    @extend_schema(request=ExecuteSerializer, responses={202: RunSerializer}, parameters=[LOCATION])
+    @action(detail=True, methods=["post"])
+    def execute(self, request: Request, **_kwargs: Any) -> Response:
+        """Run it now: 409 with the id of the organisation's open run while there is one. A dry run is never in the way.
+
+        A dry run may be for any day. It writes down that somebody looked, and does nothing.
+        """
+        job = self.get_object()
+        check_if_match(request, job)
+        body = self.read_body(ExecuteSerializer, today=job.organisation.local_date(self.now))
+        return self.accept(
+            schedule.execute_expiry_check,
+            organisation=job.organisation,
+            cron_job=job,
+            business_date=body.get("date"),
+            actions=nightly.ALL_ACTIONS,
+            dry_run=body["dry_run"],
+            requested_by=self.username,
+            now=self.now,
+        )
+
+    @extend_schema(responses=RunSerializer(many=True))
+    @action(detail=True, is_list=True, filter_backends=())
+    def runs(self, request: Request, **_kwargs: Any) -> Response:
+        """List its runs, newest first; dry runs and missed slots among them."""
+        runs = runs_seen(self.scope).filter(cron_job=self.get_object()).newest_first()
+        page = self.paginate_queryset(runs)
+        return self.get_paginated_response(RunSerializer(page, many=True).data)
+
+    def respond(self, job: CronJob, status: int = 200) -> Response:
+        [row] = self.represent([job])
+        return versioned(Response(row, status=status), job)
+
+    def represent(self, jobs: Sequence[CronJob]) -> Rows:
+        """Return the representation of each, with one query for the last runs of all."""
+        newest = Run.objects.real().filter(cron_job__in=jobs).newest_of_each_job()
+        last_runs = {run.cron_job_id: run for run in newest}
+        return [self._row(job, last_runs.get(job.pk)) for job in jobs]
+
+    def _row(self, job: CronJob, last_run: Run | None) -> Row:
+        """Write what `CronJobSerializer` describes."""
+        return {
+            "id": job.pk,
+            "organisation": job.organisation.slug,
+            "name": job.name,
+            "cron_expression": job.cron_expression,
+            "schedule_text": describe_schedule(job.cron_expression),
+            "timezone": job.timezone,
+            "enabled": job.enabled,
+            "pause_note": job.pause_note,
+            "alert_after_minutes": job.alert_after_minutes,
+            "next_runs": self._next_runs(job),
+            "last_run": last_run and _last_run_row(last_run),
+            "warnings": clock_change_warnings(job.cron_expression, job.timezone, now=self.now),
+            "created_at": job.created_at,
+            "updated_at": job.updated_at,
+        }
+
+    def _next_runs(self, job: CronJob) -> Rows:
+        if not job.enabled:
+            return []
+        zone = ZoneInfo(job.timezone)
+        coming = next_slots(job.cron_expression, job.timezone, after=self.now)
+        return [{"local": slot.astimezone(zone).isoformat(), "utc": slot} for slot in coming]
+
+
+def _last_run_row(run: Run) -> Row:
+    return {
+        "id": run.pk,
+        "status": run.status,
+        "scheduled_for": run.scheduled_for,
+        "business_date": run.business_date,
+        "finished_at": run.finished_at,
+    }

@@ -1,0 +1,67 @@
+"""The expiry job by hand, as the first contract has it: pause and resume, and no reminders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cronjobs import schedule
+from cronjobs.api.serializers import RunSerializer
+from cronjobs.api.starting import LOCATION, RunStarter
+from cronjobs.models import Run
+from mentors.models import Organisation
+from mentors.rest.serializers import OrganisationInScope, StrictSerializer
+from mentors.scope import Duty
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("For the only organisation", value={}),
+        OpenApiExample("Only a look", value={"organisation": "hlf", "dry_run": True}),
+    ]
+)
+class ExpiryJobSerializer(StrictSerializer):
+    """Whose expiry job, and whether only to look."""
+
+    organisation = OrganisationInScope(required=False, help_text="Its slug. Left out: the one that the user leads.")
+    dry_run = serializers.BooleanField(default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return {"organisation": attrs.get("organisation") or self._the_only_one(), "dry_run": attrs["dry_run"]}
+
+    def _the_only_one(self) -> Organisation:
+        led = Organisation.objects.filter(self.context["view"].scope.organisations_led())[:2]
+        if len(led) != 1:
+            message = "Say for which organisation: there is not exactly one that you lead."
+            raise serializers.ValidationError({"organisation": serializers.ErrorDetail(message, code="required")})
+        return led[0]
+
+
+class ExpiryJobViewSet(RunStarter):
+    queryset = Run.objects.none()
+    serializer_class = RunSerializer
+    filter_backends = ()
+    duties = {"run": Duty.LEAD}
+
+    # In no transaction of ours: see CronJobViewSet.execute.
+    @extend_schema(request=ExpiryJobSerializer, responses={202: RunSerializer}, parameters=[LOCATION])
+    @action(detail=False, methods=["post"])
+    def run(self, request: Request) -> Response:
+        """Pause and resume now, and remind nobody: 409 with the id of the organisation's open run while there is one.
+
+        A dry run is never in the way; it writes down that somebody looked, and does nothing.
+        """
+        body = self.read_body(ExpiryJobSerializer)
+        self.check_object_permissions(request, Run(organisation=body["organisation"]))
+        return self.accept(
+            schedule.execute_expiry_check,
+            **body,
+            actions=schedule.EXPIRY_ACTIONS,
+            requested_by=self.username,
+            now=self.now,
+        )

@@ -1,0 +1,83 @@
+"""Runs: what every night did, and what a person decides about it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cronjobs import nightly, schedule
+from cronjobs.api.filters import RunFilter
+from cronjobs.api.serializers import RunSerializer, UndoneSerializer
+from cronjobs.api.starting import LOCATION, RunStarter, handed_out
+from cronjobs.models import NEWEST_FIRST, OLDEST_FIRST, Run, RunQuerySet
+from cronjobs.undo import undo_pauses
+from mentors.models import User
+from mentors.rest.filters import Ordering
+from mentors.rest.serializers import NoBody, Reason
+from mentors.scope import Duty, Scope
+
+
+def runs_seen(scope: Scope) -> RunQuerySet:
+    """Return the runs that the user sees, with what `RunSerializer` reads of each, by one query."""
+    return Run.objects.filter(scope.runs()).select_related("organisation").with_pending_count()
+
+
+class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunStarter):
+    """What ran, and what came of it; dry runs and missed slots among them."""
+
+    queryset = Run.objects.all()
+    serializer_class = RunSerializer
+    filter_backends = (DjangoFilterBackend, Ordering)
+    filterset_class = RunFilter
+    ordering_fields = {"created_at": lambda descending: NEWEST_FIRST if descending else OLDEST_FIRST}
+    ordering = "-created_at"
+    duties = dict.fromkeys(("approve", "reject", "undo", "retry"), Duty.LEAD)
+
+    def get_queryset(self) -> RunQuerySet:
+        return runs_seen(self.scope)
+
+    def get_object(self) -> Run:
+        return cast("Run", super().get_object())
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def approve(self, request: Request, **_kwargs: Any) -> Response:
+        """Let a held run pause after all: 409 if it is not held."""
+        run = self.get_object()
+        self.read_body(NoBody)
+        handed_out(schedule.approve, run.pk, by=self.username, now=self.now)
+        return self.respond_with_run(run.pk)
+
+    @extend_schema(request=Reason)
+    @action(detail=True, methods=["post"])
+    def reject(self, request: Request, **_kwargs: Any) -> Response:
+        """Skip what a held run would still do, and close it: 409 if it is not held."""
+        run = self.get_object()
+        nightly.reject_run(run.pk, **self.read_body(Reason), by=self.username, now=self.now)
+        return self.respond_with_run(run.pk)
+
+    @extend_schema(request=Reason, responses=UndoneSerializer)
+    @action(detail=True, methods=["post"])
+    def undo(self, request: Request, **_kwargs: Any) -> Response:
+        """Reverse the pauses of a closed run; who has changed since is left alone. 409 while it is open.
+
+        It is for a night that worked on wrong dates: mend them first, or the next night pauses the same mentors again.
+        """
+        run = self.get_object()
+        actor = cast("User", request.user)
+        resumed = undo_pauses(run.pk, **self.read_body(Reason), actor=actor, now=self.now)
+        return Response({"resumed": len(resumed)})
+
+    @extend_schema(request=None, responses={status.HTTP_202_ACCEPTED: RunSerializer}, parameters=[LOCATION])
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, **_kwargs: Any) -> Response:
+        """Try the failed items of today's closed run again: 409 if there are none, or if a run is open."""
+        run = self.get_object()
+        self.read_body(NoBody)
+        return self.accept(schedule.retry, run.pk, now=self.now)

@@ -1,0 +1,169 @@
+"""Runs and the rows of the ledger as JSON: what the API and the command `nightly` say of them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.db.models import F, QuerySet
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+
+from cronjobs.ledger import DueItem
+from cronjobs.models import Action, Run, RunItem
+
+Row = dict[str, Any]
+Rows = list[Row]
+
+RUN_EXAMPLE = {
+    "id": "5b0c8f5e-6f0f-4f0e-9d55-0d4b6a3f7c11",
+    "organisation": "hlf",
+    "cron_job": 3,
+    "business_date": "2026-11-22",
+    "scheduled_for": "2026-11-21T23:30:00Z",
+    "trigger": "schedule",
+    "actions": ["pause", "resume", "remind"],
+    "dry_run": False,
+    "requested_by": "",
+    "status": "succeeded",
+    "counts": {
+        "pause": {"planned": 2, "done": 2, "skipped": 0, "failed": 0},
+        "resume": {"planned": 1, "done": 0, "skipped": 1, "failed": 0},
+        "remind": {"planned": 14, "done": 14, "skipped": 0, "failed": 0},
+    },
+    "already_handled": 3,
+    "progress": 1.0,
+    "started_at": "2026-11-21T23:30:01Z",
+    "finished_at": "2026-11-21T23:30:04Z",
+    "duration_seconds": 3.0,
+    "error": "",
+    "code_version": "1.4.0",
+    "created_at": "2026-11-21T23:30:01Z",
+}
+ITEM_EXAMPLE = {
+    "action": "remind",
+    "mentor_ref": "M-0012",
+    "mentor_name": "Liv Moe",
+    "type": "likepersonkurs",
+    "number": "A1017",
+    "expires_on": "2026-11-29",
+    "stage": 7,
+    "status": "done",
+    "outcome": "reminded",
+    "error": "",
+    "attempts": 1,
+    "at": "2026-11-21T23:30:02Z",
+}
+ITEM_FIELDS = tuple(ITEM_EXAMPLE)
+# What a dry run would do has a status that no row of the ledger has.
+PLANNED = "planned"
+ITEM_STATUSES = [(PLANNED, "would be done: a dry run"), *RunItem.Status.choices]
+
+
+class CountSerializer(serializers.Serializer[Any]):
+    """Once the run is closed, planned = done + skipped + failed."""
+
+    planned = serializers.IntegerField(min_value=0)
+    done = serializers.IntegerField(min_value=0)
+    skipped = serializers.IntegerField(min_value=0)
+    failed = serializers.IntegerField(min_value=0)
+
+
+class CountsSerializer(serializers.Serializer[Any]):
+    """Of each action that the run has; empty until it is planned."""
+
+    pause = CountSerializer(required=False)
+    resume = CountSerializer(required=False)
+    remind = CountSerializer(required=False)
+
+
+@extend_schema_serializer(examples=[OpenApiExample("One night", value=RUN_EXAMPLE)])
+class RunSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    organisation = serializers.CharField(source="organisation.slug", help_text="The organisation's slug.")
+    cron_job = serializers.IntegerField(
+        source="cron_job_id", allow_null=True, help_text="Null: none, or one that was removed."
+    )
+    business_date = serializers.DateField(help_text="The organisation's day by which it decides.")
+    scheduled_for = serializers.DateTimeField(allow_null=True, help_text="Its slot; null: it was started by hand.")
+    trigger = serializers.ChoiceField(Run.Trigger.choices)
+    actions = serializers.ListField(child=serializers.ChoiceField(Action.choices))
+    dry_run = serializers.BooleanField()
+    requested_by = serializers.CharField(allow_blank=True, help_text="The username; empty: the schedule.")
+    status = serializers.ChoiceField(Run.Status.choices)
+    counts = CountsSerializer()
+    already_handled = serializers.IntegerField(
+        min_value=0, help_text="What was due and had been done, or taken on, by a run before."
+    )
+    progress = serializers.FloatField(
+        min_value=0, max_value=1, help_text="The share of its items that are no longer pending."
+    )
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    duration_seconds = serializers.SerializerMethodField()
+    error = serializers.CharField(allow_blank=True, help_text="Why it is not green; empty: it is.")
+    code_version = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+    def get_duration_seconds(self, run: Run) -> float | None:
+        if run.started_at is None or run.finished_at is None:
+            return None
+        return (run.finished_at - run.started_at).total_seconds()
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A reminder", value=ITEM_EXAMPLE)])
+class RunItemSerializer(serializers.Serializer[Any]):
+    action = serializers.ChoiceField(Action.choices)
+    mentor_ref = serializers.CharField(help_text="The organisation's own key for the mentor.")
+    mentor_name = serializers.CharField()
+    type = serializers.CharField(
+        allow_blank=True, help_text="Of a reminder the type's code; of a pause those that have lapsed, with commas."
+    )
+    number = serializers.CharField(allow_blank=True)
+    expires_on = serializers.DateField(allow_null=True)
+    stage = serializers.IntegerField(allow_null=True, help_text="In days before the expiry.")
+    status = serializers.ChoiceField(ITEM_STATUSES)
+    outcome = serializers.CharField(allow_blank=True, help_text="What came of it, or why nothing did.")
+    error = serializers.CharField(allow_blank=True, help_text="Of the last attempt.")
+    attempts = serializers.IntegerField(min_value=0, help_text="That failed.")
+    at = serializers.DateTimeField(allow_null=True, help_text="When it last changed; null: a dry run.")
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A reminder", value={"run": RUN_EXAMPLE["id"], "business_date": RUN_EXAMPLE["business_date"]} | ITEM_EXAMPLE
+        )
+    ]
+)
+class ExportedItemSerializer(RunItemSerializer):
+    run = serializers.UUIDField()
+    business_date = serializers.DateField()
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Three mentors", value={"resumed": 3})])
+class UndoneSerializer(serializers.Serializer[Any]):
+    resumed = serializers.IntegerField(min_value=0, help_text="How many mentors are active again.")
+
+
+def ledger_rows(items: QuerySet[RunItem]) -> QuerySet[RunItem, Row]:
+    """Return the items as `RunItemSerializer` describes them, by one query."""
+    named = items.annotate(mentor_ref=F("mentor__ref"), mentor_name=F("mentor__name"))
+    return cast("QuerySet[RunItem, Row]", named.values(*ITEM_FIELDS))
+
+
+def due_row(item: DueItem) -> Row:
+    """Return what a dry run would do as `RunItemSerializer` describes it."""
+    return {
+        "action": item.action.value,
+        "mentor_ref": item.mentor_ref,
+        "mentor_name": item.mentor_name,
+        "type": item.type,
+        "number": item.number,
+        "expires_on": item.expires_on,
+        "stage": item.stage,
+        "status": PLANNED,
+        "outcome": item.outcome,
+        "error": "",
+        "attempts": 0,
+        "at": None,
+    }

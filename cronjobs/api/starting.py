@@ -1,0 +1,65 @@
+"""Starting runs, or setting them going again, because somebody asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec
+from uuid import UUID
+
+import structlog
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import status
+from rest_framework.response import Response
+
+from cronjobs.api.serializers import RunSerializer
+from cronjobs.models import CronJob, Run
+from cronjobs.queue import BrokerUnavailable
+from mentors.rest.views import ScopedViewSet
+
+log = structlog.get_logger(__name__)
+
+Options = ParamSpec("Options")
+LOCATION = OpenApiParameter(
+    "Location",
+    OpenApiTypes.URI,
+    OpenApiParameter.HEADER,
+    response=[status.HTTP_202_ACCEPTED],
+    description="Where the run can be followed.",
+)
+
+
+class RunStarter(ScopedViewSet):
+    """A viewset of what belongs to an organisation as a whole, and starts its runs."""
+
+    def place_of(self, obj: CronJob | Run) -> tuple[int, None]:
+        return obj.organisation_id, None
+
+    @property
+    def username(self) -> str:
+        return self.request.user.get_username()
+
+    def accept(self, start: Callable[Options, Run], *args: Options.args, **options: Options.kwargs) -> Response:
+        """Start a run that goes on without us: 202, and where it can be followed."""
+        run_id = handed_out(start, *args, **options)
+        address = self.request.build_absolute_uri(reverse("api:run-detail", args=[run_id]))
+        return self.respond_with_run(run_id, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
+
+    def respond_with_run(
+        self, run_id: UUID, *, status: int = status.HTTP_200_OK, headers: dict[str, str] | None = None
+    ) -> Response:
+        run = Run.objects.select_related("organisation").get(pk=run_id)
+        return Response(RunSerializer(run).data, status=status, headers=headers)
+
+
+def handed_out(start: Callable[Options, Run], *args: Options.args, **options: Options.kwargs) -> UUID:
+    """Do what sends a run to the workers, and return the run's id.
+
+    While the broker is away the run is safe in the database, where the sweep finds it: no error for who asked.
+    """
+    try:
+        return start(*args, **options).pk
+    except BrokerUnavailable as error:
+        log.warning("run not handed out", event_name="run_not_handed_out", run_id=str(error.run_id))
+        return error.run_id

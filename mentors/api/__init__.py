@@ -1,0 +1,1 @@
+"""The endpoints for people: who logs in, the mentors, their chapters."""

@@ -1,0 +1,42 @@
+"""Chapters: the ones that the user looks after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import mixins, serializers
+
+from mentors.models import Chapter
+from mentors.rest.filters import Ordering
+from mentors.rest.views import ScopedViewSet
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("Oslo", value={"id": 2, "organisation": "hlf", "name": "Oslo", "slug": "oslo"})]
+)
+class ChapterSerializer(serializers.ModelSerializer[Chapter]):
+    organisation = serializers.SlugRelatedField[Any](
+        slug_field="slug", read_only=True, help_text="The organisation's slug."
+    )
+
+    class Meta:
+        model = Chapter
+        fields = ("id", "organisation", "name", "slug")
+        read_only_fields = fields
+
+
+class ChapterViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet):
+    """Where mentors are at home."""
+
+    queryset = Chapter.objects.all()
+    serializer_class = ChapterSerializer
+    filter_backends = (Ordering,)
+    ordering_fields = {
+        "name": lambda descending: ("-name", "-id") if descending else ("name", "id"),
+        "id": lambda descending: ("-id",) if descending else ("id",),
+    }
+
+    def get_queryset(self) -> QuerySet[Chapter]:
+        return Chapter.objects.filter(self.scope.own_chapters()).select_related("organisation")

@@ -1,0 +1,28 @@
+"""Who asks: a token for each device, hashed at rest (django-rest-knox)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
+from knox.auth import TokenAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+
+
+class DeviceToken(TokenAuthentication):  # type: ignore[misc]  # knox has no types
+    """Knox's own reads all tokens of the user at every request, to remove what has expired; here, logging in does."""
+
+    def authenticate_credentials(self, token: bytes) -> Any:
+        if not token.isascii():
+            raise AuthenticationFailed("Invalid token.")
+        return super().authenticate_credentials(token)
+
+    def _cleanup_token(self, auth_token: Any) -> bool:
+        """Say whether it has expired."""
+        return auth_token.expiry is not None and auth_token.expiry < timezone.now()
+
+
+class DeviceTokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # registers itself
+    target_class = "mentors.rest.authentication.DeviceToken"
+    name = "token"

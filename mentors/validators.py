@@ -1,0 +1,22 @@
+"""What people, and addresses, cannot be called."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.utils.translation import gettext_lazy as _
+
+# A name stands in the subject of messages, where a second line would be another header.
+validate_one_line = RegexValidator(
+    r"[\x00-\x1f\x7f-\x9f]", _("Write it in one line, without control characters."), inverse_match=True
+)
+# The first parts of the service's own addresses: /{organisation}/{chapter}/ is a public page.
+RESERVED_SLUGS = frozenset(
+    ["accounts", "admin", "api", "docs", "flower", "healthz", "media", "metrics", "public", "readyz", "static"]
+)
+
+
+def validate_not_reserved(slug: str) -> None:
+    """Refuse a slug under which an organisation's public pages could not be reached."""
+    if slug in RESERVED_SLUGS:
+        raise ValidationError(_("“%(slug)s” is an address of the service itself."), params={"slug": slug})
