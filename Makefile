@@ -8,7 +8,7 @@ RUN := $(BIN)/python -m config.embedded run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench lock clean install
+.PHONY: help demo up test check bench schema lock clean install
 
 help: ## Say what each target does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ check-with-servers:
 
 bench: $(READY) ## Measure one night against the limit and the plain ways (about ten minutes)
 	@$(RUN) --name bench -- python -m tests.bench
+
+schema: $(READY) ## Write docs/openapi.yaml anew from the code
+	@$(RUN) --name test --scratch -- python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 lock: $(READY) ## Write the locks anew from pyproject.toml
 	@uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
