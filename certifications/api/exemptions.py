@@ -76,6 +76,8 @@ def _mentors_seen(scope: Scope | None) -> QuerySet[Mentor]:
     ]
 )
 class GrantSerializer(StrictSerializer):
+    """What is promised, until when, and why."""
+
     mentor = InScope(_mentors_seen)
     type = serializers.SlugField(max_length=50, help_text="The code of a type of the mentor's organisation.")
     from_on = serializers.DateField(required=False, validators=REASONABLE, help_text="Left out: today.")

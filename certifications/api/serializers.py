@@ -82,6 +82,8 @@ def _mentors_to_look_after(scope: Scope | None) -> QuerySet[Mentor]:
     ]
 )
 class RecordSerializer(StrictSerializer):
+    """A certification to be recorded."""
+
     mentor = InScope(_mentors_to_look_after)
     type = serializers.SlugField(max_length=50, help_text="The code of a type of the mentor's organisation.")
     number = serializers.CharField(max_length=50, allow_blank=True, required=False)
@@ -104,6 +106,10 @@ class RecordSerializer(StrictSerializer):
     examples=[OpenApiExample("A later expiry", value={"issued_on": "2024-12-01", "expires_on": "2027-12-01"})]
 )
 class ChangeSerializer(StrictSerializer):
+    """What may be changed of a certification."""
+
+    moving = frozenset({"days_left"})
+
     number = serializers.CharField(max_length=50, allow_blank=True, required=False)
     issued_on = serializers.DateField()
     expires_on = serializers.DateField(allow_null=True, help_text="Null: open-ended.")
@@ -111,6 +117,8 @@ class ChangeSerializer(StrictSerializer):
 
 @extend_schema_serializer(examples=[OpenApiExample("Renewed today", value={"issued_on": "2026-11-20"})])
 class RenewSerializer(StrictSerializer):
+    """The successor of a certification."""
+
     issued_on = serializers.DateField()
     expires_on = serializers.DateField(
         allow_null=True, required=False, help_text="Left out: as the type says. Null: open-ended."

@@ -22,6 +22,7 @@ from mentors.api.timeline import TimelineEntrySerializer, entry, timeline_of
 from mentors.enrolment import RefTaken, change_mentor, enrol_mentor
 from mentors.models import LANGUAGES, Chapter, Mentor, User
 from mentors.rest.filters import IdFilter, Ordering, TextFilter, WordSearch, YesNoFilter
+from mentors.rest.pagination import NarrowPages
 from mentors.rest.serializers import InScope, Reason, StrictSerializer, as_json
 from mentors.rest.versions import etag
 from mentors.rest.views import ScopedViewSet
@@ -84,6 +85,8 @@ def _chapters_to_look_after(scope: Scope | None) -> QuerySet[Chapter]:
     examples=[OpenApiExample("With what is needed", value={"chapter": 2, "ref": "M-0012", "name": "Liv Moe"})]
 )
 class EnrolSerializer(StrictSerializer):
+    """Who is enrolled, and where."""
+
     chapter = InScope(_chapters_to_look_after)
     ref = serializers.CharField(max_length=50, help_text="The organisation's own key for the mentor.")
     name = serializers.CharField(max_length=200)
@@ -95,6 +98,8 @@ class EnrolSerializer(StrictSerializer):
 
 @extend_schema_serializer(examples=[OpenApiExample("A new address", value=WRITTEN)])
 class ChangeMentorSerializer(EnrolSerializer):
+    """All that is written about a mentor."""
+
     moving = frozenset(["lapsed_types", "missing_types"])
 
     email = serializers.EmailField(max_length=254, allow_blank=True)
@@ -112,6 +117,8 @@ class ChangeMentorSerializer(EnrolSerializer):
     ]
 )
 class ResumeSerializer(StrictSerializer):
+    """Why a mentor is resumed, and with which exemption."""
+
     exempt_until = serializers.DateField(
         required=False, validators=REASONABLE, help_text="Exempts from every lapsed type through this day (rule 10)."
     )
@@ -152,6 +159,7 @@ class MentorViewSet(ScopedViewSet):
         "ref": lambda descending: ("-ref", "-id") if descending else ("ref", "id"),
         "id": lambda descending: ("-id",) if descending else ("id",),
     }
+    pagination_class = NarrowPages
     search_description = "The beginnings of words of the name, or of the ref."
     is_versioned = True
 

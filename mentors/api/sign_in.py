@@ -28,6 +28,8 @@ TOO_MANY = "Too many failed logins: wait, then try again."
 
 @extend_schema_serializer(examples=[OpenApiExample("Login", value={"username": "kari", "password": "correct horse"})])
 class LoginSerializer(StrictSerializer):
+    """Who wants to log in."""
+
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=1000, trim_whitespace=False)
 

@@ -129,7 +129,7 @@ class OperationSchema(AutoSchema):
             400: True,
             401: not is_open or getattr(view, "is_login", False),
             403: not is_open,
-            404: getattr(view, "detail", False) or self._is_list_view() or bool(self._resolve_path_parameters_names()),
+            404: getattr(view, "detail", False) or self._is_list_view() or bool(self._path_parameters()),
             409: changes and hasattr(view, "scope"),
             412: changes and getattr(view, "is_versioned", False) and getattr(view, "detail", False),
             413: has_body,
@@ -138,7 +138,7 @@ class OperationSchema(AutoSchema):
         }
         return [status for status, does in happens.items() if does]
 
-    def _resolve_path_parameters_names(self) -> list[str]:
+    def _path_parameters(self) -> list[str]:
         return [part for part in self.path.split("/") if part.startswith("{")]
 
 

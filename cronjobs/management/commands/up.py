@@ -29,6 +29,7 @@ class Command(NattevaktCommand):
         os.environ.setdefault("FLOWER_BASIC_AUTH", f"{LOGIN}:{password}")
         os.environ["LOG_LEVEL"] = "INFO"
         self.stdout.write(f"Admin   http://localhost:{web_port}/admin/   {self._login(password)}")
+        self.stdout.write(f"API     http://localhost:{web_port}/api/v1/docs")
         self.stdout.write(f"Flower  http://localhost:{flower_port}/         {LOGIN}, password {password}")
         self.stdout.write("In another terminal: .venv/bin/python manage.py import_roster …. Ctrl-C ends it.")
         self.stdout.flush()
