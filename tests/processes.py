@@ -162,14 +162,15 @@ def worker(
 
 
 @contextmanager
-def web(**environment: str) -> Iterator[str]:
+def web(*, threads: int = 4, **environment: str) -> Iterator[str]:
     """Serve this test's database from gunicorn as the Procfile does; yields the address, as http://127.0.0.1:8000."""
     port = free_port()
     command = (
-        "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{port}", "--workers=2", "--threads=4", "--no-control-socket",
+        "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{port}", "--workers=2", f"--threads={threads}",
+        "--no-control-socket",
     )  # fmt: skip
     with running(*command, env=live_environment(ALLOWED_HOSTS="127.0.0.1", **environment)) as server:
-        server.wait_for("Booting worker")
+        server.wait_until(lambda: server.output.count("Booting worker") == 2, what="its two processes")
         yield f"http://127.0.0.1:{port}"
 
 

@@ -15,7 +15,7 @@ from tests.world import World, build_world
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(3600), pytest.mark.django_db(transaction=True)]
 
 # How many an operation and role: few in every run of the tests; `EXAMPLES=200 make test PYTEST="-k contract"` for more.
-EXAMPLES = os.environ.get("EXAMPLES", "15")
+EXAMPLES = os.environ.get("EXAMPLES", "10")
 # They end the token with which everything else is asked.
 ENDINGS = ("logout", "logout_all")
 
@@ -48,7 +48,7 @@ def schemathesis(api: str, user: User | None, *options: str) -> tuple[int, str]:
     login = (f"--header=Authorization: Token {AuthToken.objects.create(user)[1]}",) if user else ()
     command = (
         "schemathesis", "--config-file=tests/schemathesis.toml", "run", f"{api}/api/v1/schema", "--checks=all",
-        f"--max-examples={EXAMPLES}", "--workers=4", "--continue-on-failure", "--no-color",
+        f"--max-examples={EXAMPLES}", "--workers=1", "--continue-on-failure", "--no-color",
         "--generation-database=none", *login, *options,
     )  # fmt: skip
     with running(*command, env=live_environment()) as process:

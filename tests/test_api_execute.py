@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from datetime import date, datetime, timedelta
-from http.client import HTTPConnection
-from threading import Barrier
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from celery import Celery
-from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from cronjobs import queue
@@ -25,7 +18,7 @@ from mentors.rest.views import ScopedViewSet
 from notifications.models import Notification
 from tests.conftest import NOW, TODAY, Api, Certify
 from tests.nights import plan_night
-from tests.processes import free_port, live_environment, running
+from tests.processes import free_port
 
 pytestmark = pytest.mark.django_db
 
@@ -199,34 +192,3 @@ class TestTheExpiryJob:
 
         assert answer.status_code == 400
         assert [error["attr"] for error in answer.json()["errors"]] == list(body)
-
-
-@pytest.mark.processes
-@pytest.mark.django_db(transaction=True)
-def test_of_twenty_who_execute_at_once_one_does_and_the_others_get_its_id(
-    job: CronJob, execute: str, mentor: Mentor, certify: Certify, olav: User
-) -> None:
-    # No worker runs, and there is something to do: so the run stays open.
-    certify(mentor, issued_on=date(2020, 1, 1), expires_on=date(2021, 1, 1))
-    token = AuthToken.objects.create(olav)[1]
-    port = free_port()
-    command = ("gunicorn", "config.wsgi", f"--bind=127.0.0.1:{port}", "--workers=2", "--threads=10",
-               "--no-control-socket")  # fmt: skip
-    barrier = Barrier(20)
-
-    def press(_number: int) -> tuple[int, str]:
-        with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
-            connection.connect()
-            barrier.wait(timeout=60)
-            connection.request("POST", execute, headers={"Authorization": f"Token {token}"})
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())["id"]
-
-    with running(*command, env=live_environment(ALLOWED_HOSTS="127.0.0.1")) as server:
-        server.wait_until(lambda: server.output.count("Booting worker") == 2, what="two workers")
-        with ThreadPoolExecutor(20) as people:
-            answers = list(people.map(press, range(20)))
-
-    run = Run.objects.get()
-    assert Counter(answers) == {(202, str(run.pk)): 1, (409, str(run.pk)): 19}
-    assert run.requested_by == "olav"
