@@ -41,7 +41,7 @@ bench: $(READY) ## Measure one night against the limit and the plain ways (about
 	@$(RUN) --name bench -- python -m tests.bench
 
 schema: $(READY) ## Write docs/openapi.yaml anew from the code
-	@$(RUN) --name test --scratch -- python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+	@$(RUN) --name test --scratch -- python manage.py spectacular --lang en --validate --fail-on-warn --file docs/openapi.yaml
 
 lock: $(READY) ## Write the locks anew from pyproject.toml
 	@uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

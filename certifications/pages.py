@@ -14,7 +14,9 @@ from django.views.decorators.http import conditional_page, require_safe
 from certifications.coverage import public_names
 from mentors.models import Chapter
 
-# A mentor who is paused, or has asked not to be listed, is gone from every cache within a minute.
+# A mentor who is paused is gone from the page at once: it is kept, and asked for again each time (mostly a 304). From
+# the caches of those who take the list as data, a mentor is gone within a minute.
+PAGE: dict[str, Any] = {"public": True, "no_cache": True}
 FOR_EVERYBODY: dict[str, Any] = {"public": True, "max_age": 60}
 
 
@@ -28,5 +30,5 @@ def chapter_page(_request: HttpRequest, organisation: str, chapter: str) -> Http
     with translation.override(language):
         html = render_to_string("certifications/chapter.html", {"chapter": found, "names": names})
     response = HttpResponse(html, headers={"Content-Language": language})
-    patch_cache_control(response, **FOR_EVERYBODY)
+    patch_cache_control(response, **PAGE)
     return response

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from certifications.coverage import uncovered_types
 from certifications.models import Certification, CertificationType, Exemption
@@ -29,15 +30,17 @@ class Expiry(Enum):
 
 
 class AlreadyRecorded(Refusal):
-    """It is recorded already: change that one."""
+    """The mentor has one of this type, number and day of issue."""
 
     code = "already_recorded"
+    message = gettext_lazy("It is recorded already: change that one.")
 
 
 class Revoked(Refusal):
-    """It has been revoked and stays as it is: record a new one."""
+    """What is revoked is not changed any more."""
 
     code = "revoked"
+    message = gettext_lazy("It has been revoked and stays as it is: record a new one.")
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from certifications.coverage import lapsed_types
 from certifications.expiry import apply_auto_resume
@@ -23,20 +24,31 @@ from notifications.service import Happening, get_notification_service
 
 
 class LapsedTypesRemain(Refusal):
-    """The mentor still has lapsed types: record the renewal, or grant an exemption with an end and a reason."""
+    """The mentor still has lapsed types, and no exemption from them (rule 10)."""
 
     code = "lapsed_types_remain"
+    message = gettext_lazy("Lapsed: %(types)s. Record the renewal, or grant an exemption with an end and a reason.")
 
     def __init__(self, types: list[CertificationType]) -> None:
         self.types = types
-        codes = ", ".join(lapsed.code for lapsed in types)
-        super().__init__(f"Lapsed: {codes}. Record the renewal, or grant an exemption with an end and a reason.")
+        super().__init__(self.message % {"types": ", ".join(lapsed.code for lapsed in types)})
 
 
 class StatusForbids(Refusal):
-    """The mentor's status does not allow it: only active mentors are paused, and only paused ones resumed."""
+    """Only active mentors are paused, only paused ones resumed, and none is ended twice."""
 
     code = "status_forbids"
+
+
+# Whole sentences: a status is another word in each language, and in some places another form of it.
+NOT_ACTIVE = {
+    Mentor.Status.PAUSED: gettext_lazy("The mentor is paused: only an active one can be paused."),
+    Mentor.Status.ENDED: gettext_lazy("The mentor is ended: only an active one can be paused."),
+}
+NOT_PAUSED = {
+    Mentor.Status.ACTIVE: gettext_lazy("The mentor is active: only a paused one can be resumed."),
+    Mentor.Status.ENDED: gettext_lazy("The mentor is ended: only a paused one can be resumed."),
+}
 
 
 @transaction.atomic
@@ -44,7 +56,7 @@ def pause_mentor(mentor: Mentor, *, reason: str, actor: User, now: datetime) -> 
     """Pause an active mentor by hand; the night leaves such a pause alone (rules 4 and 5). Raises StatusForbids."""
     mentor = lock_mentor(mentor)
     if mentor.status != Mentor.Status.ACTIVE:
-        raise StatusForbids(f"The mentor is {mentor.status}: only an active one can be paused.")
+        raise StatusForbids(str(NOT_ACTIVE[Mentor.Status(mentor.status)]))
     changes = change_status(
         {mentor.pk: reason},
         from_status=Mentor.Status.ACTIVE,
@@ -67,7 +79,7 @@ def reactivate_mentor(
     """
     mentor = lock_mentor(mentor)
     if mentor.status != Mentor.Status.PAUSED:
-        raise StatusForbids(f"The mentor is {mentor.status}: only a paused one can be resumed.")
+        raise StatusForbids(str(NOT_PAUSED[Mentor.Status(mentor.status)]))
     today = mentor.organisation.local_date(now)
     if exempt_until is not None and exempt_until < today:
         raise ValidationError({"exempt_until": _("This day has passed.")})
@@ -95,7 +107,7 @@ def end_mentor(mentor: Mentor, *, reason: str, actor: User, now: datetime) -> No
     """End a mentor's service; the night reminds and pauses no more. Raises StatusForbids if it has ended."""
     mentor = lock_mentor(mentor)
     if mentor.status == Mentor.Status.ENDED:
-        raise StatusForbids("The mentor has ended already.")
+        raise StatusForbids(_("The mentor has ended already."))
     change_status(
         {mentor.pk: reason},
         from_status=Mentor.Status(mentor.status),

@@ -7,7 +7,8 @@ from logging.config import dictConfig
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, task_prerun
+from django.utils import translation
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -22,3 +23,9 @@ def log_as_settings_say(**_kwargs: Any) -> None:
     from django.conf import settings
 
     dictConfig(settings.LOGGING)
+
+
+@task_prerun.connect
+def speak_english(**_kwargs: Any) -> None:
+    """Give a task the language of operations: what it raises is logged and kept. Messages have their reader's own."""
+    translation.activate("en")

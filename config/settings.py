@@ -108,7 +108,8 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 
 # How the API behaves
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=validate.Range(min=0))
+# In production a proxy ends TLS (SECURE_PROXY_SSL_HEADER above relies on it), and its own address says nothing.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0 if DEBUG else 1, validate=validate.Range(min=0))
 rate = validate.Regexp(r"^(|[1-9]\d*/(second|minute|hour|day))$", error="Write as 600/minute; empty is no limit.")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -18,6 +18,9 @@ from typing import Any
 from celery.schedules import ParseException, crontab, crontab_parser
 from cron_descriptor import Options, get_description
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext_lazy
+from django_stubs_ext import StrPromise
 
 MAX_LENGTH = 100
 ALIASES = {
@@ -43,7 +46,7 @@ CLOCK_CHANGES_AHEAD = timedelta(days=2 * 366)
 class Field:
     """One of the five fields: its name, its lowest and highest value, and the names it knows."""
 
-    name: str
+    name: StrPromise
     lowest: int
     highest: int
     names: tuple[str, ...] = ()  # of its values, from the lowest
@@ -54,11 +57,11 @@ class Field:
         return values
 
 
-MINUTE = Field("minute", 0, 59)
-HOUR = Field("hour", 0, 23)
-DAY_OF_MONTH = Field("day of the month", 1, 31)
-MONTH = Field("month", 1, 12, MONTH_NAMES)
-DAY_OF_WEEK = Field("day of the week", 0, 7, DAY_NAMES)  # Sunday at both ends
+MINUTE = Field(pgettext_lazy("cron field", "minute"), 0, 59)
+HOUR = Field(pgettext_lazy("cron field", "hour"), 0, 23)
+DAY_OF_MONTH = Field(pgettext_lazy("cron field", "day of the month"), 1, 31)
+MONTH = Field(pgettext_lazy("cron field", "month"), 1, 12, MONTH_NAMES)
+DAY_OF_WEEK = Field(pgettext_lazy("cron field", "day of the week"), 0, 7, DAY_NAMES)  # Sunday at both ends
 FIELDS = (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK)
 
 
@@ -85,11 +88,13 @@ def normalise_cron(expression: str) -> str:
     written = [_normalise_field(field, text) for field, text in zip(FIELDS, texts, strict=True)]
     if texts[2] != "*" and texts[4] != "*":
         raise ValidationError(
-            "A cron expression that names days of the month and days of the week is read in two ways, as “or” by cron "
-            "and as “and” by Celery: write * for one of them."
+            _(
+                "A cron expression that names days of the month and days of the week is read in two ways, as “or” by "
+                "cron and as “and” by Celery: write * for one of them."
+            )
         )
     if _never_comes(written[2], written[3]):
-        raise ValidationError("This date never comes: no month of the cron expression has such a day.")
+        raise ValidationError(_("This date never comes: no month of the cron expression has such a day."))
     normalised = " ".join(written)
     _refuse_if_too_long(normalised)
     return normalised
@@ -98,24 +103,32 @@ def normalise_cron(expression: str) -> str:
 def _split(expression: str) -> list[str]:
     _refuse_if_too_long(expression)
     if not (expression.isascii() and expression.isprintable()):
-        raise ValidationError("A cron expression is written with plain letters, digits and spaces only.")
+        raise ValidationError(_("A cron expression is written with plain letters, digits and spaces only."))
     text = expression.strip().lower()
     if text == "@reboot":
-        raise ValidationError("@reboot is not a time: write five fields of a cron expression, such as 30 0 * * *.")
+        raise ValidationError(_("@reboot is not a time: write five fields of a cron expression, such as 30 0 * * *."))
     if text.startswith("@") and text not in ALIASES:
-        raise ValidationError(f"“{text}” is not a cron expression: of those with an @ there are {', '.join(ALIASES)}.")
+        raise ValidationError(
+            _("“%(text)s” is not a cron expression: of those with an @ there are %(aliases)s.")
+            % {"text": text, "aliases": ", ".join(ALIASES)}
+        )
     texts = ALIASES.get(text, text).split()
     if len(texts) != len(FIELDS):
         raise ValidationError(
-            f"A cron expression has five fields (minute, hour, day of the month, month, day of the week), this one has "
-            f"{len(texts)}: write it like 30 0 * * *."
+            _(
+                "A cron expression has five fields (minute, hour, day of the month, month, day of the week), this one "
+                "has %(count)s: write it like 30 0 * * *."
+            )
+            % {"count": len(texts)}
         )
     return texts
 
 
 def _refuse_if_too_long(expression: str) -> None:
     if len(expression) > MAX_LENGTH:
-        raise ValidationError(f"A cron expression has at most {MAX_LENGTH} characters: use ranges and steps.")
+        raise ValidationError(
+            _("A cron expression has at most %(limit)s characters: use ranges and steps.") % {"limit": MAX_LENGTH}
+        )
 
 
 def _normalise_field(field: Field, text: str) -> str:
@@ -131,15 +144,22 @@ def _normalise_part(field: Field, part: str) -> str:
     match = PART.fullmatch(part)
     if not match:
         raise ValidationError(
-            f"“{part}” is no {field.name} of a cron expression: write *, a number, a range such as "
-            f"{field.lowest}-{field.lowest + 2}, a step such as */2, or a list of these."
+            _(
+                "“%(text)s” is no %(field)s of a cron expression: write *, a number, a range such as %(range)s, a step "
+                "such as */2, or a list of these."
+            )
+            % {"text": part, "field": field.name, "range": f"{field.lowest}-{field.lowest + 2}"}
         )
     first, last, step = match.groups()
     if step and not 1 <= int(step) <= field.highest:
-        raise ValidationError(f"The step /{step} of the {field.name} in a cron expression must be 1–{field.highest}.")
+        raise ValidationError(
+            _("The step /%(step)s of the %(field)s in a cron expression must be 1–%(highest)s.")
+            % {"step": step, "field": field.name, "highest": field.highest}
+        )
     if first and step and not last:
         raise ValidationError(
-            f"A step in a cron expression needs a range: write {first}-{field.highest}/{step}, not {part}."
+            _("A step in a cron expression needs a range: write %(right)s, not %(text)s.")
+            % {"right": f"{first}-{field.highest}/{step}", "text": part}
         )
     return _write_range(field, first, last) + (f"/{int(step)}" if step and int(step) > 1 else "")
 
@@ -155,8 +175,12 @@ def _write_range(field: Field, first: str | None, last: str | None) -> str:
         end = 7  # a range that ends on Sunday: sat-sun
     if end < start:
         raise ValidationError(
-            f"A range of the {field.name} in a cron expression goes upwards, {first}-{last} does not: write "
-            f"{start}-{field.highest},{field.lowest}-{end}."
+            _("A range of the %(field)s in a cron expression goes upwards, %(text)s does not: write %(right)s.")
+            % {
+                "field": field.name,
+                "text": f"{first}-{last}",
+                "right": f"{start}-{field.highest},{field.lowest}-{end}",
+            }
         )
     return f"{start}-{end}"
 
@@ -166,10 +190,13 @@ def _value(field: Field, text: str) -> int:
         return field.lowest + field.names.index(text)
     if text.isdigit() and field.lowest <= int(text) <= field.highest:
         return int(text)
-    names = f" or {', '.join(field.names)}" if field.names else ""
-    raise ValidationError(
-        f"“{text}” is no {field.name} of a cron expression: write {field.lowest}–{field.highest}{names}."
+    sentence = (
+        _("“%(text)s” is no %(field)s of a cron expression: write %(range)s or %(names)s.")
+        if field.names
+        else _("“%(text)s” is no %(field)s of a cron expression: write %(range)s.")
     )
+    facts = {"text": text, "field": field.name, "range": f"{field.lowest}–{field.highest}"}
+    raise ValidationError(sentence % {**facts, "names": ", ".join(field.names)})
 
 
 def _write_values(values: set[int], *, of: int) -> str:
@@ -191,7 +218,10 @@ def _never_comes(days: str, months: str) -> bool:
 
 
 def parse_cron(expression: str) -> CronFields:
-    """Read the five fields with beat's own parser. Raises ValidationError with the reason."""
+    """Read the five fields with beat's own parser. Raises ValidationError with the reason.
+
+    In English, as all that operations read: what is stored has passed `normalise_cron`, unless somebody went past it.
+    """
     fields = expression.split()
     if len(fields) != 5:
         raise ValidationError(f"A cron expression has five fields, “{expression}” has {len(fields)}.")

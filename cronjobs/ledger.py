@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.exceptions import EmptyResultSet, ValidationError
 from django.db import connection
 from django.db.models import Count, QuerySet
+from django.utils.translation import gettext as _
 
 from certifications.expiry import find_expired_certifications, find_renewed_mentors
 from certifications.reminders import find_due_reminders
@@ -140,7 +141,8 @@ class DueItem:
 def check_business_date(on: date) -> None:
     """Raise ValidationError for a day so far off that the rules cannot count from it."""
     if not FIRST_DAY <= on <= LAST_DAY:
-        raise ValidationError(f"{on.isoformat()} is out of range: choose a day from {FIRST_DAY} to {LAST_DAY}.")
+        days = {"day": on.isoformat(), "first": FIRST_DAY, "last": LAST_DAY}
+        raise ValidationError(_("%(day)s is out of range: choose a day from %(first)s to %(last)s.") % days)
 
 
 def plan_items(run: Run, *, action: Action, now: datetime) -> tuple[int, int]:

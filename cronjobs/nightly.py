@@ -13,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime
+from typing import ClassVar
 from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.db import OperationalError, transaction
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrPromise
 
 from cronjobs.hooks import on_run_complete, on_run_error
 from cronjobs.ledger import check_business_date, count_items, plan_items
@@ -34,21 +37,28 @@ ALL_ACTIONS = (Action.PAUSE, Action.RESUME, Action.REMIND)
 
 
 class RunAlreadyOpen(Refusal):
-    """Another run of the organisation is still open; wait for it, or approve or reject it if it is held."""
+    """Another run of the organisation is still open."""
 
     code = "run_is_open"
+    messages: ClassVar[dict[Run.Status, StrPromise]] = {
+        Run.Status.PLANNED: _(
+            "Run %(run)s of %(organisation)s for %(date)s is still planned: "
+            "wait until it is closed; nightly --inline finishes it here and now."
+        ),
+        Run.Status.RUNNING: _(
+            "Run %(run)s of %(organisation)s for %(date)s is still running: "
+            "wait until it is closed; nightly --inline finishes it here and now."
+        ),
+        Run.Status.HELD: _(
+            "Run %(run)s of %(organisation)s for %(date)s is still held: "
+            "look at it (a dry run shows it), then approve or reject it; nightly --approve runs anew."
+        ),
+    }
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        super().__init__(
-            f"Run {run.pk} of {run.organisation.slug} for {run.business_date} is still {run.status}: "
-            + (
-                "look at it (a dry run shows it), then approve or reject it; nightly --approve runs anew."
-                if run.status == Run.Status.HELD
-                else "wait until it is closed; nightly --inline finishes it here and now."
-            ),
-            id=run.pk,
-        )
+        names = {"run": run.pk, "organisation": run.organisation.slug, "date": run.business_date}
+        super().__init__(self.messages[Run.Status(run.status)] % names, id=run.pk)
 
 
 class SlotTaken(Exception):
@@ -59,9 +69,10 @@ class RunNotHeld(Refusal):
     """Only a held run waits for a decision; this one has been decided on, or never was held."""
 
     code = "run_not_held"
+    message = _("Run %(run)s is not held: there is nothing to approve or reject.")
 
     def __init__(self, run_id: UUID) -> None:
-        super().__init__(f"Run {run_id} is not held: there is nothing to approve or reject.", id=run_id)
+        super().__init__(self.message % {"run": run_id}, id=run_id)
 
 
 def claim_run(

@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext as _
 
 from cronjobs.models import Run, RunItem
 from cronjobs.nightly import RunAlreadyOpen, say_how_many_failed
@@ -17,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 class NothingToRetry(Refusal):
-    """No item of the run may be tried again; a new run does what is still due."""
+    """No item of the run may be tried again."""
 
     code = "nothing_to_retry"
 
@@ -45,7 +46,9 @@ def _reopen(run_id: UUID, *, now: datetime) -> Run:
         raise RunAlreadyOpen(run)
     if run.business_date != run.organisation.local_date(now):
         # By the rules of a past day it would pause who has renewed since.
-        raise NothingToRetry(f"The day of run {run.pk} is over: start a new run, it does what is still due.")
+        raise NothingToRetry(
+            _("The day of run %(run)s is over: start a new run, it does what is still due.") % {"run": run.pk}
+        )
     run.error = run.error.removesuffix(say_how_many_failed(run)).rstrip()
     run.status, run.started_at, run.finished_at = Run.Status.RUNNING, now, None
     run.save(update_fields=["error", "status", "started_at", "finished_at"])
@@ -58,6 +61,6 @@ def _reopen(run_id: UUID, *, now: datetime) -> Run:
         .update(status=RunItem.Status.PENDING, attempts=0, at=now)
     )
     if not retried:
-        raise NothingToRetry(f"Nothing of run {run.pk} failed that another run has not taken over.")
+        raise NothingToRetry(_("Nothing of run %(run)s failed that another run has not taken over.") % {"run": run.pk})
     log.info("run retried", event_name="run_retried", run_id=str(run.pk), items=retried)
     return run

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from cronjobs import nightly, queue
@@ -34,14 +35,15 @@ EXPIRY_ACTIONS = (Action.PAUSE, Action.RESUME)
 
 
 class CronJobExists(Refusal):
-    """The organisation has a job of this name already; change that one, or choose another name."""
+    """The name of a job is unique in its organisation."""
 
     code = "cron_job_exists"
+    message = _("%(organisation)s has a job “%(name)s” already: change it, or choose another name.")
 
     def __init__(self, job: CronJob) -> None:
         same = CronJob.objects.filter(organisation=job.organisation, name=job.name).exclude(pk=job.pk)
         super().__init__(
-            f"{job.organisation.slug} has a job “{job.name}” already: change it, or choose another name.",
+            self.message % {"organisation": job.organisation.slug, "name": job.name},
             id=same.values_list("pk", flat=True).first(),
         )
 

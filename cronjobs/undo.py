@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrPromise
 
 from certifications.standing import announce_changes
 from cronjobs.models import Run
@@ -17,16 +20,17 @@ from notifications.models import Notification
 
 
 class RunStillOpen(Refusal):
-    """The run may pause more mentors yet; wait until it is closed, or reject it if it is held."""
+    """The run may pause more mentors yet."""
 
     code = "run_is_open"
+    messages: ClassVar[dict[Run.Status, StrPromise]] = {
+        Run.Status.PLANNED: _("Run %(run)s is still planned: undo it when it is closed."),
+        Run.Status.RUNNING: _("Run %(run)s is still running: undo it when it is closed."),
+        Run.Status.HELD: _("Run %(run)s is still held: reject it instead."),
+    }
 
     def __init__(self, run: Run) -> None:
-        super().__init__(
-            f"Run {run.pk} is still {run.status}: "
-            + ("reject it instead." if run.status == Run.Status.HELD else "undo it when it is closed."),
-            id=run.pk,
-        )
+        super().__init__(self.messages[Run.Status(run.status)] % {"run": run.pk}, id=run.pk)
 
 
 @transaction.atomic

@@ -6,15 +6,17 @@ import unicodedata
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 
 from mentors.models import Chapter, Mentor
 from mentors.refusal import Refusal
 
 
 class RefTaken(Refusal):
-    """The organisation has a mentor of this ref already: change that one, or write another ref."""
+    """A ref is unique in its organisation."""
 
     code = "ref_taken"
+    message = _("The organisation has a mentor of this ref already: change that one, or write another ref.")
 
 
 @transaction.atomic

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
 import pytest
+from django.utils import translation
 from rest_framework.test import APIClient
 
 from certifications.models import Certification, CertificationType
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
+from mentors.rest.views import ScopedViewSet
 
 TODAY = date(2026, 11, 21)
 NOW = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)  # noon in Oslo
@@ -18,6 +20,13 @@ NOW = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)  # noon in Oslo
 Certify = Callable[..., Certification]
 Enrol = Callable[..., Mentor]
 Api = Callable[..., APIClient]
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Have what is raised outside of a request say it in English, as the tests read it."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture
@@ -145,8 +154,14 @@ def api() -> Api:
     """Return a client that is logged in as the user: `api(kari).get("/api/v1/me")`."""
 
     def log_in(user: User | None = None) -> APIClient:
-        client = APIClient()
+        client = APIClient(headers={"Accept-Language": "en"})
         client.force_authenticate(user)
         return client
 
     return log_in
+
+
+@pytest.fixture
+def frozen_clock(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is noon in Oslo, for every request."""
+    monkeypatch.setattr(ScopedViewSet, "now", now)

@@ -89,6 +89,7 @@ def test_a_schedule_that_beat_cannot_read_is_refused(desk: Client, hlf: Organisa
     answer = desk.post(
         reverse("admin:cronjobs_cronjob_add"),
         CRON_JOB | {"organisation": hlf.pk, "cron_expression": expression},
+        headers={"Accept-Language": "en"},
     )
 
     assert "cron expression" in answer.content.decode()

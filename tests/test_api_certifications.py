@@ -11,17 +11,11 @@ from rest_framework.test import APIClient
 from certifications.models import Certification, CertificationType
 from certifications.states import State, calendar_of, state_of
 from mentors.models import Mentor, Organisation, User
-from mentors.rest.views import ScopedViewSet
 from tests.conftest import Api, Certify, Enrol
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
 URL = "/api/v1/certifications"
-
-
-@pytest.fixture(autouse=True)
-def _clock(now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ScopedViewSet, "now", now)
 
 
 @pytest.fixture

@@ -21,15 +21,10 @@ from tests.conftest import NOW, Api
 from tests.nights import run_night
 from tests.processes import wait_until
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
 URL = "/api/v1/certification-cron"
 BODY = {"organisation": "hlf", "name": "evening", "cron_expression": "0 20 * * mon-fri"}
-
-
-@pytest.fixture(autouse=True)
-def _clock(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ScopedViewSet, "now", now)
 
 
 @pytest.fixture

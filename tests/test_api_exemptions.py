@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import pytest
@@ -11,19 +11,13 @@ from rest_framework.test import APIClient
 
 from certifications.models import CertificationType, Exemption
 from mentors.models import Chapter, CoordinatorRole, Mentor, User
-from mentors.rest.views import ScopedViewSet
 from tests.conftest import Api, Certify, Enrol
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
 EXEMPTIONS = "/api/v1/exemptions"
 TYPES = "/api/v1/certification-types"
 CHAPTERS = "/api/v1/chapters"
-
-
-@pytest.fixture(autouse=True)
-def _clock(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ScopedViewSet, "now", now)
 
 
 @pytest.fixture

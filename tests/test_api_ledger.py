@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,21 +15,15 @@ from rest_framework.test import APIClient
 from cronjobs.models import Action, Run, RunItem
 from cronjobs.schedule import execute_expiry_check
 from mentors.models import Chapter, Mentor, Organisation, User
-from mentors.rest.views import ScopedViewSet
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.nights import run_night
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
 COLUMNS = [
     "run", "business_date", "action", "mentor_ref", "mentor_name", "type", "number", "expires_on", "stage", "status",
     "outcome", "error", "attempts", "at",
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _clock(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ScopedViewSet, "now", now)
 
 
 @pytest.fixture

@@ -9,17 +9,11 @@ from rest_framework.test import APIClient
 
 from certifications.models import Exemption
 from mentors.models import Chapter, Mentor, StatusChange, User
-from mentors.rest.views import ScopedViewSet
 from tests.conftest import Api, Certify, Enrol
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
 URL = "/api/v1/mentors"
-
-
-@pytest.fixture(autouse=True)
-def _clock(now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ScopedViewSet, "now", now)
 
 
 @pytest.fixture

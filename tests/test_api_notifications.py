@@ -15,14 +15,9 @@ from notifications.models import Notification
 from notifications.service import Happening, get_notification_service
 from tests.conftest import Api, Enrol
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
 URL = "/api/v1/notifications"
-
-
-@pytest.fixture(autouse=True)
-def _clock(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ScopedViewSet, "now", now)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -14,19 +14,13 @@ from cronjobs import nightly
 from cronjobs.models import Run
 from cronjobs.schedule import create_cron_job, execute_expiry_check
 from mentors.models import Mentor, Organisation, StatusChange, User
-from mentors.rest.views import ScopedViewSet
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.nights import plan_night, run_night, work_night
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
 URL = "/api/v1/runs"
 REASON = {"reason": "The dates were wrong."}
-
-
-@pytest.fixture(autouse=True)
-def _clock(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ScopedViewSet, "now", now)
 
 
 @pytest.fixture

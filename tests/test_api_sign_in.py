@@ -34,7 +34,8 @@ def berit(kari: User) -> User:
 
 
 def log_in(username: str = "kari", password: str = PASSWORD, **extra: Any) -> Any:
-    return APIClient().post(f"{API}/auth/login", {"username": username, "password": password}, **extra)
+    client = APIClient(headers={"Accept-Language": "en"})
+    return client.post(f"{API}/auth/login", {"username": username, "password": password}, **extra)
 
 
 def with_token(token: str) -> APIClient:

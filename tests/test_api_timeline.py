@@ -11,16 +11,10 @@ from rest_framework.test import APIClient
 
 from cronjobs.models import Run, RunItem
 from mentors.models import Mentor, Organisation, StatusChange, User
-from mentors.rest.views import ScopedViewSet
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.nights import run_night
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _clock(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ScopedViewSet, "now", now)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
 
 @pytest.fixture

@@ -52,10 +52,7 @@ class CertificationViewSet(ScopedViewSet):
     serializer_class = CertificationSerializer
     filter_backends = (DjangoFilterBackend, WordSearch, Ordering)
     filterset_class = CertificationFilter
-    ordering_fields = {
-        "expires_on": lambda descending: (VALID_THROUGH.desc(), "-id") if descending else (VALID_THROUGH.asc(), "id"),
-        "id": lambda descending: ("-id",) if descending else ("id",),
-    }
+    ordering_fields = {"expires_on": (VALID_THROUGH, "id"), "id": ("id",)}
     search_description = "The beginnings of words of the mentor's name, or of the ref or the number."
     pagination_class = NarrowPages
     is_versioned = True
@@ -74,7 +71,7 @@ class CertificationViewSet(ScopedViewSet):
 
     def get_queryset(self) -> CertificationQuerySet:
         of_led = Q(type__in=[type.pk for type in self.types.values() if type.organisation_id in self.scope.led])
-        return Certification.objects.filter(self.scope.mentors("mentor", of_led=of_led))
+        return Certification.objects.filter(self.scope.mentors("mentor", of_led=of_led), type__in=list(self.types))
 
     def get_object(self) -> Certification:
         return cast("Certification", super().get_object())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import mixins, serializers, status
@@ -88,10 +89,10 @@ class GrantSerializer(StrictSerializer):
         organisation = attrs["mentor"].organisation
         type = CertificationType.objects.filter(organisation=organisation, code=attrs["type"]).first()
         if type is None:
-            raise _error("type", "The organisation has no such type.", code="does_not_exist")
+            raise _error("type", _("The organisation has no such type."), code="does_not_exist")
         from_on = attrs.get("from_on") or organisation.local_date(self.context["view"].now)
         if attrs["until_on"] < from_on:
-            raise _error("until_on", "It would end before it begins.", code="invalid")
+            raise _error("until_on", _("It would end before it begins."), code="invalid")
         return attrs | {"type": type, "from_on": from_on}
 
 
@@ -114,10 +115,7 @@ class ExemptionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedV
     serializer_class = ExemptionSerializer
     filter_backends = (filters.DjangoFilterBackend, Ordering)
     filterset_class = ExemptionFilter
-    ordering_fields = {
-        "until_on": lambda descending: ("-until_on", "-id") if descending else ("until_on", "id"),
-        "id": lambda descending: ("-id",) if descending else ("id",),
-    }
+    ordering_fields = {"until_on": ("until_on", "id"), "id": ("id",)}
     duties = {"create": Duty.LEAD}
 
     def get_queryset(self) -> QuerySet[Exemption]:

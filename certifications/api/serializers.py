@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
@@ -97,7 +98,7 @@ class RecordSerializer(StrictSerializer):
         type = types.filter(code=attrs["type"]).first()
         if type is None:
             raise serializers.ValidationError(
-                {"type": serializers.ErrorDetail("The organisation has no such type.", code="does_not_exist")}
+                {"type": serializers.ErrorDetail(_("The organisation has no such type."), code="does_not_exist")}
             )
         return attrs | {"type": type}
 

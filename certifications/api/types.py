@@ -46,10 +46,7 @@ class CertificationTypeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin,
     queryset = CertificationType.objects.all()
     serializer_class = CertificationTypeSerializer
     filter_backends = (Ordering,)
-    ordering_fields = {
-        "code": lambda descending: ("-code", "-id") if descending else ("code", "id"),
-        "id": lambda descending: ("-id",) if descending else ("id",),
-    }
+    ordering_fields = {"code": ("code", "id"), "id": ("id",)}
 
     def get_queryset(self) -> QuerySet[CertificationType]:
         return CertificationType.objects.filter(self.scope.types()).select_related("organisation")

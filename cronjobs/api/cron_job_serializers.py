@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
@@ -134,6 +135,6 @@ class ExecuteSerializer(StrictSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         today = self.context["today"]  # in the organisation
         if not attrs["dry_run"] and attrs.get("date") not in (None, today):
-            message = f"Only a dry run may be for another day than today, {today}."
+            message = _("Only a dry run may be for another day than today, %(today)s.") % {"today": today}
             raise serializers.ValidationError({"date": serializers.ErrorDetail(message, code="not_today")})
         return attrs

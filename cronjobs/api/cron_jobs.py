@@ -41,10 +41,7 @@ class CronJobViewSet(RunStarter):
     serializer_class = CronJobSerializer
     filter_backends = (DjangoFilterBackend, Ordering)
     filterset_class = CronJobFilter
-    ordering_fields = {
-        "name": lambda descending: ("-name", "-id") if descending else ("name", "id"),
-        "id": lambda descending: ("-id",) if descending else ("id",),
-    }
+    ordering_fields = {"name": ("name", "id"), "id": ("id",)}
     is_versioned = True
     duties = dict.fromkeys(("create", "update", "partial_update", "destroy", "execute"), Duty.LEAD)
 

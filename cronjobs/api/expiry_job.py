@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -37,7 +38,7 @@ class ExpiryJobSerializer(StrictSerializer):
     def _the_only_one(self) -> Organisation:
         led = Organisation.objects.filter(self.context["view"].scope.organisations_led())[:2]
         if len(led) != 1:
-            message = "Say for which organisation: there is not exactly one that you lead."
+            message = _("Say for which organisation: there is not exactly one that you lead.")
             raise serializers.ValidationError({"organisation": serializers.ErrorDetail(message, code="required")})
         return led[0]
 

@@ -15,7 +15,7 @@ from cronjobs import nightly, schedule
 from cronjobs.api.filters import RunFilter
 from cronjobs.api.serializers import RunSerializer, UndoneSerializer
 from cronjobs.api.starting import LOCATION, RunStarter, handed_out
-from cronjobs.models import NEWEST_FIRST, OLDEST_FIRST, Run, RunQuerySet
+from cronjobs.models import OLDEST_FIRST, Run, RunQuerySet
 from cronjobs.undo import undo_pauses
 from mentors.models import User
 from mentors.rest.filters import Ordering
@@ -35,7 +35,7 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunStarter):
     serializer_class = RunSerializer
     filter_backends = (DjangoFilterBackend, Ordering)
     filterset_class = RunFilter
-    ordering_fields = {"created_at": lambda descending: NEWEST_FIRST if descending else OLDEST_FIRST}
+    ordering_fields = {"created_at": OLDEST_FIRST}
     ordering = "-created_at"
     duties = dict.fromkeys(("approve", "reject", "undo", "retry"), Duty.LEAD)
 

@@ -33,10 +33,7 @@ class ChapterViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedVie
     queryset = Chapter.objects.all()
     serializer_class = ChapterSerializer
     filter_backends = (Ordering,)
-    ordering_fields = {
-        "name": lambda descending: ("-name", "-id") if descending else ("name", "id"),
-        "id": lambda descending: ("-id",) if descending else ("id",),
-    }
+    ordering_fields = {"name": ("name", "id"), "id": ("id",)}
 
     def get_queryset(self) -> QuerySet[Chapter]:
         return Chapter.objects.filter(self.scope.own_chapters()).select_related("organisation")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers, status
@@ -127,7 +128,7 @@ class ResumeSerializer(StrictSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "exempt_until" in attrs and not attrs["reason"]:
             raise serializers.ValidationError(
-                {"reason": serializers.ErrorDetail("An exemption needs a reason.", code="required")}
+                {"reason": serializers.ErrorDetail(_("An exemption needs a reason."), code="required")}
             )
         return attrs
 
@@ -154,11 +155,7 @@ class MentorViewSet(ScopedViewSet):
     serializer_class = MentorSerializer
     filter_backends = (filters.DjangoFilterBackend, WordSearch, Ordering)
     filterset_class = MentorFilter
-    ordering_fields = {
-        "name": lambda descending: ("-name", "-id") if descending else ("name", "id"),
-        "ref": lambda descending: ("-ref", "-id") if descending else ("ref", "id"),
-        "id": lambda descending: ("-id",) if descending else ("id",),
-    }
+    ordering_fields = {"name": ("name", "id"), "ref": ("ref", "id"), "id": ("id",)}
     pagination_class = NarrowPages
     search_description = "The beginnings of words of the name, or of the ref."
     is_versioned = True
@@ -224,7 +221,7 @@ class MentorViewSet(ScopedViewSet):
         with self.changing() as mentor:
             body = self.read_body(ResumeSerializer)
             if "exempt_until" in body and not self.scope.may(Duty.LEAD, organisation_id=mentor.organisation_id):
-                raise PermissionDenied("Only an organisation-wide coordinator may exempt.")
+                raise PermissionDenied(_("Only an organisation-wide coordinator may exempt."))
             reactivate_mentor(mentor, **body, actor=self.user, now=self.now)
         return self.respond(mentor)
 

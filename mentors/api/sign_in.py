@@ -9,6 +9,8 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.signals import user_logged_out
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from knox.models import AuthToken
 from rest_framework import serializers, status
@@ -23,7 +25,7 @@ from mentors.rest.authentication import DeviceToken
 from mentors.rest.serializers import StrictSerializer
 from mentors.rest.throttles import PerLogin
 
-TOO_MANY = "Too many failed logins: wait, then try again."
+TOO_MANY = gettext_lazy("Too many failed logins: wait, then try again.")
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Login", value={"username": "kari", "password": "correct horse"})])
@@ -102,9 +104,9 @@ class LoginView(APIView):
         http_request = request._request
         user = authenticate(http_request, **credentials.validated_data)
         if getattr(http_request, "axes_locked_out", False):
-            raise Throttled(wait=settings.AXES_COOLOFF_TIME.total_seconds(), detail=TOO_MANY)
+            raise Throttled(wait=settings.AXES_COOLOFF_TIME.total_seconds(), detail=str(TOO_MANY))
         if user is None:
-            raise AuthenticationFailed("The username or the password is wrong.")
+            raise AuthenticationFailed(_("The username or the password is wrong."))
         AuthToken.objects.filter(user=user, expiry__lt=timezone.now()).delete()
         issued, token = AuthToken.objects.create(user)
         return Response(TokenSerializer({"token": token, "expiry": issued.expiry}).data)
@@ -120,7 +122,7 @@ def answer_locked(
     if response is not None and response.status_code == status.HTTP_429_TOO_MANY_REQUESTS:
         return response
     wait = int(settings.AXES_COOLOFF_TIME.total_seconds())
-    return HttpResponse(TOO_MANY, status=status.HTTP_429_TOO_MANY_REQUESTS, headers={"Retry-After": str(wait)})
+    return HttpResponse(str(TOO_MANY), status=status.HTTP_429_TOO_MANY_REQUESTS, headers={"Retry-After": str(wait)})
 
 
 class LogoutView(APIView):

@@ -7,6 +7,7 @@ from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
+from django.utils import translation
 from psycopg import errors
 from rich.console import Console
 
@@ -28,7 +29,9 @@ class NattevaktCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
-            return super().execute(*args, **options)
+            # The language of operations: scripts read these lines, and LANGUAGE_CODE would make half of them Norwegian.
+            with translation.override("en"):
+                return super().execute(*args, **options)
         except (DatabaseError, InterfaceError) as error:
             raise CommandError(_explain(error)) from error
         except KeyboardInterrupt as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions, status
 
 from mentors.refusal import Refusal
@@ -19,10 +20,10 @@ class Conflict(exceptions.APIException):
 class PreconditionFailed(exceptions.APIException):
     status_code = status.HTTP_412_PRECONDITION_FAILED
     default_code = "changed_meanwhile"
-    default_detail = "It has changed since you read it, and nothing was done. Read it again, then decide."
+    default_detail = _("It has changed since you read it, and nothing was done. Read it again, then decide.")
 
 
 class RequestTooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "request_too_large"
-    default_detail = "The request is larger than any request of this API needs to be."
+    default_detail = _("The request is larger than any request of this API needs to be.")

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import Func, QuerySet
+from django.db.models.expressions import OrderBy
+from django.utils.translation import gettext as _
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -19,19 +21,20 @@ LARGEST_ID = 2**63 - 1
 
 
 class Ordering(BaseFilterBackend):
-    """`?ordering=` by one of the view's `ordering_fields`, `-` for descending; rows that are alike by their id.
+    """`?ordering=` by one of the view's `ordering_fields`, `-` turns it round; without it, by the view's `ordering` or
+    the first of them.
 
-    Without it, the view's `ordering` holds, or else the first of the fields.
+    The fields name what is sorted by, columns or expressions, down to one that no two rows have in common.
     """
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
         choices = _choices(view)
         chosen = request.query_params.get("ordering", _default(view))
         if chosen not in choices:
-            raise ValidationError(
-                {"ordering": [ErrorDetail(f"Order by one of: {', '.join(choices)}.", code="invalid")]}
-            )
-        return queryset.order_by(*view.ordering_fields[chosen.lstrip("-")](chosen.startswith("-")))
+            message = _("Order by one of: %(choices)s.") % {"choices": ", ".join(choices)}
+            raise ValidationError({"ordering": [ErrorDetail(message, code="invalid")]})
+        columns = view.ordering_fields[chosen.lstrip("-")]
+        return queryset.order_by(*(_turned(column) for column in columns) if chosen.startswith("-") else columns)
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         choices = _choices(view)
@@ -51,7 +54,8 @@ class WordSearch(BaseFilterBackend):
     def filter_queryset(self, request: Request, queryset: Any, view: Any) -> QuerySet[Any]:
         text = request.query_params.get("search", "")
         if len(text) > LONGEST_SEARCH or "\0" in text:
-            raise ValidationError({"search": [ErrorDetail(f"At most {LONGEST_SEARCH} characters.", code="invalid")]})
+            message = _("At most %(limit)s characters.") % {"limit": LONGEST_SEARCH}
+            raise ValidationError({"search": [ErrorDetail(message, code="invalid")]})
         return queryset.search(text) if text.strip() else queryset  # type: ignore[no-any-return]
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
@@ -92,7 +96,8 @@ def whole_number(request: Request, name: str, *, default: int, at_most: int) -> 
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(at_most)) and int(text) <= at_most):
-        raise ValidationError({name: [ErrorDetail(f"Write a whole number from 0 to {at_most}.", code="invalid")]})
+        message = _("Write a whole number from %(lowest)s to %(highest)s.") % {"lowest": 0, "highest": at_most}
+        raise ValidationError({name: [ErrorDetail(message, code="invalid")]})
     return int(text)
 
 
@@ -100,8 +105,13 @@ def one_of(request: Request, name: str, choices: Sequence[str]) -> str:
     """Return a query parameter, or the first choice if it is left out. Raises ValidationError that names it."""
     chosen = request.query_params.get(name, choices[0])
     if chosen not in choices:
-        raise ValidationError({name: [ErrorDetail(f"Write one of: {', '.join(choices)}.", code="invalid")]})
+        message = _("Write one of: %(choices)s.") % {"choices": ", ".join(choices)}
+        raise ValidationError({name: [ErrorDetail(message, code="invalid")]})
     return chosen
+
+
+def _turned(column: str | Func) -> str | OrderBy:
+    return f"-{column}" if isinstance(column, str) else column.desc()
 
 
 def _choices(view: Any) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.paginator import Page, Paginator
 from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
@@ -43,13 +44,14 @@ class Pages(PageNumberPagination):
         if text is None:
             return self.page_size
         if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= self.max_page_size):
-            raise ValidationError({"page_size": f"Write a whole number from 1 to {self.max_page_size}."})
+            bounds = {"lowest": 1, "highest": self.max_page_size}
+            raise ValidationError({"page_size": _("Write a whole number from %(lowest)s to %(highest)s.") % bounds})
         return int(text)
 
     def get_page_number(self, request: Request, paginator: Any) -> int:
         text = request.query_params.get("page", "1")
         if not (text.isascii() and text.isdigit() and int(text[:19]) >= 1):
-            raise ValidationError({"page": "Write a whole number from 1."})
+            raise ValidationError({"page": _("Write a whole number from 1.")})
         return int(text[:19])
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:

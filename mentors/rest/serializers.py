@@ -7,16 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
 from mentors.models import Organisation
 
-UNKNOWN = "There is no such field."
-READ_ONLY = "This field cannot be written."
-
-
+UNKNOWN = _("There is no such field.")
+READ_ONLY = _("This field cannot be written.")
 JSON_TYPES: dict[type[serializers.Field[Any, Any, Any, Any]], type] = {
     serializers.CharField: str,
     serializers.ChoiceField: str,
@@ -24,7 +23,11 @@ JSON_TYPES: dict[type[serializers.Field[Any, Any, Any, Any]], type] = {
     serializers.IntegerField: int,
     serializers.DateField: str,
 }
-JSON_NAMES = {str: "a text", bool: "true or false", int: "a whole number"}
+WRONG_TYPE = {
+    str: _("This must be a text."),
+    bool: _("This must be true or false."),
+    int: _("This must be a whole number."),
+}
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -40,16 +43,21 @@ class StrictSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
             self._refuse_what_cannot_be_written(data)
-            self._refuse_other_types(data)
+            self._refuse_other_values(data)
         return super().to_internal_value(data)
 
-    def _refuse_other_types(self, data: Mapping[str, Any]) -> None:
+    def _refuse_other_values(self, data: Mapping[str, Any]) -> None:
         """Take JSON at its word as well: 1 is neither "1" nor true, as REST framework would have it."""
         errors = {}
         for name, field in self.fields.items():
             wanted = next((type for kind, type in JSON_TYPES.items() if isinstance(field, kind)), None)
-            if wanted and data.get(name) is not None and type(data[name]) is not wanted:
-                errors[name] = [serializers.ErrorDetail(f"This must be {JSON_NAMES[wanted]}.", code="wrong_type")]
+            value = data.get(name)
+            longest = getattr(field, "max_length", None)
+            if wanted and value is not None and type(value) is not wanted:
+                errors[name] = [serializers.ErrorDetail(str(WRONG_TYPE[wanted]), code="wrong_type")]
+            elif isinstance(value, str) and longest and len(value) > longest:  # before spaces around it are cut off
+                detail = field.error_messages["max_length"].format(max_length=longest)
+                errors[name] = [serializers.ErrorDetail(detail, code="max_length")]
         if errors:
             raise serializers.ValidationError(errors)
 
@@ -59,9 +67,9 @@ class StrictSerializer(serializers.Serializer[Any]):
         errors = {}
         for name in data.keys() - writable:
             if name not in current:
-                errors[name] = [serializers.ErrorDetail(UNKNOWN, code="unknown_field")]
+                errors[name] = [serializers.ErrorDetail(str(UNKNOWN), code="unknown_field")]
             elif name not in self.moving and data[name] != current[name]:
-                errors[name] = [serializers.ErrorDetail(READ_ONLY, code="read_only")]
+                errors[name] = [serializers.ErrorDetail(str(READ_ONLY), code="read_only")]
         if errors:
             raise serializers.ValidationError(errors)
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from django.db import transaction
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import exceptions, serializers
@@ -122,12 +123,12 @@ class ScopedViewSet(GenericViewSet[Any]):
 def refuse_unknown_params(request: Request, known: set[str]) -> None:
     """Raise ValidationError that names every query parameter which nothing reads, or which is empty."""
     errors = {
-        name: [exceptions.ErrorDetail("There is no such parameter here.", code="unknown_parameter")]
+        name: [exceptions.ErrorDetail(_("There is no such parameter here."), code="unknown_parameter")]
         for name in sorted(request.query_params.keys() - known)
     }
     for name, values in request.query_params.lists():
         if name in known - {"search"} and "" in values:
-            errors[name] = [exceptions.ErrorDetail("Leave it out, or give it a value.", code="blank")]
+            errors[name] = [exceptions.ErrorDetail(_("Leave it out, or give it a value."), code="blank")]
     if errors:
         raise exceptions.ValidationError(errors)
 
@@ -141,7 +142,7 @@ def _params_of(backend: type[Any], view: Any) -> set[str]:
 @csrf_exempt
 def no_such_address(_request: HttpRequest, **_kwargs: str) -> JsonResponse:
     """Answer what no other view does, in the shape of every error."""
-    error = {"code": "not_found", "detail": "There is nothing at this address.", "attr": None}
+    error = {"code": "not_found", "detail": _("There is nothing at this address."), "attr": None}
     return JsonResponse({"type": "client_error", "errors": [error]}, status=404)
 
 

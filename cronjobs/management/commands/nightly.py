@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
-from django.utils import timezone
+from django.utils import timezone, translation
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -37,7 +37,8 @@ def a_date(text: str) -> date:
     except ValueError:
         raise argparse.ArgumentTypeError(f"“{text}” is not a date; write it as 2026-11-21") from None
     try:
-        check_business_date(on)
+        with translation.override("en"):  # as `NattevaktCommand` does; options are read before it can
+            check_business_date(on)
     except ValidationError as error:
         raise argparse.ArgumentTypeError(error.message) from None
     return on

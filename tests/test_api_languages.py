@@ -1,0 +1,232 @@
+"""The texts of the API's errors follow the reader's language; what operations read stays English."""
+
+from __future__ import annotations
+
+import ast
+import gettext
+import json
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+
+import pytest
+from celery.signals import task_prerun
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.test import Client
+from django.utils import translation
+
+from cronjobs import nightly
+from cronjobs.models import Run
+from mentors.models import Mentor, Organisation, User
+from tests.conftest import Api, Certify
+
+ROOT = Path(__file__).parents[1]
+TRANSLATED = ("nb", "nn")
+MENTORS = "/api/v1/mentors"
+
+# Whatever these say to somebody is translated …
+MODULES = (
+    "mentors/rest/*.py", "mentors/api/*.py", "mentors/enrolment.py", "mentors/refusal.py", "mentors/validators.py",
+    "certifications/api/*.py", "certifications/recording.py", "certifications/standing.py",
+    "cronjobs/api/*.py", "cronjobs/cron.py", "cronjobs/ledger.py", "cronjobs/nightly.py", "cronjobs/retry.py",
+    "cronjobs/schedule.py", "cronjobs/undo.py", "notifications/api.py",
+)  # fmt: skip
+# … and of these what they refuse; their help texts and labels are for the schema and the admin.
+MODELS = ("mentors/models.py", "certifications/models.py", "cronjobs/models.py", "notifications/models.py")
+REFUSING = {"ValidationError", "RegexValidator"}
+GETTEXT = {"_", "gettext", "gettext_lazy"}
+WITH_CONTEXT = {"pgettext", "pgettext_lazy"}
+PLACEHOLDER_NAME = re.compile(r"%\((\w+)\)s")
+PLACEHOLDER = re.compile(r"%(?:\(\w+\))?.")
+CATALOGUES = sorted(path for path in ROOT.glob("*/locale/*/LC_MESSAGES/django.po"))
+
+REQUESTS = [
+    pytest.param(
+        "get", f"{MENTORS}?colour=red", None, "unknown_parameter",
+        "Parameteren finnes ikke her.", "Parameteren finst ikkje her.", "There is no such parameter here.",
+        id="a parameter",
+    ),
+    pytest.param(
+        "get", f"{MENTORS}?page_size=0", None, "invalid",
+        "Skriv et helt tall fra 1 til 200.", "Skriv eit heiltal frå 1 til 200.", "Write a whole number from 1 to 200.",
+        id="a bound",
+    ),
+    pytest.param(
+        "post", f"{MENTORS}/{{mentor}}/pause", {"reason": 7}, "wrong_type",
+        "Dette må være en tekst.", "Dette må vere ein tekst.", "This must be a text.",
+        id="a constant made at import",
+    ),
+    pytest.param(
+        "post", f"{MENTORS}/{{mentor}}/resume", {}, "status_forbids",
+        "Likepersonen er aktiv: bare en som er satt på pause, kan gjenopptas.",
+        "Likepersonen er aktiv: berre ein som er sett på pause, kan takast opp att.",
+        "The mentor is active: only a paused one can be resumed.",
+        id="a status",
+    ),
+    pytest.param(
+        "post", "/api/v1/certifications", "again", "already_recorded",
+        "Sertifiseringen er allerede registrert: endre den som finnes.",
+        "Sertifiseringa er alt registrert: endre den som finst.",
+        "It is recorded already: change that one.",
+        id="the message of a refusal",
+    ),
+    pytest.param(
+        "get", "/api/v1/nothing", None, "not_found",
+        "Det er ingenting på denne adressen.", "Det er ingenting på denne adressa.",
+        "There is nothing at this address.",
+        id="no address",
+    ),
+    pytest.param(
+        "post", "/api/v1/certification-cron",
+        {"organisation": "hlf", "name": "nightly", "cron_expression": "61 0 * * *"}, "invalid",
+        "«61» er ikke gyldig i feltet «minutt» i et cron-uttrykk: skriv 0–59.",
+        "«61» er ikkje gyldig i feltet «minutt» i eit cron-uttrykk: skriv 0–59.",
+        "“61” is no minute of a cron expression: write 0–59.",
+        id="a field's name within a sentence",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "address", "body", "code", "nb", "nn", "en"), REQUESTS)
+def test_a_detail_comes_in_the_language_of_the_reader_and_its_code_never_changes(
+    api: Api, olav: User, mentor: Mentor, certify: Certify, method: str, address: str, body: object, code: str,
+    nb: str, nn: str, en: str,
+) -> None:  # fmt: skip
+    held = certify(mentor)
+    same = {"mentor": mentor.pk, "type": held.type.code, "number": held.number, "issued_on": str(held.issued_on)}
+    client = api(olav)
+
+    def ask(language: str) -> tuple[str, str]:
+        answer = client.generic(
+            method.upper(),
+            address.format(mentor=mentor.pk),
+            data=json.dumps(same if body == "again" else body) if body is not None else "",
+            content_type="application/json",
+            headers={"Accept-Language": language},
+        )
+        [error] = answer.json()["errors"]
+        return error["code"], error["detail"]
+
+    assert {language: ask(language) for language in ("nb", "nn", "en")} == {
+        "nb": (code, nb),
+        "nn": (code, nn),
+        "en": (code, en),
+    }
+
+
+def test_a_reader_who_names_no_language_gets_bokmaal(client: Client) -> None:
+    [error] = client.get("/api/v1/nothing").json()["errors"]
+
+    assert error["detail"] == "Det er ingenting på denne adressen."
+
+
+def test_the_run_in_the_way_is_named_in_the_language_of_the_reader(api: Api, olav: User, open_run: Run) -> None:
+    answer = api(olav).post(
+        "/api/v1/certifications/expiry-job/run", {}, headers={"Accept-Language": "nn-NO,nn;q=0.9,en;q=0.5"}
+    )
+
+    assert answer.status_code == 409
+    [error] = answer.json()["errors"]
+    assert error["code"] == "run_is_open"
+    assert error["detail"].startswith(f"Køyring {open_run.pk} av hlf for 2026-11-21 er framleis planlagd")
+
+
+@pytest.mark.parametrize("language", ["nb", "en"])
+def test_a_command_speaks_english_in_every_language(hlf: Organisation, open_run: Run, language: str) -> None:
+    with translation.override(language), pytest.raises(CommandError, match="is still planned: wait until it is closed"):
+        call_command("nightly", "--organisation", "hlf", "--inline", "--date", "2026-11-20")
+    with translation.override(language), pytest.raises(CommandError, match="is out of range: choose a day"):
+        call_command("nightly", "--organisation", "hlf", "--date", "1899-12-31")
+
+
+def test_a_task_speaks_english_for_what_it_raises_is_kept(open_run: Run) -> None:
+    with translation.override("nb"):
+        task_prerun.send(sender=None)
+        refusal = nightly.RunAlreadyOpen(open_run)
+
+    assert "is still planned" in str(refusal)
+
+
+def test_every_text_has_its_translations_with_the_same_placeholders() -> None:
+    texts = set(_texts_in_the_code())
+
+    assert len(texts) > 60
+    for language in TRANSLATED:
+        for app, key in sorted(texts):
+            text = key.rpartition("\4")[2]
+            translated = _read_mo(app, language).get(key)
+            assert translated, f"{app}/locale/{language}: {text!r} has no translation"
+            assert sorted(PLACEHOLDER.findall(translated)) == sorted(PLACEHOLDER.findall(text)), (language, text)
+
+
+def test_no_catalogue_keeps_what_no_code_says() -> None:
+    templates = "".join(path.read_text() for path in ROOT.glob("*/templates/**/*.html"))
+    said = {key for _app, key in _texts_in_the_code()}
+
+    for path in CATALOGUES:
+        unsaid = _read_po(path).keys() - said - {""}
+        assert {key for key in unsaid if PLACEHOLDER_NAME.sub(r"{{ \1 }}", key) not in templates} == set(), path
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_compiled_is_what_is_written(path: Path) -> None:
+    app, language = path.relative_to(ROOT).parts[0], path.parts[-3]
+
+    assert _read_mo(app, language) == _read_po(path)
+
+
+@pytest.fixture
+def open_run(hlf: Organisation, now: datetime) -> Run:
+    return nightly.claim_run(organisation=hlf, business_date=date(2026, 11, 21), trigger=Run.Trigger.MANUAL, now=now)
+
+
+def _texts_in_the_code() -> Iterator[tuple[str, str]]:
+    """Yield the app and the catalogue's key of every text that is marked for translation."""
+    for pattern in MODULES:
+        paths = sorted(ROOT.glob(pattern))
+        assert paths, pattern
+        for path in paths:
+            yield from _texts_in(path, ast.parse(path.read_text()))
+    for name in MODELS:
+        for node in ast.walk(ast.parse((ROOT / name).read_text())):
+            if isinstance(node, ast.Call) and _name(node) in REFUSING:
+                yield from _texts_in(ROOT / name, node)
+
+
+def _texts_in(path: Path, tree: ast.AST) -> Iterator[tuple[str, str]]:
+    app = path.relative_to(ROOT).parts[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _name(node) in GETTEXT | WITH_CONTEXT:
+            words = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+            assert len(words) == len(node.args), f"{path}:{node.lineno} translates what is no literal"
+            yield app, "\4".join(map(str, words))
+
+
+def _name(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+
+
+def _read_mo(app: str, language: str) -> dict[str, str]:
+    found = gettext.translation("django", ROOT / app / "locale", [language])
+    return {key: text.strip() if not key else text for key, text in found._catalog.items()}  # type: ignore[attr-defined]
+
+
+def _read_po(path: Path) -> dict[str, str]:
+    """Read a catalogue without plurals: what follows a keyword, on its line and the next, belongs to it."""
+    catalogue: dict[str, str] = {}
+    for block in path.read_text().split("\n\n"):
+        entry: dict[str, str] = {}
+        keyword = ""
+        for line in block.splitlines():
+            if line.startswith("#") or not line:
+                continue
+            named, quote, quoted = line.partition('"')
+            keyword = named.strip() or keyword
+            entry[keyword] = entry.get(keyword, "") + ast.literal_eval(quote + quoted)
+        context = f"{entry['msgctxt']}\4" if "msgctxt" in entry else ""
+        key = context + entry["msgid"]
+        assert key not in catalogue, f"{path}: {key!r} twice"
+        catalogue[key] = entry["msgstr"] if key else entry["msgstr"].strip()
+    return catalogue
