@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mentors.models import User
-from mentors.rest.filters import YesNoFilter
+from mentors.rest.filters import AskedFilterSet, YesNoFilter
 from mentors.rest.serializers import NoBody
 from mentors.rest.views import ScopedViewSet
 from mentors.scope import Duty
@@ -55,7 +55,7 @@ class UnreadSerializer(serializers.Serializer[Any]):
     unread = serializers.IntegerField(min_value=0)
 
 
-class NotificationFilter(filters.FilterSet):
+class NotificationFilter(AskedFilterSet):
     unread = YesNoFilter(field_name="read_at", lookup_expr="isnull")
 
     class Meta:

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from certifications.models import REASONABLE, CertificationType, Exemption
 from certifications.recording import grant_exemption
 from mentors.models import Mentor, User
-from mentors.rest.filters import IdFilter, Ordering
+from mentors.rest.filters import AskedFilterSet, IdFilter, Ordering
 from mentors.rest.serializers import InScope, StrictSerializer
 from mentors.rest.views import ScopedViewSet
 from mentors.scope import Duty, Scope
@@ -100,7 +100,7 @@ def _error(field: str, message: str, *, code: str) -> serializers.ValidationErro
     return serializers.ValidationError({field: serializers.ErrorDetail(message, code=code)})
 
 
-class ExemptionFilter(filters.FilterSet):
+class ExemptionFilter(AskedFilterSet):
     mentor = IdFilter(help_text="The mentor's id.")
 
     class Meta:

@@ -10,10 +10,10 @@ from django_filters import rest_framework as filters
 
 from certifications.models import Certification, CertificationQuerySet, CertificationType
 from certifications.states import State, after, before, in_state
-from mentors.rest.filters import IdFilter, TextFilter, YesNoFilter
+from mentors.rest.filters import AskedFilterSet, IdFilter, TextFilter, YesNoFilter
 
 
-class CertificationFilter(filters.FilterSet):
+class CertificationFilter(AskedFilterSet):
     mentor = IdFilter(help_text="The mentor's id.")
     mentor_ref = TextFilter(field_name="mentor__ref", max_length=50, help_text="The organisation's key for the mentor.")
     chapter = IdFilter(field_name="mentor__chapter", help_text="The chapter's id.")

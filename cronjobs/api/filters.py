@@ -10,7 +10,7 @@ from django_filters import rest_framework as filters
 from cronjobs.api.serializers import ITEM_STATUSES
 from cronjobs.models import Action, CronJob, Run, RunItem
 from mentors.models import Organisation
-from mentors.rest.filters import IdFilter, TextFilter, YesNoFilter
+from mentors.rest.filters import AskedFilterSet, IdFilter, TextFilter, YesNoFilter
 
 
 class OrganisationFilter(TextFilter):
@@ -23,7 +23,7 @@ class OrganisationFilter(TextFilter):
         return qs.filter(organisation=Organisation.objects.filter(slug=value).values("pk")[:1]) if value else qs
 
 
-class CronJobFilter(filters.FilterSet):
+class CronJobFilter(AskedFilterSet):
     organisation = OrganisationFilter()
     enabled = YesNoFilter()
 
@@ -32,7 +32,7 @@ class CronJobFilter(filters.FilterSet):
         fields = ()
 
 
-class RunFilter(filters.FilterSet):
+class RunFilter(AskedFilterSet):
     organisation = OrganisationFilter()
     cron_job = IdFilter(help_text="The job's id.")
     status = filters.ChoiceFilter(choices=Run.Status.choices)
@@ -46,7 +46,7 @@ class RunFilter(filters.FilterSet):
         fields = ()
 
 
-class RunItemFilter(filters.FilterSet):
+class RunItemFilter(AskedFilterSet):
     """Each is met by equality with the field of its name: what a dry run would do is filtered by that."""
 
     action = filters.ChoiceFilter(choices=Action.choices)

@@ -22,7 +22,7 @@ from certifications.standing import end_mentor, lock_mentor, pause_mentor, react
 from mentors.api.timeline import TimelineEntrySerializer, entry, timeline_of
 from mentors.enrolment import RefTaken, change_mentor, enrol_mentor
 from mentors.models import LANGUAGES, Chapter, Mentor, User
-from mentors.rest.filters import IdFilter, Ordering, TextFilter, WordSearch, YesNoFilter
+from mentors.rest.filters import AskedFilterSet, IdFilter, Ordering, TextFilter, WordSearch, YesNoFilter
 from mentors.rest.pagination import NarrowPages
 from mentors.rest.serializers import InScope, Reason, StrictSerializer, as_json
 from mentors.rest.versions import etag
@@ -136,7 +136,7 @@ class ResumeSerializer(StrictSerializer):
 Rows = list[dict[str, Any]]
 
 
-class MentorFilter(filters.FilterSet):
+class MentorFilter(AskedFilterSet):
     chapter = IdFilter(help_text="The chapter's id.")
     status = filters.ChoiceFilter(choices=Mentor.Status.choices)
     pause_cause = filters.ChoiceFilter(choices=Mentor.PauseCause.choices)

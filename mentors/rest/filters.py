@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,6 +62,16 @@ class WordSearch(BaseFilterBackend):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         schema = {"type": "string", "maxLength": LONGEST_SEARCH, "pattern": NO_NUL}
         return [{"name": "search", "in": "query", "description": view.search_description, "schema": schema}]
+
+
+class AskedFilterSet(filters.FilterSet):
+    """Makes only the filters that are asked for: django-filter copies all of them, and their form, at every request."""
+
+    def __init__(self, data: Any = None, *args: Any, **options: Any) -> None:
+        self.base_filters = OrderedDict(
+            (name, filter) for name, filter in type(self).base_filters.items() if name in (data or {})
+        )
+        super().__init__(data, *args, **options)
 
 
 @extend_schema_field({"type": "integer", "minimum": 1, "maximum": LARGEST_ID})
