@@ -173,6 +173,7 @@ class TestBadInput:
         [
             ({"number": "\0"}, "number"),
             ({"number": "9" * 51}, "number"),
+            ({"number": " " * 50 + "9"}, "number"),
             ({"issued_on": "0000-01-01"}, "issued_on"),
             ({"issued_on": "10000-01-01"}, "issued_on"),
             ({"issued_on": "0001-01-01"}, "issued_on"),

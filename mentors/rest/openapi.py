@@ -118,7 +118,8 @@ class OperationSchema(AutoSchema):
             described = OpenApiResponse(serializer, description)
             answer = self._get_response_for_code(described, str(status), None, direction)  # type: ignore[no-untyped-call]
             bodies.setdefault(str(status), answer)
-        return bodies
+        # The one that never reaches us, and so has not our shape.
+        return bodies | {"414": {"description": "The address is too long; the web server itself says so."}}
 
     def _errors(self) -> list[int]:
         view: Any = self.view
