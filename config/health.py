@@ -1,8 +1,8 @@
 """What a load balancer and an orchestrator ask: is the process alive, and can it do its work?
 
 `/healthz` is the process alone, so that an outage of the database restarts nobody. `/readyz` is what the process
-needs. Both are open to everybody and say nothing but names of checks and one fixed word or number each. As everywhere,
-the Host header must be one of ALLOWED_HOSTS.
+needs. `/healthz/nightly` is whether every night was in order. They are open to everybody and say nothing but names of
+checks, jobs and faults. As everywhere, the Host header must be one of ALLOWED_HOSTS.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import psycopg
 import structlog
 from celery import current_app
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from cronjobs.watch import Night, last_nights
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +44,30 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     checks = {name: _answer(name, check) for name, check in CHECKS.items()}
     ready = all(answer == OK for answer in checks.values())
     return JsonResponse({"status": OK if ready else "unavailable", "checks": checks}, status=200 if ready else 503)
+
+
+@require_safe
+@never_cache
+def nightly(_request: HttpRequest) -> JsonResponse:
+    """Say whether the last due slot of every enabled job was closed green in time: 200, else 503 with which and why."""
+    try:
+        nights = last_nights(now=timezone.now())
+    except DatabaseError as error:
+        log.warning("not ready", event_name="not_ready", check="nightly", error=type(error).__name__)
+        return JsonResponse({"status": "unavailable", "jobs": []}, status=503)
+    in_order = not any(night.fault for night in nights)
+    body = {"status": OK if in_order else "amiss", "jobs": [_as_json(night) for night in nights]}
+    return JsonResponse(body, status=200 if in_order else 503)
+
+
+def _as_json(night: Night) -> dict[str, object]:
+    return {
+        "organisation": night.organisation,
+        "job": night.job,
+        "slot": night.slot,
+        "status": "amiss" if night.fault else OK,
+        "reason": night.fault,
+    }
 
 
 def _answer(name: str, check: Callable[[], str]) -> str:

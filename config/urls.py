@@ -55,6 +55,7 @@ api = [
 
 urlpatterns = [
     path("healthz", health.healthz),
+    path("healthz/nightly", health.nightly),
     path("readyz", health.readyz),
     path("admin/", admin.site.urls),
     path("api/v1/", include((api, "api"))),
