@@ -152,7 +152,7 @@ class Postgres(Server):
             "listen_addresses": "127.0.0.1",
             "port": self.port,
             "unix_socket_directories": "",  # the path of a socket may not be long
-            "shared_buffers": "256MB",
+            "shared_buffers": "512MB",
             "random_page_cost": 1.1,  # an SSD: reading here and there costs little more than reading in a row
             "jit": "off",
         }
