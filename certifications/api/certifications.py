@@ -118,14 +118,14 @@ class CertificationViewSet(ScopedViewSet):
         )
 
     @staticmethod
-    def _stages_sent(rows: Rows) -> dict[tuple[int | None, date | None], Stages]:
+    def _stages_sent(rows: Rows) -> dict[tuple[int | None, str], Stages]:
         """Return the stages of the reminders sent, by certification and expiry."""
         reminded = RunItem.objects.filter(
             certification__in=[row["id"] for row in rows], action=Action.REMIND, status=RunItem.Status.DONE
         )
-        stages: dict[tuple[int | None, date | None], Stages] = defaultdict(list)
+        stages: dict[tuple[int | None, str], Stages] = defaultdict(list)
         for id, expires_on, stage in reminded.order_by("id").values_list("certification", "expires_on", "stage"):
-            stages[id, expires_on].append(stage)
+            stages[id, str(expires_on)].append(stage)
         return stages
 
     def retrieve(self, request: Request, **_kwargs: Any) -> Response:
@@ -192,7 +192,7 @@ class CertificationViewSet(ScopedViewSet):
         expires_on: date | None, revoked_at: datetime | None, revoked_reason: str, created_at: datetime,
         updated_at: datetime,
     ) -> dict[str, Any]:  # fmt: skip
-        """Write what `CertificationSerializer` describes; by hand, because a list is mostly this."""
+        """Write what `CertificationSerializer` describes; by hand and in text, because a list is mostly this."""
         type = self.types[type_id]
         calendar = self.calendars[type_id]
         return {
@@ -205,13 +205,17 @@ class CertificationViewSet(ScopedViewSet):
             "type_name": type.name,
             "required": type.required,
             "number": number,
-            "issued_on": issued_on,
-            "expires_on": expires_on,
-            "lapses_on": expires_on and calendar.lapses_on(expires_on),
+            "issued_on": issued_on.isoformat(),
+            "expires_on": expires_on and expires_on.isoformat(),
+            "lapses_on": expires_on and calendar.lapses_on(expires_on).isoformat(),
             "state": state_of(issued_on=issued_on, expires_on=expires_on, revoked_at=revoked_at, calendar=calendar),
             "days_left": expires_on and (expires_on - calendar.today).days,
             "revoked_at": revoked_at,
             "revoked_reason": revoked_reason,
-            "created_at": created_at,
-            "updated_at": updated_at,
+            "created_at": _moment(created_at),
+            "updated_at": _moment(updated_at),
         }
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
