@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from knox.models import AuthToken
 
 from mentors.models import User
-from tests.processes import live_environment, running, web
+from tests.processes import PROJECT, live_environment, running, web
 from tests.world import World, build_world
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(3600), pytest.mark.django_db(transaction=True)]
@@ -47,10 +49,11 @@ def schemathesis(api: str, user: User | None, *options: str) -> tuple[int, str]:
     """Run it as the user; return its exit code and what it has to say."""
     login = (f"--header=Authorization: Token {AuthToken.objects.create(user)[1]}",) if user else ()
     command = (
-        "schemathesis", "--config-file=tests/schemathesis.toml", "run", f"{api}/api/v1/schema", "--checks=all",
-        f"--max-examples={EXAMPLES}", "--workers=1", "--continue-on-failure", "--no-color",
+        "schemathesis", f"--config-file={PROJECT}/tests/schemathesis.toml", "run", f"{api}/api/v1/schema",
+        "--checks=all", f"--max-examples={EXAMPLES}", "--workers=1", "--continue-on-failure", "--no-color",
         "--generation-database=none", *login, *options,
     )  # fmt: skip
-    with running(*command, env=live_environment()) as process:
+    # It leaves a folder of what it found where it is started.
+    with TemporaryDirectory() as folder, running(*command, env=live_environment(), cwd=Path(folder)) as process:
         code = process.popen.wait(timeout=3600)
         return code, process.output
