@@ -15,7 +15,7 @@ import psycopg
 import structlog
 from celery import current_app
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
@@ -50,11 +50,9 @@ def readyz(_request: HttpRequest) -> JsonResponse:
 @never_cache
 def nightly(_request: HttpRequest) -> JsonResponse:
     """Say whether the last due slot of every enabled job was closed green in time: 200, else 503 with which and why."""
-    try:
-        nights = last_nights(now=timezone.now())
-    except DatabaseError as error:
-        log.warning("not ready", event_name="not_ready", check="nightly", error=type(error).__name__)
+    if _answer("database", check_database) != OK:
         return JsonResponse({"status": "unavailable", "jobs": []}, status=503)
+    nights = last_nights(now=timezone.now())
     in_order = not any(night.fault for night in nights)
     body = {"status": OK if in_order else "amiss", "jobs": [_as_json(night) for night in nights]}
     return JsonResponse(body, status=200 if in_order else 503)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +9,10 @@ from django.core.exceptions import ValidationError
 
 from cronjobs.cron import LOOK_AHEAD, slots
 from cronjobs.models import CronJob, Run
+
+# Days: most jobs are nightly, some monthly, one may be for 29 February.
+LOOK_BACK = (2, 40, LOOK_AHEAD.days)
+UNREADABLE = "its cron expression cannot be read"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +31,24 @@ def last_nights(*, now: datetime) -> list[Night]:
     A slot is due once the job's `alert_after_minutes` have passed. A job that was just made has none, and is in order.
     """
     jobs = list(CronJob.objects.filter(enabled=True).select_related("organisation"))
-    due = {job.pk: _last_due_slot(job, now=now) for job in jobs}
+    due, unreadable = {}, set()
+    for job in jobs:
+        try:
+            due[job.pk] = _last_due_slot(job, now=now)
+        except ValidationError:  # an edit past the checks; beat cannot read it either
+            due[job.pk] = None
+            unreadable.add(job.pk)
     runs = Run.objects.filter(cron_job__in=jobs, scheduled_for__in=[slot for slot in due.values() if slot])
     by_slot = {(run.cron_job_id, run.scheduled_for): run for run in runs}
-    return [_judge(job, due[job.pk], by_slot.get((job.pk, due[job.pk]))) for job in jobs]
-
-
-def _judge(job: CronJob, slot: datetime | None, run: Run | None) -> Night:
-    return Night(organisation=job.organisation.slug, job=job.name, slot=slot, fault=_fault(job, slot, run))
+    return [
+        Night(
+            organisation=job.organisation.slug,
+            job=job.name,
+            slot=due[job.pk],
+            fault=UNREADABLE if job.pk in unreadable else _fault(job, due[job.pk], by_slot.get((job.pk, due[job.pk]))),
+        )
+        for job in jobs
+    ]
 
 
 def _fault(job: CronJob, slot: datetime | None, run: Run | None) -> str:
@@ -54,10 +67,7 @@ def _last_due_slot(job: CronJob, *, now: datetime) -> datetime | None:
     until = now - _patience(job)
     for days in LOOK_BACK:
         after = max(job.slots_from, until - timedelta(days=days))
-        try:
-            newest = max(slots(job.cron_expression, job.timezone, after=after, until=until), default=None)
-        except ValidationError:
-            return None  # beat cannot read it either; nothing is due that nobody can name
+        newest = max(slots(job.cron_expression, job.timezone, after=after, until=until), default=None)
         if newest or after == job.slots_from:
             return newest
     return None
@@ -65,7 +75,3 @@ def _last_due_slot(job: CronJob, *, now: datetime) -> datetime | None:
 
 def _patience(job: CronJob) -> timedelta:
     return timedelta(minutes=job.alert_after_minutes)
-
-
-# Days: most jobs are nightly, some monthly, one may be for 29 February.
-LOOK_BACK: Sequence[int] = (2, 40, LOOK_AHEAD.days)

@@ -13,6 +13,7 @@ from cronjobs.models import CronJob, Run
 from cronjobs.schedule import create_cron_job
 from cronjobs.watch import last_nights
 from mentors.models import Organisation
+from tests.processes import free_port
 
 pytestmark = pytest.mark.django_db
 
@@ -92,6 +93,12 @@ def test_a_job_that_is_switched_off_is_not_asked_about(job: CronJob) -> None:
     assert last_nights(now=SLOT + 2 * HOUR) == []
 
 
+def test_an_expression_that_nobody_can_read_is_amiss(job: CronJob) -> None:
+    CronJob.objects.update(cron_expression="nonsense")
+
+    assert fault_at(SLOT + 2 * HOUR) == "its cron expression cannot be read"
+
+
 class TestTheAddress:
     @pytest.fixture(autouse=True)
     def _now(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,10 +142,9 @@ class TestTheAddress:
             client.get("/healthz/nightly")
 
     def test_it_is_503_without_a_database(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(*_args: object, **_options: object) -> None:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT * FROM no_such_table")
+        nowhere = connection.get_connection_params() | {"host": "127.0.0.1", "port": free_port()}
+        monkeypatch.setattr(connection, "get_connection_params", lambda: nowhere)
 
-        monkeypatch.setattr("config.health.last_nights", refuse)
+        answer = client.get("/healthz/nightly")
 
-        assert client.get("/healthz/nightly").status_code == 503
+        assert (answer.status_code, answer.json()) == (503, {"status": "unavailable", "jobs": []})
