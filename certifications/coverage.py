@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from certifications.models import Certification, CertificationType, Exemption
-from mentors.models import Chapter, Mentor, MentorQuerySet
+from mentors.models import Chapter, Mentor
 
 
 def lapsed_types(*, mentor: Mentor, on: date) -> list[CertificationType]:
@@ -30,12 +30,6 @@ def uncovered_types(*, mentor: Mentor, on: date) -> list[CertificationType]:
         .exclude(Exists(Exemption.objects.in_force(on=on).filter(**this_type)))
         .order_by("code")
     )
-
-
-def missing_types(*, mentor: Mentor, on: date) -> list[CertificationType]:
-    """Return the required types never held (rule 3): shown to coordinators, never a cause of a pause."""
-    lapsed = lapsed_types(mentor=mentor, on=on)
-    return [uncovered for uncovered in uncovered_types(mentor=mentor, on=on) if uncovered not in lapsed]
 
 
 @dataclass(frozen=True)
@@ -74,17 +68,8 @@ def _uncovered(mentor_ids: Iterable[int], *, on: date) -> QuerySet[Any, Any]:
     )
 
 
-def publicly_listed(*, chapter: Chapter, on: date) -> MentorQuerySet:
-    """Return whom the public page of a chapter shows (rule 11), whatever became of the last night.
-
-    This is the rule as it reads; `public_names` answers by it, faster.
-    """
-    lapsed = Certification.objects.lapsed(on=on).filter(mentor=OuterRef("pk"))
-    return Mentor.objects.active().filter(chapter=chapter, listed=True).exclude(Exists(lapsed))
-
-
 def public_names(*, chapter: Chapter, on: date) -> list[str]:
-    """Return the names on the public page of a chapter, sorted (rule 11).
+    """Return the names on the public page of a chapter, sorted (rule 11), whatever became of the last night.
 
     Only those are checked who can have lapsed: whose `lapses_on` has come, or who hold a certification that begins
     later and so may have a gap today. Of the others every required type that they hold is covered. On most days that

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from certifications.coverage import publicly_listed
+from certifications.coverage import public_names
 from certifications.models import Certification, CertificationType, Exemption
 from cronjobs.models import Run, RunItem
 from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
@@ -355,12 +355,12 @@ def play_night(world: World, on: date, in_between: list[Change]) -> model.Night:
 
 def check_mentors(world: World, on: date) -> None:
     rows = Mentor.objects.in_bulk([row.pk for row, _twin in world.mentors])
-    on_the_page = set(publicly_listed(chapter=world.chapter, on=on).values_list("ref", flat=True))
+    on_the_page = set(public_names(chapter=world.chapter, on=on))
     for row, twin in world.mentors:
         mentor = rows[row.pk]
         assert (mentor.ref, mentor.status, mentor.pause_cause) == (twin.ref, twin.status, twin.pause_cause)
         assert mentor.lapses_on == expected_lapses_on(world.service, twin)
-        assert (mentor.ref in on_the_page) == (twin.status == "active" and not world.service.lapsed_types(twin, on))
+        assert (mentor.name in on_the_page) == (twin.status == "active" and not world.service.lapsed_types(twin, on))
 
 
 def expected_lapses_on(service: model.Service, mentor: model.Mentor) -> date | None:

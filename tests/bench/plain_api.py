@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django_filters import rest_framework as filters
 from rest_framework import serializers
@@ -16,7 +17,6 @@ from rest_framework.pagination import PageNumberPagination
 from rest_framework.permissions import AllowAny
 from rest_framework.viewsets import ModelViewSet
 
-from certifications.coverage import publicly_listed
 from certifications.models import Certification, CertificationQuerySet
 from mentors.models import Chapter, Mentor
 
@@ -108,4 +108,6 @@ class PlainPublicViewSet(ModelViewSet[Mentor]):
 
     def get_queryset(self) -> Any:
         chapter = Chapter.objects.get(slug=self.kwargs["chapter"], organisation__slug=self.kwargs["organisation"])
-        return publicly_listed(chapter=chapter, on=timezone.localdate()).select_related("chapter")
+        lapsed = Certification.objects.lapsed(on=timezone.localdate()).filter(mentor=OuterRef("pk"))
+        listed = Mentor.objects.active().filter(chapter=chapter, listed=True)
+        return listed.exclude(Exists(lapsed)).select_related("chapter")
