@@ -12,13 +12,13 @@ from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from certifications.models import REASONABLE, CertificationType, Exemption
+from certifications.api.serializers import TypeOfMentorSerializer, refuse_field
+from certifications.models import REASONABLE, Exemption
 from certifications.recording import grant_exemption
-from mentors.models import Mentor, User
+from mentors.models import User
 from mentors.rest.filters import AskedFilterSet, IdFilter, Ordering
-from mentors.rest.serializers import InScope, StrictSerializer
 from mentors.rest.views import ScopedViewSet
-from mentors.scope import Duty, Scope
+from mentors.scope import Duty
 
 
 @extend_schema_serializer(
@@ -59,10 +59,6 @@ class ExemptionSerializer(serializers.ModelSerializer[Exemption]):
         read_only_fields = fields
 
 
-def _mentors_seen(scope: Scope | None) -> QuerySet[Mentor]:
-    return Mentor.objects.select_related("organisation").filter(scope.mentors()) if scope else Mentor.objects.none()
-
-
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
@@ -76,28 +72,19 @@ def _mentors_seen(scope: Scope | None) -> QuerySet[Mentor]:
         )
     ]
 )
-class GrantSerializer(StrictSerializer):
+class GrantSerializer(TypeOfMentorSerializer):
     """What is promised, until when, and why."""
 
-    mentor = InScope(_mentors_seen)
-    type = serializers.SlugField(max_length=50, help_text="The code of a type of the mentor's organisation.")
     from_on = serializers.DateField(required=False, validators=REASONABLE, help_text="Left out: today.")
     until_on = serializers.DateField(validators=REASONABLE, help_text="The last day of it.")
     reason = serializers.CharField(max_length=1000)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        organisation = attrs["mentor"].organisation
-        type = CertificationType.objects.filter(organisation=organisation, code=attrs["type"]).first()
-        if type is None:
-            raise _error("type", _("The organisation has no such type."), code="does_not_exist")
-        from_on = attrs.get("from_on") or organisation.local_date(self.context["view"].now)
+        attrs = super().validate(attrs)
+        from_on = attrs.get("from_on") or attrs["mentor"].organisation.local_date(self.context["view"].now)
         if attrs["until_on"] < from_on:
-            raise _error("until_on", _("It would end before it begins."), code="invalid")
-        return attrs | {"type": type, "from_on": from_on}
-
-
-def _error(field: str, message: str, *, code: str) -> serializers.ValidationError:
-    return serializers.ValidationError({field: serializers.ErrorDetail(message, code=code)})
+            raise refuse_field("until_on", _("It would end before it begins."), code="invalid")
+        return attrs | {"from_on": from_on}
 
 
 class ExemptionFilter(AskedFilterSet):

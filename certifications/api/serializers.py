@@ -70,8 +70,27 @@ class ExpiringSerializer(CertificationSerializer):
     )
 
 
-def _mentors_to_look_after(scope: Scope | None) -> QuerySet[Mentor]:
-    return Mentor.objects.filter(scope.mentors()) if scope else Mentor.objects.none()
+def _mentors(scope: Scope | None) -> QuerySet[Mentor]:
+    return Mentor.objects.select_related("organisation").filter(scope.mentors()) if scope else Mentor.objects.none()
+
+
+class TypeOfMentorSerializer(StrictSerializer):
+    """What is about a mentor in the scope of the user and a type of her organisation."""
+
+    mentor = InScope(_mentors)
+    type = serializers.SlugField(max_length=50, help_text="The code of a type of the mentor's organisation.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        type = CertificationType.objects.filter(
+            organisation=attrs["mentor"].organisation_id, code=attrs["type"]
+        ).first()
+        if type is None:
+            raise refuse_field("type", _("The organisation has no such type."), code="does_not_exist")
+        return attrs | {"type": type}
+
+
+def refuse_field(field: str, message: str, *, code: str) -> serializers.ValidationError:
+    return serializers.ValidationError({field: serializers.ErrorDetail(message, code=code)})
 
 
 @extend_schema_serializer(
@@ -82,25 +101,14 @@ def _mentors_to_look_after(scope: Scope | None) -> QuerySet[Mentor]:
         )
     ]
 )
-class RecordSerializer(StrictSerializer):
+class RecordSerializer(TypeOfMentorSerializer):
     """A certification to be recorded."""
 
-    mentor = InScope(_mentors_to_look_after)
-    type = serializers.SlugField(max_length=50, help_text="The code of a type of the mentor's organisation.")
     number = serializers.CharField(max_length=50, allow_blank=True, required=False)
     issued_on = serializers.DateField()
     expires_on = serializers.DateField(
         allow_null=True, required=False, help_text="Left out: as the type says. Null: open-ended."
     )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        types = CertificationType.objects.filter(organisation=attrs["mentor"].organisation_id)
-        type = types.filter(code=attrs["type"]).first()
-        if type is None:
-            raise serializers.ValidationError(
-                {"type": serializers.ErrorDetail(_("The organisation has no such type."), code="does_not_exist")}
-            )
-        return attrs | {"type": type}
 
 
 @extend_schema_serializer(

@@ -131,7 +131,7 @@ class OperationSchema(AutoSchema):
             401: not is_open or getattr(view, "is_login", False),
             403: not is_open,
             404: getattr(view, "detail", False) or self._is_list_view() or bool(self._path_parameters()),
-            409: changes and hasattr(view, "scope"),
+            409: changes and hasattr(type(view), "scope"),
             412: changes and getattr(view, "is_versioned", False) and getattr(view, "detail", False),
             413: has_body,
             415: has_body,
