@@ -88,3 +88,19 @@ def public_names(*, chapter: Chapter, on: date) -> list[str]:
 def _lapsed(on: date) -> QuerySet[Certification]:
     """Return rule 3 of a day, built once: Django takes longer to build it than PostgreSQL to answer it."""
     return Certification.objects.lapsed(on=on).order_by()
+
+
+STAND_INS = 5
+
+
+def find_stand_ins(chapter_ids: Iterable[int], *, on: date) -> dict[int, list[str]]:
+    """Return by chapter the names of some active mentors with nothing lapsed or missing: they may take over."""
+    by_chapter: dict[int, list[str]] = defaultdict(list)
+    candidates = Mentor.objects.active().filter(chapter__in=set(chapter_ids)).exclude(lapses_on__lte=on)
+    mentors = list(candidates.order_by("name", "pk").only("name", "chapter_id"))
+    gaps = find_gaps({mentor.pk: on for mentor in mentors})
+    for mentor in mentors:
+        gap = gaps[mentor.pk]
+        if not gap.lapsed and not gap.missing and len(by_chapter[mentor.chapter_id]) < STAND_INS:
+            by_chapter[mentor.chapter_id].append(mentor.name)
+    return dict(by_chapter)

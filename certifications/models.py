@@ -22,6 +22,17 @@ FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 REASONABLE = [MinValueValidator(FIRST_DAY), MaxValueValidator(LAST_DAY)]
 
 
+class CertificationTypeQuerySet(models.QuerySet["CertificationType"]):
+    def named(self, codes: str, *, organisation: Organisation) -> list[str]:
+        """Return the names of types, in the order of their codes, which are joined by commas."""
+        names = self.names_of(organisation) if codes else {}
+        return [names.get(code, code) for code in codes.split(",") if code]
+
+    def names_of(self, organisation: Organisation) -> dict[str, str]:
+        """Return the names of the organisation's types by their codes."""
+        return dict(self.filter(organisation=organisation).values_list("code", "name"))
+
+
 class CertificationType(models.Model):
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="certification_types")
     code = models.SlugField(max_length=50)
@@ -29,6 +40,8 @@ class CertificationType(models.Model):
     required = models.BooleanField(default=False, help_text=_("A mentor without a valid one is paused (rule 7)."))
     validity_months = models.PositiveSmallIntegerField(null=True, blank=True)
     grace_days = models.PositiveSmallIntegerField(default=0)
+
+    objects = CertificationTypeQuerySet.as_manager()
 
     class Meta:
         ordering = ("code",)

@@ -19,8 +19,9 @@ from certifications.models import CertificationType, Exemption
 from mentors.models import Mentor, Organisation, User
 from mentors.refusal import Refusal
 from mentors.status import change_status
+from notifications.desk import Happening
 from notifications.models import Notification
-from notifications.service import Happening, get_notification_service
+from notifications.service import get_notification_service
 
 
 class LapsedTypesRemain(Refusal):
@@ -140,9 +141,15 @@ def lock_mentor(mentor: Mentor) -> Mentor:
 def announce_changes(
     kind: Notification.Kind, changes: dict[int, int], *, organisation: Organisation, now: datetime, types: str = ""
 ) -> None:
-    """Tell of status changes that no run made; `changes` is what `change_status` returned."""
+    """Tell of status changes that no run made: `changes` is from `change_status`, `types` are codes with commas."""
+    names = CertificationType.objects.named(types, organisation=organisation)
     happenings = [
-        Happening(kind=kind, mentor_id=mentor_id, key=f"{kind}:{mentor_id}:by:{change_id}", facts={"types": types})
+        Happening(
+            kind=kind,
+            mentor_id=mentor_id,
+            key=f"{kind}:{mentor_id}:by:{change_id}",
+            facts={"types": types, "names": names},
+        )
         for mentor_id, change_id in changes.items()
     ]
     get_notification_service().announce(happenings, organisation=organisation, now=now)

@@ -4,53 +4,78 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import date
 
+from certifications.coverage import find_stand_ins
 from certifications.reminders import find_due_reminders
 from mentors.models import Mentor, Organisation
+from notifications.answers import Reminded, find_answered
+from notifications.messages.message import Happened, Message
 from notifications.models import Notification
 
 STATUS_SAID = {Notification.Kind.PAUSE: Mentor.Status.PAUSED, Notification.Kind.RESUME: Mentor.Status.ACTIVE}
+# Those that say to coordinators who is paused, and so who may take over.
+NAMES_STAND_INS = (Notification.Kind.HANDOVER, Notification.Kind.DIGEST, Notification.Kind.WEEKLY)
 
-# What a reminder is about: the certification's id and its expiry, as a message keeps them.
-Due = set[tuple[int, str]]
+OUTDATED = "No longer true when it was about to leave."
 
 
-def find_outdated(notifications: Sequence[Notification], now: datetime) -> dict[int, str]:
-    """Return why a notification is no longer true, by id, for those that are not.
+def find_outdated(messages: Sequence[Message]) -> dict[int, str]:
+    """Return why a message is no longer true, by the notification's id, for those that are not.
 
-    Of a message that speaks of several things, what is no longer true is taken out of the notification in memory, so
-    that it is not said; when nothing is left, the message is outdated.
+    Of a message that tells of several things, what is no longer true is taken out, so that it is not said; when
+    nothing is left, the message is outdated. Those who may take over for somebody paused are named as of now.
     """
-    due = _find_what_is_still_due(notifications, now)
+    due = _find_what_is_still_due(messages)
+    answered = find_answered({row.recipient_mentor_id for row in _rows(messages) if row.recipient_mentor_id})
     outdated = {}
-    for notification in notifications:
-        if notification.about is None or "happenings" not in notification.context:
+    for message in messages:
+        if not message.tells_of_mentors:
             continue
-        true = [facts for facts in notification.context["happenings"] if _is_true(facts, notification.about, due)]
-        notification.context["happenings"] = true
-        if not true:
-            outdated[notification.pk] = "No longer true when it was about to leave."
+        reminded = due - answered if message.notification.recipient_mentor_id else due
+        message.happenings = [happened for happened in message.happenings if _is_true(happened, reminded)]
+        if not message.happenings:
+            outdated[message.notification.pk] = OUTDATED
+    name_stand_ins(messages)
     return outdated
 
 
-def _is_true(facts: dict[str, Any], mentor: Mentor, due: Due) -> bool:
-    if facts["kind"] == Notification.Kind.REMIND:
-        return (facts["certification_id"], facts["expires_on"]) in due
-    return mentor.status == STATUS_SAID[facts["kind"]]
+def name_stand_ins(messages: Sequence[Message]) -> None:
+    """Name, where a message says that mentors are paused, who of their chapters may take over."""
+    chapters: dict[date, set[int]] = defaultdict(set)
+    naming = [message for message in messages if message.notification.kind in NAMES_STAND_INS]
+    for message in naming:
+        chapters[message.today] |= _chapters_of_paused(message)
+    found = {on: find_stand_ins(ids, on=on) for on, ids in chapters.items()}
+    for message in naming:
+        by_chapter = found[message.today]
+        message.stand_ins = {pk: by_chapter.get(pk, []) for pk in _chapters_of_paused(message)}
 
 
-def _find_what_is_still_due(notifications: Sequence[Notification], now: datetime) -> Due:
-    reminded: dict[Organisation, set[int]] = defaultdict(set)
-    for notification in notifications:
-        for facts in notification.context.get("happenings", ()):
-            if facts["kind"] == Notification.Kind.REMIND:
-                reminded[notification.organisation].add(facts["certification_id"])
+def _chapters_of_paused(message: Message) -> set[int]:
+    return {happened.mentor.chapter_id for happened in message.happenings if happened.kind == Notification.Kind.PAUSE}
+
+
+def _is_true(happened: Happened, due: set[Reminded]) -> bool:
+    if happened.kind == Notification.Kind.REMIND:
+        return (happened.facts["certification_id"], happened.facts["expires_on"]) in due
+    said = STATUS_SAID.get(happened.kind)
+    return said is None or happened.mentor.status == said
+
+
+def _find_what_is_still_due(messages: Sequence[Message]) -> set[Reminded]:
+    reminded: dict[tuple[Organisation, date], set[int]] = defaultdict(set)
+    for message in messages:
+        for happened in message.happenings:
+            if happened.kind == Notification.Kind.REMIND:
+                key = message.notification.organisation, message.today
+                reminded[key].add(happened.facts["certification_id"])
     return {
         (certification.pk, str(certification.expires_on))
-        for organisation, ids in reminded.items()
-        for certification in find_due_reminders(organisation=organisation, on=organisation.local_date(now)).filter(
-            pk__in=ids
-        )
+        for (organisation, today), ids in reminded.items()
+        for certification in find_due_reminders(organisation=organisation, on=today).filter(pk__in=ids)
     }
+
+
+def _rows(messages: Sequence[Message]) -> list[Notification]:
+    return [message.notification for message in messages]

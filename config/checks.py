@@ -7,9 +7,13 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import get_connection
 from django.utils.module_loading import import_string
 
+from notifications.channels import CHANNELS
 from notifications.delivery import LEASE
+from notifications.gateway import HAS_PLACE, PLACE, Gateway, places_calls
 
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
 BACKENDS_THAT_REACH_NOBODY = ("console", "dummy", "filebased", "locmem")
@@ -97,6 +101,70 @@ def check_redis_url(**_kwargs: Any) -> list[checks.CheckMessage]:
     ]
 
 
+@checks.register("nattevakt")
+def check_gateways(**_kwargs: Any) -> list[checks.CheckMessage]:
+    """Gateways have their passwords in their URLs, which are not repeated."""
+    gateways = [channel for channel in CHANNELS.values() if isinstance(channel, Gateway) and channel.is_set_up()]
+    return [error for gateway in gateways for error in _check_gateway(gateway)]
+
+
+def _check_gateway(gateway: Gateway) -> list[checks.CheckMessage]:
+    if not HAS_PLACE.fullmatch(gateway.url):
+        return [
+            checks.Error(
+                f"{gateway.setting} does not have {PLACE} where the recipient's address goes, behind its host.",
+                hint=f"Write it where Apprise expects the target, as service://password@host/{PLACE}.",
+                id="nattevakt.E007",
+            )
+        ]
+    service = gateway.open_example()
+    if service is None:
+        return [
+            checks.Error(
+                f"{gateway.setting} is not a URL that Apprise can read.",
+                hint="Look up how the service's URL is written: https://appriseit.com/services/.",
+                id="nattevakt.E008",
+            )
+        ]
+    if places_calls(service):
+        return [
+            checks.Error(
+                f"{gateway.setting} places calls: many of those who are written to are hard of hearing.",
+                hint="Let it send text: leave out method=call, channels=call and their like.",
+                id="nattevakt.E009",
+            )
+        ]
+    return []
+
+
+@checks.register("nattevakt")
+def check_email_provider(**_kwargs: Any) -> list[checks.CheckMessage]:
+    """A provider needs its key to send, and a secret to be believed when it reports a bounce."""
+    errors: list[checks.CheckMessage] = []
+    if not settings.EMAIL_PROVIDER:
+        return errors
+    try:
+        get_connection()
+    except (ImportError, ImproperlyConfigured) as error:
+        errors.append(
+            checks.Error(
+                f"EMAIL_PROVIDER cannot be used: {' '.join(str(error).split())}",
+                hint="Set what the provider needs in the variables that begin with ANYMAIL_: docs/settings.md.",
+                id="nattevakt.E010",
+            )
+        )
+    if not all(str(settings.ANYMAIL.get("WEBHOOK_SECRET", "")).partition(":")):
+        errors.append(
+            checks.Error(
+                "ANYMAIL_WEBHOOK_SECRET is no name:password, with which the provider logs in to report bounces:"
+                " without it anybody could report some.",
+                hint="Choose both at random, and write https://name:password@… as the webhook's address there.",
+                id="nattevakt.E011",
+            )
+        )
+    return errors
+
+
 @checks.register(checks.Tags.security, deploy=True)
 def check_that_somebody_is_told(**_kwargs: Any) -> list[checks.CheckMessage]:
     warnings: list[checks.CheckMessage] = []
@@ -114,6 +182,14 @@ def check_that_somebody_is_told(**_kwargs: Any) -> list[checks.CheckMessage]:
                 "EMAIL_URL sends no e-mail, but every message would be noted as sent.",
                 hint="Write smtp://user:password@host:port, or submission:// for port 587 with STARTTLS.",
                 id="nattevakt.W002",
+            )
+        )
+    if not settings.PUBLIC_URL.startswith("https://"):
+        warnings.append(
+            checks.Warning(
+                "PUBLIC_URL is no https address: messages carry no links, or some that are not safe.",
+                hint="Set it to the address under which people reach the service, as https://nattevakt.example.org.",
+                id="nattevakt.W003",
             )
         )
     return warnings

@@ -6,19 +6,34 @@ other are found by the system checks in `config/checks.py`. The variables are li
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from datetime import timedelta
+from email.utils import parseaddr
 from pathlib import Path
+from pkgutil import iter_modules
 
+import anymail.backends
 import django_stubs_ext
 import sentry_sdk
 import structlog
 from environs import Env, EnvError, validate
+from sentry_sdk.integrations.logging import ignore_logger
 
 django_stubs_ext.monkeypatch()  # ModelAdmin[…] and its like, at run time too
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
 positive = validate.Range(min=1)
+
+
+def validate_each(validator: Callable[[str], object]) -> Callable[[list[str]], None]:
+    def validate_list(values: list[str]) -> None:
+        for value in values:
+            validator(value)
+
+    return validate_list
+
 
 # Who may talk to it
 DEBUG = env.bool("DEBUG", False)
@@ -54,6 +69,7 @@ INSTALLED_APPS = [
     "drf_standardized_errors",
     "django_celery_beat",
     "django_celery_results",
+    "anymail",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -249,15 +265,42 @@ CODE_VERSION = env.str("CODE_VERSION", "development")
 # Telling people
 NOTIFICATION_SERVICE = env.str("NOTIFICATION_SERVICE", "notifications.service.DatabaseNotificationService")
 DELIVERY_BATCH_SIZE = env.int("DELIVERY_BATCH_SIZE", 100, validate=positive)
-DELIVERY_MAX_ATTEMPTS = env.int("DELIVERY_MAX_ATTEMPTS", 5, validate=positive)
+DELIVERY_MAX_ATTEMPTS = env.int("DELIVERY_MAX_ATTEMPTS", 12, validate=positive)
 DELIVERY_RETRY_SECONDS = env.int("DELIVERY_RETRY_SECONDS", 60, validate=positive)
+SECONDS_OF = {"second": 1, "minute": 60, "hour": 3600}
+host_rate = validate.Regexp(r"^[^=\s]+=[1-9]\d*/(second|minute|hour)$", error="Write as host=20/second,*=100/second.")
+DELIVERY_RATES = {  # the time between two messages, by host
+    host.lower(): timedelta(seconds=SECONDS_OF[unit] / int(count))
+    for host, _, rate in (
+        item.partition("=") for item in env.list("DELIVERY_RATES", ["*=100/second"], validate=validate_each(host_rate))
+    )
+    for count, _, unit in [rate.partition("/")]
+}
+PUBLIC_URL = env.str("PUBLIC_URL", "", validate=validate.Regexp(r"^(|https?://[^/\s]+/?)$")).rstrip("/")
+LINK_DAYS = env.int("LINK_DAYS", 45, validate=positive)
+SMS_URL, CHAT_URL = env.str("SMS_URL", ""), env.str("CHAT_URL", "")
+WEBHOOK_PRIVATE_HOSTS = env.bool("WEBHOOK_PRIVATE_HOSTS", DEBUG)
 OPERATIONS_EMAIL = env.str("OPERATIONS_EMAIL", "")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "nattevakt@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+MESSAGE_ID_DOMAIN = parseaddr(DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
+# Instead of EMAIL_URL: a provider that django-anymail knows. Its settings are the variables that begin with ANYMAIL_.
+EMAIL_PROVIDERS = sorted(
+    {module.name for module in iter_modules(anymail.backends.__path__)} - {"base", "base_requests", "console", "test"}
+)
+EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", "", validate=validate.OneOf(["", *EMAIL_PROVIDERS]))
+ANYMAIL: dict[str, object] = {
+    "WEBHOOK_SECRET": env.str("ANYMAIL_WEBHOOK_SECRET", ""),
+    "IGNORE_UNSUPPORTED_FEATURES": True,  # what a provider has no place for is left out; else no message would leave
+    "REQUESTS_TIMEOUT": 30,
+}
+for _name, _value in os.environ.items():
+    if _name.startswith("ANYMAIL_") and _value:
+        ANYMAIL[_name.removeprefix("ANYMAIL_")] = {"true": True, "false": False}.get(_value.lower(), _value)
 _email = env.dj_email_url("EMAIL_URL", "console:" if DEBUG else "smtp://localhost:25")
 if "EMAIL_BACKEND" not in _email:
     raise EnvError('Environment variable "EMAIL_URL" invalid: write smtp://, submission://, file: or console:.')
-EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+EMAIL_BACKEND = f"anymail.backends.{EMAIL_PROVIDER}.EmailBackend" if EMAIL_PROVIDER else _email["EMAIL_BACKEND"]
 EMAIL_HOST, EMAIL_PORT = _email["EMAIL_HOST"] or "localhost", _email["EMAIL_PORT"] or 25
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_USER"], _email["EMAIL_HOST_PASSWORD"]
 EMAIL_USE_TLS, EMAIL_USE_SSL = _email["EMAIL_USE_TLS"], _email["EMAIL_USE_SSL"]
@@ -296,11 +339,27 @@ LOGGING = {
             ],
         },
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "json"},
+        "nowhere": {"class": "logging.NullHandler"},
+    },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"axes": {"level": "CRITICAL"}},  # it would write names and addresses
+    "loggers": {
+        # They would write names and addresses.
+        "axes": {"level": "CRITICAL"},
+        "urllib3": {"level": "CRITICAL"},
+        # Phone numbers too; but what it says of an attempt is all that notifications/gateway.py can learn of it.
+        "apprise": {"level": "WARNING", "handlers": ["nowhere"], "propagate": False},
+    },
 }
 
 SENTRY_DSN = env.str("SENTRY_DSN", "")
 if SENTRY_DSN:
-    sentry_sdk.init(dsn=SENTRY_DSN, release=CODE_VERSION, send_default_pii=False)
+    ignore_logger("apprise")
+    sentry_sdk.init(
+        dsn=SENTRY_DSN,
+        release=CODE_VERSION,
+        send_default_pii=False,
+        # A gateway's URL can hold a phone number or a password.
+        before_breadcrumb=lambda crumb, _hint: None if crumb.get("category") == "httplib" else crumb,
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from anymail import urls as anymail_urls
+from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path, re_path
+from django.urls import URLPattern, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from certifications.api.certifications import CertificationViewSet
@@ -21,6 +23,7 @@ from mentors.api.mentors import MentorViewSet
 from mentors.api.sign_in import LoginView, LogoutAllView, LogoutView, MeView
 from mentors.rest.views import Router, no_such_address
 from notifications.api import NotificationViewSet
+from notifications.pages import answer_page, preference_page
 
 SLUG = "[-a-zA-Z0-9_]+"
 
@@ -53,12 +56,23 @@ api = [
     re_path(r"", no_such_address),
 ]
 
+
+def provider_webhooks(provider: str) -> list[URLPattern]:
+    """Return where a mail provider reports bounces: no other provider, and nothing that takes mail in."""
+    return [pattern for pattern in anymail_urls.urlpatterns if pattern.name == f"{provider}_tracking_webhook"]
+
+
 urlpatterns = [
     path("healthz", health.healthz),
     path("healthz/nightly", health.nightly),
     path("readyz", health.readyz),
     path("admin/", admin.site.urls),
     path("api/v1/", include((api, "api"))),
+    # Short, because they stand in text messages.
+    path("a/<str:token>/", answer_page, name="answer"),
+    path("a/<str:token>/<str:choice>/", answer_page, name="answer"),
+    path("p/<str:token>/", preference_page, name="preference"),
+    path("anymail/", include(provider_webhooks(settings.EMAIL_PROVIDER))),
     # An organisation is never called like one of the addresses above: mentors.validators.RESERVED_SLUGS.
     path("<slug:organisation>/<slug:chapter>/", chapter_page, name="chapter"),
 ]

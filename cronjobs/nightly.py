@@ -218,7 +218,7 @@ def close_run(run_id: UUID, *, now: datetime) -> bool:
         _balance(run)
         run.finished_at = now
         run.save(update_fields=["counts", "status", "error", "finished_at"])
-        get_notification_service().summarise(organisation=run.organisation, run_id=run.pk, facts=run.counts, now=now)
+        get_notification_service().summarise(organisation=run.organisation, run_id=run.pk, now=now)
         if any(count["failed"] for count in run.counts.values()):
             _warn_of_failure(run, now=now)
     on_run_complete(run)

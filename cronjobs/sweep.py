@@ -39,8 +39,7 @@ def sweep(*, now: datetime) -> None:
     for job in CronJob.objects.filter(enabled=True).select_related("organisation"):
         _isolated(make_up_missed_slots, job, now=now)
     delivery.free_stuck(now=now)
-    if Notification.objects.due(now=now).exists():
-        delivery_queue.deliver_after_commit()
+    delivery_queue.deliver_after_commit(workers=delivery.workers_wanted(now=now))
 
 
 def _isolated(step: Callable[..., None], subject: Run | CronJob, *, now: datetime) -> None:

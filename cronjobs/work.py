@@ -24,11 +24,14 @@ from django.db import connection, transaction
 from django.db.models import F, Min
 
 from certifications.expiry import apply_auto_pause, apply_auto_resume
+from certifications.models import CertificationType
 from certifications.reminders import find_due_reminders
 from cronjobs.models import Action, Run, RunItem, RunItemQuerySet
 from mentors.models import Mentor
+from notifications.answers import Reminded, find_answered
+from notifications.desk import Happening
 from notifications.models import Notification
-from notifications.service import Happening, get_notification_service
+from notifications.service import get_notification_service
 
 log = structlog.get_logger(__name__)
 
@@ -80,15 +83,18 @@ def _act(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> None:
     by_action: dict[str, list[RunItem]] = defaultdict(list)
     for item in items:
         by_action[item.action].append(item)
+    reminded = _remind(run, by_action[Action.REMIND])
     done = [
         *_pause(run, by_action[Action.PAUSE], now=now),
         *_resume(run, by_action[Action.RESUME], now=now),
-        *_remind(run, by_action[Action.REMIND]),
+        *reminded,
     ]
+    answered = find_answered({item.mentor_id for item in reminded})
+    names = CertificationType.objects.names_of(run.organisation)
     get_notification_service().announce(
-        [_happening(item) for item in done], organisation=run.organisation, now=now, run_id=run.pk
+        [_happening(item, names, answered) for item in done], organisation=run.organisation, now=now, run_id=run.pk
     )
-    _mark(items, done, run=run, now=now)
+    _mark(items, done, run=run, now=now, answered=answered)
 
 
 def _claim_items(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> list[RunItem]:
@@ -146,22 +152,36 @@ def _remind(run: Run, items: list[RunItem]) -> list[RunItem]:
     return [item for item in items if (item.certification_id, item.expires_on, item.stage) in still]
 
 
-def _happening(item: RunItem) -> Happening:
-    facts: dict[str, Any] = {"types": item.type}
+def _happening(item: RunItem, names: dict[str, str], answered: set[Reminded]) -> Happening:
+    codes = item.type.split(",") if item.type else []
+    facts: dict[str, Any] = {"types": item.type, "names": [names.get(code, code) for code in codes]}
     if item.action == Action.REMIND:
         facts |= {"certification_id": item.certification_id, "expires_on": str(item.expires_on), "stage": item.stage}
-    return Happening(kind=Notification.Kind(item.action), mentor_id=item.mentor_id, key=item.dedupe_key, facts=facts)
+    return Happening(
+        kind=Notification.Kind(item.action),
+        mentor_id=item.mentor_id,
+        key=item.dedupe_key,
+        to_mentor=not _is_answered(item, answered),
+        facts=facts,
+    )
+
+
+def _is_answered(item: RunItem, answered: set[Reminded]) -> bool:
+    """Whether the mentor has answered an earlier reminder of the same expiry, and need not be asked again."""
+    return item.action == Action.REMIND and (item.certification_id, str(item.expires_on)) in answered
 
 
 OUTCOMES = {Action.PAUSE: "paused", Action.RESUME: "resumed", Action.REMIND: "reminded"}
+OUTCOME_IF_ANSWERED = "reminded the coordinators only: the mentor has answered"
 
 
-def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime) -> None:
+def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime, answered: set[Reminded]) -> None:
     acted_on = {item.pk for item in done}
     mentors = Mentor.objects.in_bulk({item.mentor_id for item in items if item.pk not in acted_on})
     for item in items:
         if item.pk in acted_on:
-            item.status, item.outcome = RunItem.Status.DONE, OUTCOMES[Action(item.action)]
+            outcome = OUTCOME_IF_ANSWERED if _is_answered(item, answered) else OUTCOMES[Action(item.action)]
+            item.status, item.outcome = RunItem.Status.DONE, outcome
         else:
             item.status, item.outcome = RunItem.Status.SKIPPED, _why_skipped(item, mentors[item.mentor_id], run)
     with connection.cursor() as cursor:

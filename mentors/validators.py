@@ -12,8 +12,11 @@ validate_one_line = RegexValidator(
 )
 # The first parts of the service's own addresses: /{organisation}/{chapter}/ is a public page.
 RESERVED_SLUGS = frozenset(
-    ["accounts", "admin", "api", "docs", "flower", "healthz", "media", "metrics", "public", "readyz", "static"]
-)
+    [
+        "a", "accounts", "admin", "anymail", "api", "docs", "flower", "healthz", "media", "metrics", "p", "public",
+        "readyz", "static",
+    ]
+)  # fmt: skip
 
 
 def validate_not_reserved(slug: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django_filters import rest_framework as filters
@@ -11,12 +12,15 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from certifications.truth import name_stand_ins
 from mentors.models import User
 from mentors.rest.filters import AskedFilterSet, YesNoFilter
 from mentors.rest.serializers import NoBody
 from mentors.rest.views import ScopedViewSet
 from mentors.scope import Duty
-from notifications.messages import render
+from notifications.messages.letter import as_note
+from notifications.messages.message import Message, gather, read_notifications
+from notifications.messages.words import write_letter
 from notifications.models import Notification, NotificationQuerySet
 
 
@@ -27,8 +31,8 @@ from notifications.models import Notification, NotificationQuerySet
             value={
                 "id": 91,
                 "kind": "pause",
-                "subject": "About certifications of Liv Moe",
-                "text": "Liv Moe is paused, because this has expired: likepersonkurs.",
+                "subject": "Liv Moe is paused",
+                "text": "Liv Moe in Oslo is paused, because this is not valid any more: likepersonkurs.",
                 "organisation": "hlf",
                 "mentor": 5,
                 "run": "5b0c8f5e-6f0f-4f0e-9d55-0d4b6a3f7c11",
@@ -73,17 +77,16 @@ class NotificationViewSet(ScopedViewSet):
     duties = {"read": Duty.SEE}
 
     def get_queryset(self) -> NotificationQuerySet:
-        inbox = Notification.objects.inbox_of(cast("User", self.request.user))
-        return inbox.select_related("about", "organisation").order_by("-id")
+        return read_notifications().inbox_of(cast("User", self.request.user)).order_by("-id")
 
     def list(self, request: Request) -> Response:
         """List them, newest first."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response([_row(notification) for notification in page or []])
+        return self.get_paginated_response(list(self._rows(page or [])))
 
     def retrieve(self, request: Request, **_kwargs: Any) -> Response:
         """Show one; that does not mark it as read."""
-        return Response(_row(self.get_object()))
+        return Response(self._rows([self.get_object()])[0])
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
@@ -92,7 +95,7 @@ class NotificationViewSet(ScopedViewSet):
         notification = self.get_object()
         self.read_body(NoBody)
         self.get_queryset().filter(pk=notification.pk).mark_read(now=self.now)
-        return Response(_row(self.get_object()))
+        return Response(self._rows([self.get_object()])[0])
 
     @extend_schema(responses=UnreadSerializer)
     @action(detail=False, url_path="unread-count", filter_backends=(), pagination_class=None)
@@ -100,15 +103,20 @@ class NotificationViewSet(ScopedViewSet):
         """Count what is unread."""
         return Response({"unread": self.get_queryset().unread().count()})
 
+    def _rows(self, notifications: Sequence[Notification]) -> Sequence[dict[str, Any]]:
+        messages = gather(notifications, now=self.now)
+        name_stand_ins(messages)
+        return [_row(message) for message in messages]
 
-def _row(notification: Notification) -> dict[str, Any]:
+
+def _row(message: Message) -> dict[str, Any]:
     """Write what `NotificationSerializer` describes."""
-    subject, text = render(notification)
+    notification, letter = message.notification, write_letter(message)
     return {
         "id": notification.pk,
         "kind": notification.kind,
-        "subject": subject,
-        "text": text,
+        "subject": letter.subject,
+        "text": as_note(letter),
         "organisation": notification.organisation.slug,
         "mentor": notification.about_id,
         "run": notification.run_id,

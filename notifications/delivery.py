@@ -1,61 +1,113 @@
 """Delivering what is queued, outside every transaction that changes a mentor.
 
-1. Claim: a batch of due rows becomes `sending`, with a lease, and is committed.
-2. Check (rule 8): what is no longer true is cancelled with its reason.
-3. Send each over one connection, and write down at once what became of it.
+1. Defer: what is due while its organisation's sending hours are over waits until they open.
+2. Claim: a batch of due rows becomes `sending`, with a lease, and is committed.
+3. Check (rule 8): what is no longer true is cancelled with its reason.
+4. Send each over the connection that its batch shares, and write down at once what became of it, before the next.
 
-A worker that dies after step 1 leaves rows in `sending`; when their lease is over, `free_stuck` queues them again.
+A worker that dies after step 2 leaves rows in `sending`; when their lease is over, `free_stuck` queues them again. One
+that dies between the host's answer and step 4's commit has its one message sent again, under the same Message-ID.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import random
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from smtplib import SMTPException
+from functools import partial
+from itertools import islice
+from time import sleep
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
-from django.core.mail.backends.base import BaseEmailBackend
-from django.core.mail.message import make_msgid
-from django.db import transaction
-from django.db.models import F
+from django.db import connection
+from django.db.models import Min
+from django.utils import timezone
 
-from notifications.messages import render
-from notifications.models import Notification
+from mentors.models import Organisation
+from notifications.bounces import mark_app_gone, mark_bad, tell_of_mentor
+from notifications.channel import Channel, Envelope, Refused, Send, TryLater, Unreachable
+from notifications.channels import CHANNELS, EMAIL
+from notifications.messages.message import Message, gather, read_notifications
+from notifications.messages.payload import payload_of
+from notifications.messages.words import write_letter
+from notifications.models import BadAddress, Notification
+from notifications.rates import reserve
 
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(minutes=15)
+LONGEST_PAUSE = timedelta(hours=6)
+# So many tasks are begun at a time for what has become due; each goes on by itself while there is more.
+MOST_WORKERS = 8
+# A batch gives a host up after so many connections in a row that came to nothing.
+CONNECTIONS = 2
 
-# Returns why a notification must not leave any more, by id; rule 8 is known two floors up.
-FindOutdated = Callable[[Sequence[Notification], datetime], dict[int, str]]
+# Takes out of the messages what is no longer true, and returns why, by id, for those of which nothing is left to say;
+# rule 8 is known two floors up.
+FindOutdated = Callable[[Sequence[Message]], dict[int, str]]
+
+CLAIM = """
+    UPDATE notifications_notification
+    SET status = 'sending', attempts = attempts + 1, next_attempt_at = %(lease)s,
+        -- Kept before it is sent: what is sent again after a crash is known by it as the same message.
+        message_id = COALESCE(NULLIF(message_id, ''), '<' || id || '.' || gen_random_uuid() || %(domain)s)
+    WHERE id IN (
+        SELECT id FROM notifications_notification
+        WHERE status = 'queued' AND next_attempt_at <= %(now)s
+        ORDER BY next_attempt_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id
+"""
+SENT = """
+    UPDATE notifications_notification
+    SET status = 'sent', sent_at = %s, next_attempt_at = NULL, error = '' WHERE id = %s AND status = 'sending'
+"""
 
 
 def deliver_batch(*, now: datetime, find_outdated: FindOutdated) -> int:
     """Deliver up to `DELIVERY_BATCH_SIZE` due notifications; return how many were claimed."""
-    claimed = _claim(now=now)
-    if not claimed:
-        return 0
-    outdated = find_outdated(claimed, now)
-    connection = get_connection()
-    with suppress(OSError, SMTPException):  # each message will say for itself why it cannot leave
-        connection.open()
-    for notification in claimed:
-        if notification.pk in outdated:
-            _close(notification, Notification.Status.CANCELLED, error=outdated[notification.pk])
+    defer(now=now)
+    messages = gather(_claim(now=now), now=now)
+    outdated = find_outdated(messages)
+    bad = _bad_addresses(messages)
+    groups: dict[tuple[str, str], deque[tuple[Message, str]]] = defaultdict(deque)
+    for message in messages:
+        row = message.notification
+        address = CHANNELS[row.channel].address_of(message.recipient) if row.channel in CHANNELS else ""
+        if row.pk in outdated:
+            _give_up(row, Notification.Status.CANCELLED, outdated[row.pk])
+        elif not address and row.channel != EMAIL and CHANNELS[EMAIL].address_of(message.recipient):
+            _reroute(row, now=now)
+        elif not address:
+            _give_up(row, Notification.Status.FAILED, f"The recipient has no address for the channel {row.channel}.")
+        elif marked := bad.get((row.channel, address.lower())):
+            _give_up(row, Notification.Status.FAILED, "The address is marked as bad: messages came back from it.")
+            if row.recipient_mentor:
+                tell_of_mentor(marked, row.recipient_mentor, now=now)
         else:
-            _send(notification, connection, now=now)
-    connection.close()
-    return len(claimed)
+            groups[row.channel, CHANNELS[row.channel].host_of(address)].append((message, address))
+    for (code, host), group in groups.items():
+        _deliver_group(CHANNELS[code], host, group, now=now)
+    return len(messages)
 
 
 def deliver_all(*, now: Callable[[], datetime], find_outdated: FindOutdated) -> None:
     """Deliver in this process until nothing is due."""
     while deliver_batch(now=now(), find_outdated=find_outdated):
         pass
+
+
+def defer(*, now: datetime) -> None:
+    """Let what is due while its organisation's sending hours are over wait until they open (rule 12)."""
+    at_any_hour = [code for code, channel in CHANNELS.items() if not channel.keeps_hours]
+    for organisation in Organisation.objects.all():
+        opens_at = organisation.next_sending_time(now)
+        if opens_at > now:
+            due = Notification.objects.due(now=now).filter(organisation=organisation)
+            due.exclude(channel__in=at_any_hour).update(next_attempt_at=opens_at)
 
 
 def free_stuck(*, now: datetime) -> int:
@@ -67,67 +119,154 @@ def free_stuck(*, now: datetime) -> int:
     return stuck.update(status=Notification.Status.QUEUED)
 
 
+def next_due_at() -> datetime | None:
+    """Return when the next message is due; None: nothing waits."""
+    at: datetime | None = Notification.objects.filter(status=Notification.Status.QUEUED).aggregate(
+        at=Min("next_attempt_at")
+    )["at"]
+    return at
+
+
+def workers_wanted(*, now: datetime) -> int:
+    """Return how many tasks should take up what is due, besides those that are at it: one a batch, some at most."""
+    due = Notification.objects.due(now=now).order_by()[: settings.DELIVERY_BATCH_SIZE * MOST_WORKERS].count()
+    return -(-due // settings.DELIVERY_BATCH_SIZE)
+
+
+def send_again(notifications: Iterable[Notification], *, now: datetime) -> int:
+    """Queue dead letters anew, with all their attempts, under the Message-ID they had; return how many there were."""
+    queued = 0
+    for row in notifications:
+        keeps_hours = row.channel not in CHANNELS or CHANNELS[row.channel].keeps_hours
+        at = row.organisation.next_sending_time(now) if keeps_hours else now
+        failed = Notification.objects.filter(pk=row.pk, status=Notification.Status.FAILED)
+        queued += failed.update(status=Notification.Status.QUEUED, attempts=0, next_attempt_at=at)
+    return queued
+
+
 def _claim(*, now: datetime) -> list[Notification]:
-    with transaction.atomic():
-        due = Notification.objects.due(now=now).order_by("next_attempt_at").select_for_update(skip_locked=True)
-        ids = list(due.values_list("pk", flat=True)[: settings.DELIVERY_BATCH_SIZE])
-        Notification.objects.filter(pk__in=ids).update(
-            status=Notification.Status.SENDING, attempts=F("attempts") + 1, next_attempt_at=now + LEASE
+    with connection.cursor() as cursor:
+        cursor.execute(
+            CLAIM,
+            {
+                "now": now,
+                "lease": now + LEASE,
+                "limit": settings.DELIVERY_BATCH_SIZE,
+                "domain": f"@{settings.MESSAGE_ID_DOMAIN}>",
+            },
         )
-    rows = Notification.objects.select_related("recipient_user", "recipient_mentor", "organisation", "about")
-    claimed = list(rows.filter(pk__in=ids).order_by("pk"))
-    for notification in claimed:
-        # Kept before it is sent: what is sent again after a crash is known by it as the same message.
-        notification.message_id = notification.message_id or make_msgid(domain="nattevakt")
-    Notification.objects.bulk_update(claimed, ["message_id"])
-    return claimed
+        ids = [pk for (pk,) in cursor.fetchall()]
+    return list(read_notifications().filter(pk__in=ids).order_by("pk")) if ids else []
 
 
-def _send(notification: Notification, connection: BaseEmailBackend, *, now: datetime) -> None:
-    address = _address(notification)
-    if not address:
-        _close(notification, Notification.Status.FAILED, error="The recipient has no e-mail address.")
-        return
+def _bad_addresses(messages: Sequence[Message]) -> dict[tuple[str, str], BadAddress]:
+    addresses = {
+        CHANNELS[message.notification.channel].address_of(message.recipient).lower()
+        for message in messages
+        if message.notification.channel in CHANNELS
+    }
+    marked = BadAddress.objects.filter(address__in=addresses) if addresses else BadAddress.objects.none()
+    return {(bad.channel, bad.address): bad for bad in marked}
+
+
+def _deliver_group(channel: Channel, host: str, group: deque[tuple[Message, str]], *, now: datetime) -> None:
+    """Send what the host's rate allows, and queue the rest for when it allows more."""
+    reservation = reserve(host, len(group), now=now)
+    allowed = deque(islice(group, reservation.count))
+    for message, _address in islice(group, reservation.count, None):
+        _wait(message.notification, reservation.next_at)
+    reason, connections = "", 0
+    while allowed and connections < CONNECTIONS:
+        try:
+            with channel.connect() as send:
+                while allowed:
+                    sleep(reservation.seconds_until_next())
+                    message, address = allowed.popleft()
+                    connections = 0 if _send(send, message, address, now=now) else connections
+        except Unreachable as error:
+            reason, connections = error.reason, connections + 1
+    for message, _address in allowed:
+        _try_later(message.notification, reason, now=now)
+
+
+def _send(send: Send, message: Message, address: str, *, now: datetime) -> bool:
+    """Send one and write down what became of it; return whether it left. Raises Unreachable, for those after it."""
+    row = message.notification
     try:
-        subject, body = render(notification)
-        headers = {"Message-ID": notification.message_id}
-        EmailMessage(subject, body, to=[address], connection=connection, headers=headers).send()
+        send(_envelope(message, address))
+    except Refused as error:
+        _refuse(row, address, error, now=now)
+    except Unreachable as error:
+        _try_later(row, error.reason, now=now)
+        raise
+    except TryLater as error:
+        _try_later(row, error.reason, now=now, after=timedelta(seconds=error.after_seconds))
     except SoftTimeLimitExceeded:
-        raise  # a server that hangs; what is left of the batch is queued again when its lease is over
+        raise  # what is left of the batch is queued again when its lease is over
     except Exception as error:
-        # One recipient's trouble must not stop the batch; the row keeps it, without the address, and is tried again.
-        _try_later(notification, type(error).__name__, now=now)
-        with suppress(Exception):  # it may be the connection that is broken: the next message gets a new one
-            connection.close()
+        # One message's trouble must not stop the batch; the row keeps it, without the address, and is tried again.
+        log.error("message broke", event_name="message_broke", notification_id=row.pk, error=type(error).__name__)
+        _try_later(row, type(error).__name__, now=now)
     else:
-        _close(notification, Notification.Status.SENT, sent_at=now)
+        with connection.cursor() as cursor:
+            cursor.execute(SENT, [now, row.pk])
+        return True
+    return False
 
 
-def _address(notification: Notification) -> str:
-    if notification.channel == Notification.Channel.OPERATIONS:
-        return settings.OPERATIONS_EMAIL
-    recipient = notification.recipient_user or notification.recipient_mentor
-    return recipient.email if recipient else ""
+def _envelope(message: Message, address: str) -> Envelope:
+    row = message.notification
+    letter = write_letter(message)
+    return Envelope(
+        address=address,
+        letter=letter,
+        sender=row.organisation.name,
+        message_id=row.message_id,
+        written_at=timezone.now(),
+        secret=message.recipient.app_secret,
+        unsubscribe_url=message.links.preference if message.is_summary else "",
+        payload=partial(payload_of, message, letter),
+    )
 
 
-def _try_later(notification: Notification, error: str, *, now: datetime) -> None:
-    if notification.attempts >= settings.DELIVERY_MAX_ATTEMPTS:
-        _close(notification, Notification.Status.FAILED, error=error)
+def _refuse(row: Notification, address: str, error: Refused, *, now: datetime) -> None:
+    _give_up(row, Notification.Status.FAILED, error.reason)
+    if error.bad_address:
+        mark_bad(row.channel, address, reason=error.reason, now=now)
+    if error.host_is_gone:
+        mark_app_gone(row.organisation, now=now)
+
+
+def _try_later(row: Notification, reason: str, *, now: datetime, after: timedelta = timedelta()) -> None:
+    if row.attempts >= settings.DELIVERY_MAX_ATTEMPTS:
+        _give_up(row, Notification.Status.FAILED, f"Given up after {row.attempts} attempts: {reason}")
         return
-    pause = timedelta(seconds=settings.DELIVERY_RETRY_SECONDS * 2 ** (notification.attempts - 1))
-    Notification.objects.filter(pk=notification.pk, status=Notification.Status.SENDING).update(
-        status=Notification.Status.QUEUED,
-        next_attempt_at=now + pause,
-        error=error,
-        message_id=notification.message_id,
+    pause = min(timedelta(seconds=settings.DELIVERY_RETRY_SECONDS * 2 ** (row.attempts - 1)), LONGEST_PAUSE)
+    # With jitter, or what failed together would come back together.
+    at = now + max(pause * random.uniform(0.75, 1.25), after)  # noqa: S311
+    if CHANNELS[row.channel].keeps_hours:
+        at = row.organisation.next_sending_time(at)
+    Notification.objects.filter(pk=row.pk, status=Notification.Status.SENDING).update(
+        status=Notification.Status.QUEUED, next_attempt_at=at, error=reason
     )
 
 
-def _close(
-    notification: Notification, status: Notification.Status, *, error: str = "", sent_at: datetime | None = None
-) -> None:
-    Notification.objects.filter(pk=notification.pk, status=Notification.Status.SENDING).update(
-        status=status, error=error, sent_at=sent_at, next_attempt_at=None, message_id=notification.message_id
+def _wait(row: Notification, at: datetime) -> None:
+    """Queue again what was not tried, so that it costs no attempt."""
+    Notification.objects.filter(pk=row.pk, status=Notification.Status.SENDING).update(
+        status=Notification.Status.QUEUED, next_attempt_at=at, attempts=row.attempts - 1
     )
-    if status != Notification.Status.SENT:
-        log.warning("message not sent", event_name="message_not_sent", notification_id=notification.pk, status=status)
+
+
+def _reroute(row: Notification, *, now: datetime) -> None:
+    """Queue again by e-mail what its channel cannot deliver any more: an app is gone, a gateway was switched off."""
+    Notification.objects.filter(pk=row.pk, status=Notification.Status.SENDING).update(
+        status=Notification.Status.QUEUED, channel=EMAIL, next_attempt_at=now, attempts=row.attempts - 1
+    )
+
+
+def _give_up(row: Notification, status: Notification.Status, reason: str) -> None:
+    Notification.objects.filter(pk=row.pk, status=Notification.Status.SENDING).update(
+        status=status, error=reason, next_attempt_at=None
+    )
+    log.warning("message not sent", event_name="message_not_sent", notification_id=row.pk, status=status)

@@ -1,13 +1,15 @@
-"""Messages: one row for each message to one recipient on one channel."""
+"""Messages, one row for each message to one recipient on one channel, and what is known of those who get them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from django.core.validators import URLValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mentors.models import LANGUAGES, Mentor, Organisation, User
+from notifications.channels import EMAIL, INBOX, OPERATIONS, channel_choices, personal_channel_choices
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
@@ -16,7 +18,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         return self.filter(status=Notification.Status.QUEUED, next_attempt_at__lte=now)
 
     def inbox_of(self, user: User) -> NotificationQuerySet:
-        return self.filter(recipient_user=user, channel=Notification.Channel.INBOX)
+        return self.filter(recipient_user=user, channel=INBOX)
 
     def unread(self) -> NotificationQuerySet:
         return self.filter(read_at__isnull=True)
@@ -32,29 +34,29 @@ class Notification(models.Model):
         PAUSE = "pause", _("a mentor was paused")
         RESUME = "resume", _("a mentor was resumed")
         NIGHT = "night", _("what is due for a mentor")
-        DIGEST = "digest", _("a night in one message")
+        HANDOVER = "handover", _("a paused mentor's work needs somebody else")
+        ANSWER = "answer", _("a mentor has answered a reminder")
+        BOUNCED = "bounced", _("messages to somebody come back")
+        DIGEST = "digest", _("what there is to know, in one message")
+        WEEKLY = "weekly", _("what there is to know, once a week")
         HELD = "held", _("a run waits for a person")
         NO_COORDINATOR = "no_coordinator", _("nobody looks after a mentor")
         LATE = "late", _("a run is late")
         FAILED = "failed", _("a run failed, in whole or in part")
-
-    class Channel(models.TextChoices):
-        EMAIL = "email", _("e-mail")
-        INBOX = "inbox", _("inbox")
-        OPERATIONS = "operations", _("operations")
+        APP_GONE = "app_gone", _("an organisation's app takes no messages any more")
 
     class Status(models.TextChoices):
         QUEUED = "queued", _("queued")
-        SENDING = "sending", _("sending")
+        SENDING = "sending", _("being sent")
         SENT = "sent", _("sent")
-        FAILED = "failed", _("failed")
-        CANCELLED = "cancelled", _("cancelled")
+        FAILED = "failed", _("not delivered")  # the dead letters: `error` says why, and they can be sent again
+        CANCELLED = "cancelled", _("cancelled")  # no longer true when it was about to leave: `error` says what
 
     # The same message is never written twice, whoever tries again: every insert relies on it.
     dedupe_key = models.CharField(max_length=200)
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, db_index=False)
     kind = models.CharField(max_length=14, choices=Kind)
-    channel = models.CharField(max_length=10, choices=Channel)
+    channel = models.CharField(max_length=10, choices=channel_choices)
     recipient_user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, db_index=False)
     recipient_mentor = models.ForeignKey(
         Mentor, on_delete=models.PROTECT, null=True, db_index=False, related_name="messages"
@@ -63,6 +65,8 @@ class Notification(models.Model):
     run_id = models.UUIDField(null=True)
     language = models.CharField(max_length=2, choices=LANGUAGES)
     context = models.JSONField(default=dict)
+    # Of a row in the inbox: the summary that told of it by another channel.
+    digest = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="told", db_index=False)
     status = models.CharField(max_length=9, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
@@ -79,9 +83,9 @@ class Notification(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["dedupe_key"], name="notification_is_written_once"),
             models.CheckConstraint(
-                condition=models.Q(channel="operations", recipient_user__isnull=True, recipient_mentor__isnull=True)
+                condition=models.Q(channel=OPERATIONS, recipient_user__isnull=True, recipient_mentor__isnull=True)
                 | (
-                    ~models.Q(channel="operations")
+                    ~models.Q(channel=OPERATIONS)
                     & models.Q(models.Q(recipient_user__isnull=False) ^ models.Q(recipient_mentor__isnull=False))
                 ),
                 name="notification_has_one_recipient",
@@ -97,11 +101,120 @@ class Notification(models.Model):
             # An app asks often how many there are.
             models.Index(
                 fields=["recipient_user", "-id"],
-                condition=models.Q(channel="inbox", read_at__isnull=True),
+                condition=models.Q(channel=INBOX, read_at__isnull=True),
                 name="notification_unread",
             ),
             models.Index(fields=["run_id"], condition=models.Q(run_id__isnull=False), name="notification_of_run"),
+            # Which rows of an inbox wait for the next summary, and which one holds.
+            models.Index(
+                fields=["organisation", "created_at"],
+                condition=models.Q(channel=INBOX, digest__isnull=True),
+                name="notification_untold",
+            ),
+            models.Index(fields=["digest"], condition=models.Q(digest__isnull=False), name="notification_told_in"),
         ]
 
     def __str__(self) -> str:
         return f"{self.kind} by {self.channel}: {self.status}"
+
+
+class Preference(models.Model):
+    """How somebody wants to be told; who has none gets e-mail, and a coordinator what the organisation chose."""
+
+    class Mail(models.TextChoices):
+        EACH = "each", _("each thing by itself")
+        DIGEST = "digest", _("one summary a run")
+        WEEKLY = "weekly", _("one summary a week")
+        NEVER = "never", _("no summaries, only what needs me")
+
+    mentor = models.OneToOneField(Mentor, on_delete=models.CASCADE, null=True, blank=True, related_name="preference")
+    user = models.OneToOneField(User, on_delete=models.CASCADE, null=True, blank=True, related_name="preference")
+    channel = models.CharField(max_length=10, choices=personal_channel_choices, default=EMAIL)
+    address = models.CharField(
+        max_length=200, blank=True, help_text=_("On that channel; empty: the e-mail address or phone on record.")
+    )
+    mail = models.CharField(
+        max_length=6, choices=Mail, blank=True, help_text=_("Of coordinators; empty: as the organisation chose.")
+    )
+    language = models.CharField(
+        max_length=2, choices=LANGUAGES, blank=True, help_text=_("Of coordinators; empty: the organisation's.")
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(mentor__isnull=False) ^ models.Q(user__isnull=False),
+                name="preference_is_of_one_person",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(mentor__isnull=True) | models.Q(mail="", language=""),
+                name="preference_of_mentor_has_no_mail",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.mentor or self.user}: {self.channel}"
+
+
+class BadAddress(models.Model):
+    """An address from which messages come back; nothing is sent there until somebody removes the row."""
+
+    channel = models.CharField(max_length=10, choices=personal_channel_choices)
+    address = models.CharField(max_length=254)
+    reason = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "bad addresses"
+        # The first report marks it and tells the coordinators; later ones find it marked.
+        constraints = [models.UniqueConstraint(fields=["channel", "address"], name="bad_address_is_marked_once")]
+
+    def __str__(self) -> str:
+        return self.address
+
+
+class Webhook(models.Model):
+    """Where an organisation's own app takes messages, signed by the Standard Webhooks specification.
+
+    The secret is made from the installation's SECRET_KEY and the version, and stands nowhere; a new version is a new
+    secret.
+    """
+
+    organisation = models.OneToOneField(Organisation, on_delete=models.CASCADE, related_name="webhook")
+    url = models.CharField(max_length=500, validators=[URLValidator(schemes=["https", "http"])])
+    secret_version = models.PositiveIntegerField(default=1)
+    gone_at = models.DateTimeField(null=True, blank=True, help_text=_("Since when it answers that it is gone (410)."))
+
+    def __str__(self) -> str:
+        return f"{self.organisation}: {self.url}"
+
+
+class Answer(models.Model):
+    """What a mentor answered by one of the links in a reminder."""
+
+    class Choice(models.TextChoices):
+        RENEWING = "renewing", _("I am renewing")
+        STOPPING = "stopping", _("I am stopping")
+        HELP = "help", _("I need help")
+
+    notification = models.ForeignKey(Notification, on_delete=models.PROTECT, related_name="answers", db_index=False)
+    mentor = models.ForeignKey(Mentor, on_delete=models.PROTECT, related_name="answers")
+    choice = models.CharField(max_length=8, choices=Choice)
+    at = models.DateTimeField()
+
+    class Meta:
+        # A second tap on the same link is the same answer.
+        constraints = [models.UniqueConstraint(fields=["notification", "choice"], name="answer_is_given_once")]
+
+    def __str__(self) -> str:
+        return f"{self.mentor_id}: {self.choice}"
+
+
+class HostBudget(models.Model):
+    """From when the next message may go to a host whose rate is limited (notifications/rates.py)."""
+
+    host = models.CharField(max_length=255, primary_key=True)
+    free_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.host

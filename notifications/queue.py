@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 
 import structlog
 from celery import current_app
@@ -30,15 +31,21 @@ def muted() -> Iterator[None]:
         _muted.reset(token)
 
 
-def deliver_after_commit() -> None:
-    """Once the transaction is committed, let a worker deliver what is due."""
-    transaction.on_commit(_nudge)
+def deliver_after_commit(*, workers: int = 1) -> None:
+    """Once the transaction is committed, let so many workers deliver what is due."""
+    for _ in range(workers):
+        transaction.on_commit(_nudge)
 
 
-def _nudge() -> None:
+def deliver_at(at: datetime, *, now: datetime) -> None:
+    """Let a worker deliver what will be due then."""
+    _nudge(countdown=max(0.0, (at - now).total_seconds()))
+
+
+def _nudge(*, countdown: float = 0) -> None:
     if _muted.get():
         return
     try:
-        current_app.send_task("notifications.deliver")
+        current_app.send_task("notifications.deliver", countdown=countdown or None)
     except OperationalError:
         log.warning("the broker did not take a delivery; the sweep will", event_name="broker_unavailable")

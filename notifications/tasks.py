@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from celery import shared_task
 from django.utils import timezone
 
 from certifications.truth import find_outdated
-from notifications import queue
-from notifications.delivery import deliver_batch
+from notifications import delivery, queue
+
+# What is due later than that is left to the sweep.
+SOON = timedelta(minutes=2)
 
 
 @shared_task(name="notifications.deliver")
 def deliver() -> None:
     """Deliver a batch of what is due, checked once more (rule 8)."""
-    if deliver_batch(now=timezone.now(), find_outdated=find_outdated):
-        queue.deliver_after_commit()
+    if delivery.deliver_batch(now=timezone.now(), find_outdated=find_outdated):
+        now, next_at = timezone.now(), delivery.next_due_at()
+        if next_at and next_at <= now + SOON:
+            queue.deliver_at(next_at, now=now)

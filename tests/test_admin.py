@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
@@ -15,6 +16,8 @@ from django_celery_beat.models import PeriodicTask
 
 from cronjobs.models import CronJob, Run
 from mentors.models import Mentor, Organisation, User
+from notifications.models import BadAddress, Notification, Webhook
+from notifications.signing import webhook_secret
 from tests.conftest import Certify, Enrol
 from tests.nights import plan_night
 
@@ -126,3 +129,72 @@ def test_a_held_run_is_approved_or_rejected(
 
     run.refresh_from_db()
     assert run.status == status
+
+
+def test_a_dead_letter_is_sent_again_from_the_desk(desk: Client, hlf: Organisation, mentor: Mentor) -> None:
+    letters = [
+        Notification.objects.create(
+            dedupe_key=status, organisation=hlf, kind="night", channel="email", status=status, error="554",
+            recipient_mentor=mentor, about=mentor, language="nb", created_at=timezone.now(),
+        )
+        for status in ("failed", "cancelled")
+    ]  # fmt: skip
+
+    answer = desk.post(
+        reverse("admin:notifications_notification_changelist"),
+        {"action": "send_again", "_selected_action": [letter.pk for letter in letters]},
+        follow=True,
+        headers={"Accept-Language": "en"},
+    )
+
+    assert "1 message will be sent again." in answer.content.decode()
+    assert list(Notification.objects.order_by("pk").values_list("status", flat=True)) == ["queued", "cancelled"]
+
+
+def test_who_may_only_look_sends_nothing_again(client: Client, hlf: Organisation, mentor: Mentor) -> None:
+    onlooker = User.objects.create_user("onlooker", is_staff=True)
+    onlooker.user_permissions.add(Permission.objects.get(codename="view_notification"))
+    client.force_login(onlooker)
+    letter = Notification.objects.create(
+        dedupe_key="1", organisation=hlf, kind="night", channel="email", status="failed",
+        recipient_mentor=mentor, language="nb", created_at=timezone.now(),
+    )  # fmt: skip
+
+    answer = client.post(
+        reverse("admin:notifications_notification_changelist"),
+        {"action": "send_again", "_selected_action": [letter.pk]},
+    )
+
+    letter.refresh_from_db()
+    assert (answer.status_code, letter.status) == (403, "failed")
+
+
+def test_an_address_that_works_again_is_freed_in_the_desk(desk: Client) -> None:
+    bad = BadAddress.objects.create(channel="email", address="liv@example.org", reason="550", at=timezone.now())
+
+    desk.post(reverse("admin:notifications_badaddress_delete", args=[bad.pk]), {"post": "yes"})
+
+    assert not BadAddress.objects.exists()
+
+
+def test_the_desk_shows_the_secret_of_an_app_and_sends_again_to_one_that_has_moved(
+    desk: Client, hlf: Organisation
+) -> None:
+    app = Webhook.objects.create(organisation=hlf, url="https://old.example/", gone_at=timezone.now())
+    url = reverse("admin:notifications_webhook_change", args=[app.pk])
+
+    page = desk.get(url).content.decode()
+    desk.post(url, {"organisation": hlf.pk, "url": "https://new.example/", "secret_version": 1})
+
+    app.refresh_from_db()
+    assert webhook_secret(app) in page
+    assert (app.url, app.gone_at) == ("https://new.example/", None)
+
+
+def test_a_person_s_preference_is_kept_in_the_desk(desk: Client, kari: User) -> None:
+    desk.post(
+        reverse("admin:notifications_preference_add"),
+        {"user": kari.pk, "mentor": "", "channel": "email", "address": "", "mail": "weekly", "language": "nn"},
+    )
+
+    assert (kari.preference.mail, kari.preference.language) == ("weekly", "nn")

@@ -1,4 +1,4 @@
-"""The texts of the API's errors follow the reader's language; what operations read stays English."""
+"""What somebody reads follows the reader's language, the API's errors first; what operations read stays English."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
 from django.utils import translation
+from django.utils.translation.template import templatize
 
 from cronjobs import nightly
 from cronjobs.models import Run
@@ -31,14 +32,17 @@ MODULES = (
     "mentors/rest/*.py", "mentors/api/*.py", "mentors/enrolment.py", "mentors/refusal.py", "mentors/validators.py",
     "certifications/api/*.py", "certifications/recording.py", "certifications/standing.py",
     "cronjobs/api/*.py", "cronjobs/cron.py", "cronjobs/ledger.py", "cronjobs/nightly.py", "cronjobs/retry.py",
-    "cronjobs/schedule.py", "cronjobs/undo.py", "notifications/api.py",
+    "cronjobs/schedule.py", "cronjobs/undo.py", "notifications/*.py", "notifications/channels/*.py",
+    "notifications/messages/*.py",
 )  # fmt: skip
+TEMPLATES = sorted(ROOT.glob("*/templates/**/*.html"))
 # … and of these what they refuse; their help texts and labels are for the schema and the admin.
-MODELS = ("mentors/models.py", "certifications/models.py", "cronjobs/models.py", "notifications/models.py")
+MODELS = ("mentors/models.py", "certifications/models.py", "cronjobs/models.py")
 REFUSING = {"ValidationError", "RegexValidator"}
 GETTEXT = {"_", "gettext", "gettext_lazy"}
 WITH_CONTEXT = {"pgettext", "pgettext_lazy"}
-PLACEHOLDER_NAME = re.compile(r"%\((\w+)\)s")
+PLURAL = {"ngettext", "ngettext_lazy"}
+CALL = re.compile(r"\b(?:gettext|pgettext|ngettext|_)\(")
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?.")
 CATALOGUES = sorted(path for path in ROOT.glob("*/locale/*/LC_MESSAGES/django.po"))
 
@@ -155,19 +159,17 @@ def test_every_text_has_its_translations_with_the_same_placeholders() -> None:
     assert len(texts) > 60
     for language in TRANSLATED:
         for app, key in sorted(texts):
-            text = key.rpartition("\4")[2]
+            text = key.rpartition("\4")[2].partition("\0")[0]
             translated = _read_mo(app, language).get(key)
             assert translated, f"{app}/locale/{language}: {text!r} has no translation"
             assert sorted(PLACEHOLDER.findall(translated)) == sorted(PLACEHOLDER.findall(text)), (language, text)
 
 
 def test_no_catalogue_keeps_what_no_code_says() -> None:
-    templates = "".join(path.read_text() for path in ROOT.glob("*/templates/**/*.html"))
     said = {key for _app, key in _texts_in_the_code()}
 
     for path in CATALOGUES:
-        unsaid = _read_po(path).keys() - said - {""}
-        assert {key for key in unsaid if PLACEHOLDER_NAME.sub(r"{{ \1 }}", key) not in templates} == set(), path
+        assert _read_po(path).keys() - said - {""} == set(), path
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -183,7 +185,10 @@ def open_run(hlf: Organisation, now: datetime) -> Run:
 
 
 def _texts_in_the_code() -> Iterator[tuple[str, str]]:
-    """Yield the app and the catalogue's key of every text that is marked for translation."""
+    """Yield the app and the catalogue's key of every text that is marked for translation.
+
+    The key is the text, after its context if it has one; a plural's forms have their number behind it.
+    """
     for pattern in MODULES:
         paths = sorted(ROOT.glob(pattern))
         assert paths, pattern
@@ -193,6 +198,24 @@ def _texts_in_the_code() -> Iterator[tuple[str, str]]:
         for node in ast.walk(ast.parse((ROOT / name).read_text())):
             if isinstance(node, ast.Call) and _name(node) in REFUSING:
                 yield from _texts_in(ROOT / name, node)
+    for path in TEMPLATES:
+        for call in _calls_in_template(path):
+            yield from _texts_in(path, call)
+
+
+def _calls_in_template(path: Path) -> Iterator[ast.AST]:
+    """Yield what Django's own makemessages makes of a template, call by call: the rest of it is no Python."""
+    source = templatize(path.read_text(), origin=str(path))
+    for found in CALL.finditer(source):
+        ends = (end.end() for end in re.finditer(r"\)", source[found.start() :]))
+        yield next(call for end in ends if (call := _parse(source[found.start() : found.start() + end])))
+
+
+def _parse(source: str) -> ast.AST | None:
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return None
 
 
 def _texts_in(path: Path, tree: ast.AST) -> Iterator[tuple[str, str]]:
@@ -202,6 +225,11 @@ def _texts_in(path: Path, tree: ast.AST) -> Iterator[tuple[str, str]]:
             words = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
             assert len(words) == len(node.args), f"{path}:{node.lineno} translates what is no literal"
             yield app, "\4".join(map(str, words))
+        elif isinstance(node, ast.Call) and _name(node) in PLURAL:
+            singular, plural, _number = node.args
+            assert isinstance(singular, ast.Constant), f"{path}:{node.lineno} translates what is no literal"
+            assert isinstance(plural, ast.Constant), f"{path}:{node.lineno} translates what is no literal"
+            yield from ((app, f"{singular.value!s}\0{form}") for form in (0, 1))
 
 
 def _name(call: ast.Call) -> str:
@@ -210,11 +238,13 @@ def _name(call: ast.Call) -> str:
 
 def _read_mo(app: str, language: str) -> dict[str, str]:
     found = gettext.translation("django", ROOT / app / "locale", [language])
-    return {key: text.strip() if not key else text for key, text in found._catalog.items()}  # type: ignore[attr-defined]
+    catalogue = found._catalog.items()  # type: ignore[attr-defined]
+    texts = {key if isinstance(key, str) else f"{key[0]}\0{key[1]}": text for key, text in catalogue}
+    return texts | {"": texts[""].strip()}
 
 
 def _read_po(path: Path) -> dict[str, str]:
-    """Read a catalogue without plurals: what follows a keyword, on its line and the next, belongs to it."""
+    """Read a catalogue: what follows a keyword, on its line and the next, belongs to it."""
     catalogue: dict[str, str] = {}
     for block in path.read_text().split("\n\n"):
         entry: dict[str, str] = {}
@@ -227,6 +257,9 @@ def _read_po(path: Path) -> dict[str, str]:
             entry[keyword] = entry.get(keyword, "") + ast.literal_eval(quote + quoted)
         context = f"{entry['msgctxt']}\4" if "msgctxt" in entry else ""
         key = context + entry["msgid"]
-        assert key not in catalogue, f"{path}: {key!r} twice"
-        catalogue[key] = entry["msgstr"] if key else entry["msgstr"].strip()
+        assert not catalogue.keys() & {key, f"{key}\0{0}"}, f"{path}: {key!r} twice"
+        if "msgid_plural" in entry:
+            catalogue |= {f"{key}\0{form}": entry[f"msgstr[{form}]"] for form in (0, 1)}
+        else:
+            catalogue[key] = entry["msgstr"] if key else entry["msgstr"].strip()
     return catalogue

@@ -14,6 +14,7 @@ from certifications.models import Certification, CertificationType, Exemption
 from cronjobs.models import Action, CronJob, Run, RunItem
 from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
 from mentors.rest.views import ScopedViewSet
+from notifications.channels import INBOX
 from notifications.models import Notification
 
 pytestmark = pytest.mark.django_db
@@ -116,7 +117,7 @@ class Rows:
     def _message(self, number: int) -> Notification:
         return Notification(
             dedupe_key=str(number), organisation=self.organisation, kind=Notification.Kind.PAUSE, language="nb",
-            channel=Notification.Channel.INBOX, recipient_user=self.lead, about=self.mentor, created_at=self.now,
+            channel=INBOX, recipient_user=self.lead, about=self.mentor, created_at=self.now,
             context={"happenings": [{"kind": "pause", "types": "course"}]}, status=Notification.Status.SENT,
         )  # fmt: skip
 

@@ -11,6 +11,8 @@ from rest_framework.test import APIClient
 
 from cronjobs.models import Run, RunItem
 from mentors.models import Mentor, Organisation, StatusChange, User
+from notifications.answers import record_answer
+from notifications.models import Answer, Notification
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.nights import run_night
 
@@ -97,6 +99,31 @@ def test_a_person_who_changed_the_status_is_named(
     [change] = [row for row in entries(client, mentor) if row["kind"] == "status_change"]
 
     assert (change["actor"], change["reason"]) == (shown, "On leave.")
+
+
+def test_an_answer_is_told_with_the_message_that_passed_it_on(
+    client: APIClient, hlf: Organisation, mentor: Mentor, enrol: Enrol, certify: Certify, now: datetime
+) -> None:
+    for reminded in (mentor, enrol()):
+        certify(reminded, expires_in=7)
+    run_night(hlf, TODAY, now=NOW)
+    for reminder in Notification.objects.filter(recipient_mentor__isnull=False):
+        record_answer(reminder, Answer.Choice.RENEWING, now=now + timedelta(hours=1))
+
+    newest = [row for row in entries(client, mentor) if row["at"] == "2026-11-21T12:00:00Z"]
+
+    assert newest == [
+        {"kind": "answer", "answer": "renewing", "at": "2026-11-21T12:00:00Z"},
+        {
+            "kind": "message",
+            "message": "answer",
+            "channel": "inbox",
+            "recipient": "coordinator",
+            "status": "sent",
+            "at": "2026-11-21T12:00:00Z",
+            "sent_at": "2026-11-21T12:00:00Z",
+        },
+    ]
 
 
 def test_the_newest_comes_first_and_pages_do_not_overlap(client: APIClient, mentor: Mentor, now: datetime) -> None:

@@ -8,7 +8,6 @@ then asks `assert_night_is_right`.
 from __future__ import annotations
 
 import json
-import socketserver
 import subprocess
 import sys
 import threading
@@ -38,7 +37,9 @@ from cronjobs.cron import latest_slot
 from cronjobs.models import CronJob, Run, RunItem
 from cronjobs.sweep import sweep
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, StatusChange, User
+from notifications.channels import EMAIL, INBOX
 from notifications.models import Notification
+from tests.mail import SILENT, always, mail_server
 from tests.nights import plan_night
 from tests.processes import PROJECT, Process, empty_broker, free_port, live_environment, running, wait_until, worker
 
@@ -269,7 +270,7 @@ def assert_night_is_right(run: Run, crowd: Crowd, *, failed: Collection[int] = (
     messages = Notification.objects.filter(run_id=run.pk).order_by()
     night = messages.filter(kind=Notification.Kind.NIGHT).values_list("recipient_mentor_id", flat=True)
     assert sorted(night) == sorted(person.pk for person in done if person.is_told)
-    inbox = messages.filter(channel=Notification.Channel.INBOX, about__isnull=False)
+    inbox = messages.filter(channel=INBOX, about__isnull=False)
     assert sorted(inbox.values_list("dedupe_key", flat=True)) == sorted(
         f"{key}:inbox:{user}" for person in done for key in person.keys for user in person.coordinators
     )
@@ -375,30 +376,6 @@ def broken_row(mentor_id: int) -> Iterator[None]:
             yield
         finally:
             cursor.execute("DROP FUNCTION refuse CASCADE")
-
-
-class RefusingServer(socketserver.StreamRequestHandler):
-    """An SMTP server that says no to everything."""
-
-    def handle(self) -> None:
-        self.wfile.write(b"220 go away\r\n")
-        with suppress(ConnectionError):
-            for _line in self.rfile:
-                self.wfile.write(b"554 no\r\n")
-
-
-@contextmanager
-def smtp_server(handler: type[socketserver.StreamRequestHandler]) -> Iterator[str]:
-    """Serve SMTP in a thread for the time of a block; yields its EMAIL_URL."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"smtp://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 AT_ONCE = """
@@ -689,11 +666,11 @@ def test_a_broken_row_fails_alone_and_is_done_by_the_next_run() -> None:
 def test_a_mail_server_that_refuses_everything_undoes_nothing() -> None:
     crowd = gather(60)
     send_at_all_hours(crowd.organisation)
-    messages = Notification.objects.filter(channel=Notification.Channel.EMAIL)
+    messages = Notification.objects.filter(channel=EMAIL)
     undelivered = messages.filter(status__in=["queued", "sending"])
     with (
-        smtp_server(RefusingServer) as email_url,
-        worker(EMAIL_URL=email_url, DELIVERY_MAX_ATTEMPTS="2", DELIVERY_RETRY_SECONDS="1") as fleet,
+        mail_server(after_data=always("451 no")) as post,
+        worker(EMAIL_URL=post.url, DELIVERY_MAX_ATTEMPTS="2", DELIVERY_RETRY_SECONDS="1") as fleet,
     ):
         run = start_night(crowd)
         fleet.wait_until(lambda: is_closed(run), what="the end of the run")
@@ -705,53 +682,39 @@ def test_a_mail_server_that_refuses_everything_undoes_nothing() -> None:
         fleet.wait_until(swept_away, what="the end of all attempts")
 
     assert_night_is_right(run, crowd)
-    assert set(messages.values_list("status", "attempts", "error")) == {("failed", 2, "SMTPHeloError")}
+    assert set(messages.values_list("status", "attempts", "error")) == {
+        ("failed", 2, "Given up after 2 attempts: 451 no")
+    }
     assert messages.count() == sum(person.is_told for person in crowd.people) + 3
 
 
 def test_a_worker_killed_while_it_delivers_repeats_at_most_the_message_in_flight() -> None:
     crowd = gather(60)
-    received: list[str] = []
-    in_flight, go_on = threading.Event(), threading.Event()
-
-    class AcceptingServer(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            self.wfile.write(b"220 welcome\r\n")
-            with suppress(ConnectionError):
-                for line in self.rfile:
-                    if line.upper().startswith(b"DATA"):
-                        self.wfile.write(b"354 go on\r\n")
-                        headers = [
-                            header for header in iter(self.rfile.readline, b".\r\n") if header[:11] == b"Message-ID:"
-                        ]
-                        received.append(headers[0].decode())
-                        if len(received) == 5:
-                            in_flight.set()
-                            go_on.wait(60)
-                    self.wfile.write(b"250 fine\r\n")
-
-    messages = Notification.objects.filter(channel=Notification.Channel.EMAIL)
-    with smtp_server(AcceptingServer) as email_url:
-        with worker(EMAIL_URL=email_url) as victim:
+    messages = Notification.objects.filter(channel=EMAIL)
+    with mail_server() as post:
+        post.after_data = lambda _address: SILENT if len(post.offered) == 5 else None
+        with worker(EMAIL_URL=post.url, concurrency=1) as victim:
             run = start_night(crowd)
             victim.wait_until(lambda: is_closed(run), what="the end of the run")
             messages.update(next_attempt_at=timezone.now())  # the sending hours have come
+            send_at_all_hours(crowd.organisation)
             sweep(now=timezone.now())
-            victim.wait_until(in_flight.is_set, what="a message on its way")
+            victim.wait_until(lambda: len(post.received) == 5, what="a message taken and not yet noted as sent")
             victim.kill()
-            go_on.set()
-        assert messages.filter(status=Notification.Status.SENDING).count() == messages.count() - 4
+        post.release()
+        assert messages.filter(status=Notification.Status.SENT).count() == 4
         messages.filter(status=Notification.Status.SENDING).update(next_attempt_at=timezone.now())  # the lease is over
-        with worker(EMAIL_URL=email_url) as successor:
+        with worker(EMAIL_URL=post.url) as successor:
             sweep(now=timezone.now())
             successor.wait_until(
                 lambda: not messages.exclude(status=Notification.Status.SENT).exists(), what="the end of the delivery"
             )
 
     assert_night_is_right(run, crowd)
-    assert len(set(received)) == messages.count()
-    assert [received.count(twice) for twice in set(received) if received.count(twice) > 1] == [2]
-    assert received.count(received[4]) == 2
+    ids = [mail["Message-ID"] for mail in post.received]
+    assert set(ids) == set(messages.values_list("message_id", flat=True))
+    assert [id for id in set(ids) if ids.count(id) > 1] == [ids[4]]
+    assert ids.count(ids[4]) == 2
 
 
 def test_without_redis_the_run_waits_for_a_person_or_for_the_sweep() -> None:

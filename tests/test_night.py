@@ -22,7 +22,7 @@ from cronjobs.schedule import schedule_nightly_run
 from cronjobs.work import Batch, work_batch
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, StatusChange, User
 from mentors.status import change_status
-from notifications.models import Notification
+from notifications.models import Answer, BadAddress, Notification, Preference
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.nights import noon, outcomes, plan_night, run_night, work_night
 
@@ -896,7 +896,11 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
         "language": "nb",
         "created_at": NOW,
     }
-    Notification.objects.create(dedupe_key="told", recipient_user=user, **message)
+    told = Notification.objects.create(dedupe_key="told", recipient_user=user, **message)
+    answer = {"notification": told, "mentor": mentor, "choice": "help", "at": NOW}
+    Answer.objects.create(**answer)
+    bad_address = {"channel": "email", "address": "liv@example.org", "reason": "550", "at": NOW}
+    BadAddress.objects.create(**bad_address)
     CoordinatorRole.objects.create(user=user, organisation=hlf)
     a_run = {
         "business_date": TODAY,
@@ -938,6 +942,10 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
         "notification_has_one_recipient": Notification(
             dedupe_key="both", recipient_user=user, recipient_mentor=mentor, **message
         ),
+        "preference_is_of_one_person": Preference(user=user, mentor=mentor),
+        "preference_of_mentor_has_no_mail": Preference(mentor=mentor, mail="weekly"),
+        "bad_address_is_marked_once": BadAddress(**bad_address),
+        "answer_is_given_once": Answer(**answer),
     }
 
 
@@ -967,6 +975,10 @@ CONSTRAINTS = [
     "run_item_acts_once",
     "notification_is_written_once",
     "notification_has_one_recipient",
+    "preference_is_of_one_person",
+    "preference_of_mentor_has_no_mail",
+    "bad_address_is_marked_once",
+    "answer_is_given_once",
 ]
 
 

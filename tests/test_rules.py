@@ -14,15 +14,17 @@ from django.db import connection
 
 from certifications.coverage import find_gaps, lapsed_types, public_names, uncovered_types
 from certifications.models import Certification, CertificationType, Exemption
+from certifications.recording import change_certification
 from certifications.reminders import find_due_reminders
 from certifications.truth import find_outdated
 from cronjobs.models import Action, RunItem
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, StatusChange, User
 from mentors.status import change_status
+from notifications.answers import record_answer
 from notifications.delivery import deliver_batch
-from notifications.models import Notification
+from notifications.models import Answer, Notification
 from tests.conftest import NOW, TODAY, Certify, Enrol
-from tests.nights import outcomes, run_night
+from tests.nights import noon, outcomes, run_night
 
 
 def in_days(days: int) -> date:
@@ -869,8 +871,64 @@ def test_a_message_says_only_what_is_still_true(
     deliver()
 
     [body] = [message.body for message in mailoutbox if message.to == ["liv@example.org"]]
-    assert "taushetserklaering" in body
-    assert "likepersonkurs" not in body
+    assert "Taushet" in body
+    assert "Kurs" not in body
+
+
+def answer_the_reminder(choice: Answer.Choice) -> None:
+    record_answer(to_the_mentor(), choice, now=NOW)
+
+
+@pytest.mark.parametrize("choice", [Answer.Choice.RENEWING, Answer.Choice.STOPPING])
+def test_a_mentor_who_has_answered_is_not_reminded_of_it_again_and_her_coordinator_is(
+    hlf: Organisation, mentor: Mentor, certify: Certify, kari: User, choice: Answer.Choice
+) -> None:
+    certify(mentor, expires_in=14)
+    run_night(hlf, TODAY)
+    answer_the_reminder(choice)
+
+    run = run_night(hlf, TODAY + timedelta(days=7))
+
+    assert outcomes(run) == [("remind", "M0", "done", "reminded the coordinators only: the mentor has answered")]
+    told = Notification.objects.filter(run_id=run.pk, kind__in=["night", "remind"])
+    assert [(row.recipient_user, row.channel) for row in told] == [(kari, "inbox")]
+
+
+def test_a_mentor_who_needs_help_is_reminded_again(
+    hlf: Organisation, mentor: Mentor, certify: Certify, kari: User
+) -> None:
+    certify(mentor, expires_in=14)
+    run_night(hlf, TODAY)
+    answer_the_reminder(Answer.Choice.HELP)
+
+    run = run_night(hlf, TODAY + timedelta(days=7))
+
+    assert Notification.objects.filter(run_id=run.pk, recipient_mentor=mentor).count() == 1
+
+
+def test_an_answer_is_about_one_expiry(hlf: Organisation, mentor: Mentor, certify: Certify) -> None:
+    certification = certify(mentor, expires_in=14)
+    run_night(hlf, TODAY)
+    answer_the_reminder(Answer.Choice.RENEWING)
+    change_certification(certification, expires_on=TODAY + timedelta(days=100), now=NOW)
+
+    run = run_night(hlf, TODAY + timedelta(days=90))
+
+    assert Notification.objects.filter(run_id=run.pk, recipient_mentor=mentor).count() == 1
+
+
+def test_a_reminder_that_waits_is_not_sent_to_whoever_answered_meanwhile(
+    hlf: Organisation, mentor: Mentor, certify: Certify, mailoutbox: list[Any]
+) -> None:
+    certify(mentor, expires_in=14)
+    run_night(hlf, TODAY, now=NOW)
+    answered = to_the_mentor()
+    run = run_night(hlf, TODAY + timedelta(days=7))
+    record_answer(answered, Answer.Choice.RENEWING, now=NOW)
+
+    deliver(noon(TODAY + timedelta(days=7)))
+
+    assert Notification.objects.get(run_id=run.pk, recipient_mentor=mentor).status == Notification.Status.CANCELLED
 
 
 def test_a_pause_says_only_what_had_lapsed_when_it_was_done(
@@ -942,8 +1000,8 @@ def test_the_public_page_shows_who_is_exempted_or_lacks_an_optional_type(
 
 
 def told() -> list[tuple[str, str, str]]:
-    """Return who is told what, as (recipient, channel, kind)."""
-    rows = Notification.objects.select_related("recipient_user", "recipient_mentor")
+    """Return who is told what, as (recipient, channel, kind); hints who may take over are in test_summaries.py."""
+    rows = Notification.objects.exclude(kind="handover").select_related("recipient_user", "recipient_mentor")
     recipients = [
         (
             row.recipient_user.username

@@ -18,6 +18,9 @@ from ruamel.yaml import YAML
 from notifications import delivery
 from tests.processes import PROJECT
 
+# Apprise imports it as it loads its services, on Python 3.11 and 3.12.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+
 PRODUCTION = {
     "SECRET_KEY": "k5Xw9-uPzq3LtRv7mB2nYc8HsJd4GfAe6TpVxWzQ1rE-oIuNbMkL0",
     "DATABASE_URL": "postgres://nattevakt:secret@database.example.org/nattevakt",
@@ -25,7 +28,10 @@ PRODUCTION = {
     "ALLOWED_HOSTS": "example.org",
     "EMAIL_URL": "submission://user:secret@mail.example.org:587",
     "OPERATIONS_EMAIL": "operations@example.org",
+    "PUBLIC_URL": "https://nattevakt.example.org",
 }
+
+TWILIO = f"AC{'a' * 32}:{'b' * 32}"
 
 
 def found(*, deploy: bool = False) -> set[str | None]:
@@ -65,6 +71,16 @@ def test_the_settings_of_the_tests_contradict_nothing() -> None:
         ({"REDIS_URL": "amqp://broker.example.org"}, "nattevakt.E006"),
         ({"REDIS_URL": "redis.example.org:6379"}, "nattevakt.E006"),
         ({"REDIS_URL": "unix:///run/redis.sock"}, "nattevakt.E006"),  # redis-py's spelling, unknown to Celery
+        ({"SMS_URL": f"twilio://{TWILIO}@15551234567/+4790000000"}, "nattevakt.E007"),  # all would go to one
+        ({"CHAT_URL": "json://{to}/messages"}, "nattevakt.E007"),  # the recipient would choose the host
+        ({"CHAT_URL": "json://host-{to}.example.org/messages"}, "nattevakt.E007"),
+        ({"CHAT_URL": "json:///{to}"}, "nattevakt.E007"),
+        ({"CHAT_URL": "{to}"}, "nattevakt.E007"),
+        ({"SMS_URL": "pigeon://secret@loft.example.org/{to}"}, "nattevakt.E008"),
+        ({"SMS_URL": "twilio://secret@15551234567/{to}"}, "nattevakt.E008"),
+        ({"SMS_URL": f"twilio://{TWILIO}@15551234567/{{to}}?method=call"}, "nattevakt.E009"),
+        ({"SMS_URL": f"twilio://{TWILIO}@15551234567/{{to}}?method=CALL"}, "nattevakt.E009"),
+        ({"SMS_URL": "pingram://pingram_sk_secret/reminder/{to}?channels=sms,call"}, "nattevakt.E009"),
     ],
 )
 def test_a_contradiction_is_an_error(changes: dict[str, Any], id: str) -> None:
@@ -80,6 +96,13 @@ def test_a_contradiction_is_an_error(changes: dict[str, Any], id: str) -> None:
         {"NIGHTLY_RETRY_SECONDS": 100_000, "NIGHTLY_MAX_ATTEMPTS": 1},  # nothing is ever retried
         {"REDIS_URL": "rediss://:secret@redis.example.org/0"},
         {"REDIS_URL": "redis+socket:///run/redis.sock"},
+        {"SMS_URL": f"twilio://{TWILIO}@15551234567/{{to}}"},
+        {"SMS_URL": "json://user:secret@gateway.example.org/call-centre/{to}"},
+        {"SMS_URL": "pingram://pingram_sk_secret/reminder/{to}?channels=sms"},
+        {"SMS_URL": "clickatell://secret/{to}"},
+        {"CHAT_URL": "tgram://123456789:abcdefg_hijklmnop/{to}"},
+        {"CHAT_URL": "signal://gateway.example.org:8080/+4790000001/{to}"},
+        {"CHAT_URL": "matrixs://user:secret@matrix.example.org/{to}"},
     ],
 )
 def test_what_only_comes_close_is_none(changes: dict[str, Any]) -> None:
@@ -99,12 +122,15 @@ def test_a_lease_shorter_than_a_task_may_take_is_an_error(monkeypatch: pytest.Mo
     [
         ({"OPERATIONS_EMAIL": ""}, "nattevakt.W001"),
         ({"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}, "nattevakt.W002"),
+        ({"PUBLIC_URL": ""}, "nattevakt.W003"),
+        ({"PUBLIC_URL": "http://nattevakt.example.org"}, "nattevakt.W003"),
     ],
 )
 def test_telling_nobody_is_a_warning_in_production_only(changes: dict[str, Any], id: str) -> None:
     production = {
         "OPERATIONS_EMAIL": "operations@example.org",
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "PUBLIC_URL": "https://nattevakt.example.org",
     }
     with override_settings(**production | changes):
         assert found(deploy=True) == {id}
@@ -119,6 +145,9 @@ def test_every_message_of_a_check_says_what_to_do() -> None:
         "NOTIFICATION_SERVICE": "",
         "REDIS_URL": "redis.example.org/password",
         "OPERATIONS_EMAIL": "",
+        "SMS_URL": f"twilio://{TWILIO}@15551234567/{{to}}?method=call",
+        "CHAT_URL": "pigeon://password@loft.example.org/{to}",
+        "PUBLIC_URL": "",
     }
     with override_settings(**wrong):
         messages = [
@@ -127,9 +156,10 @@ def test_every_message_of_a_check_says_what_to_do() -> None:
             if (message.id or "").startswith("nattevakt.")
         ]
 
-    assert len(messages) == 8
+    assert len(messages) == 11
     assert all(message.hint for message in messages)
-    assert "password" not in " ".join(message.msg for message in messages)
+    said = " ".join(f"{message.msg} {message.hint}" for message in messages)
+    assert not re.search(rf"redis.example.org/password|password@loft|{TWILIO}", said)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +177,12 @@ def test_every_message_of_a_check_says_what_to_do() -> None:
         ("EMAIL_URL", "foo"),
         ("EMAIL_URL", "gopher://mail.example.org"),
         ("LOG_LEVEL", "LOUD"),
+        ("PUBLIC_URL", "nattevakt.example.org"),
+        ("PUBLIC_URL", "https://nattevakt.example.org/secret/"),
+        ("DELIVERY_RATES", "20/second"),
+        ("DELIVERY_RATES", "*=0/second"),
+        ("LINK_DAYS", "0"),
+        ("WEBHOOK_PRIVATE_HOSTS", "perhaps"),
     ],
 )
 def test_a_missing_or_broken_variable_is_named_in_one_line(variable: str, value: str | None) -> None:

@@ -10,6 +10,7 @@ from cronjobs.models import Action, CronJob, Run, RunItem
 from cronjobs.nightly import ALL_ACTIONS
 from cronjobs.schedule import schedule_nightly_run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
+from notifications.channels import INBOX
 from notifications.models import Notification
 
 Duty = CoordinatorRole.Duty
@@ -60,7 +61,7 @@ def build_world(*, today: date, now: datetime) -> World:
         organisation = nbf if name == "foreign" else hlf
         Notification.objects.create(
             dedupe_key=f"digest:{name}", organisation=organisation, kind=Notification.Kind.PAUSE,
-            channel=Notification.Channel.INBOX, recipient_user=user, language="nb", sent_at=now, created_at=now,
+            channel=INBOX, recipient_user=user, language="nb", sent_at=now, created_at=now,
             status=Notification.Status.SENT, about=elsewhere.mentor if name == "foreign" else own.mentor,
             context={"happenings": []},
         )  # fmt: skip

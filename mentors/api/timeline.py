@@ -12,13 +12,14 @@ from rest_framework import serializers
 
 from cronjobs.models import Action, RunItem
 from mentors.models import Mentor, StatusChange
-from notifications.models import Notification
+from notifications.channels import channel_choices
+from notifications.models import Answer, Notification
 
 # The rule of the design by which a run decides on an item, and by which it leaves one undone.
 RULES = {Action.PAUSE: "rule 4", Action.RESUME: "rule 5", Action.REMIND: "rule 6"}
 SKIPPING_RULE = "rule 8"
 
-# An entry's columns in the three parts of the union; a part that lacks one has NULL there.
+# An entry's columns in the four parts of the union; a part that lacks one has NULL there.
 COLUMNS: dict[str, Any] = {
     "at": models.DateTimeField(),
     "kind": models.CharField(),
@@ -41,6 +42,7 @@ COLUMNS: dict[str, Any] = {
     "status": models.CharField(),
     "outcome": models.CharField(),
     "error": models.CharField(),
+    "answer": models.CharField(),
     "id": models.IntegerField(),  # within its kind; only for a lasting order
 }
 
@@ -49,6 +51,7 @@ class Kind(models.TextChoices):
     STATUS_CHANGE = "status_change"
     ITEM = "item"
     MESSAGE = "message"
+    ANSWER = "answer"
 
 
 class Recipient(models.TextChoices):
@@ -80,10 +83,15 @@ REMINDED = EMPTY | {
     "status": "done",
     "outcome": "reminded",
 }
+ANSWERED = EMPTY | {"at": "2026-11-15T09:12:40Z", "kind": "answer", "answer": "renewing"}
 
 
 @extend_schema_serializer(
-    examples=[OpenApiExample("A pause", value=PAUSED), OpenApiExample("A reminder", value=REMINDED)]
+    examples=[
+        OpenApiExample("A pause", value=PAUSED),
+        OpenApiExample("A reminder", value=REMINDED),
+        OpenApiExample("An answer", value=ANSWERED),
+    ]
 )
 class TimelineEntrySerializer(serializers.Serializer[Any]):
     """Of each kind only its own fields are filled; the others are null."""
@@ -107,7 +115,7 @@ class TimelineEntrySerializer(serializers.Serializer[Any]):
     message = serializers.ChoiceField(
         Notification.Kind.choices, allow_null=True, help_text="What it was about, not what it said."
     )
-    channel = serializers.ChoiceField(Notification.Channel.choices, allow_null=True)
+    channel = serializers.ChoiceField(channel_choices(), allow_null=True)
     recipient = serializers.ChoiceField(Recipient.choices, allow_null=True)
     sent_at = serializers.DateTimeField(allow_null=True)
     status = serializers.ChoiceField(
@@ -117,11 +125,14 @@ class TimelineEntrySerializer(serializers.Serializer[Any]):
     )
     outcome = serializers.CharField(allow_null=True, help_text="Of the item, in words.")
     error = serializers.CharField(allow_null=True, help_text="Of the item or the message; empty: none.")
+    answer = serializers.ChoiceField(
+        Answer.Choice.choices, allow_null=True, help_text="What the mentor answered to a reminder."
+    )
 
 
 def timeline_of(mentor: Mentor) -> QuerySet[Any, Any]:
     """Return the entries of a mentor's timeline as rows, newest first, by one query; `entry` reads a row."""
-    parts = _status_changes(mentor), _items(mentor), _messages(mentor)
+    parts = _status_changes(mentor), _items(mentor), _messages(mentor), _answers(mentor)
     return parts[0].union(*parts[1:], all=True).order_by("-its_at", "its_kind", "-its_id")
 
 
@@ -174,6 +185,10 @@ def _messages(mentor: Mentor) -> QuerySet[Any, Any]:
         status=F("status"),
         error=F("error"),
     )
+
+
+def _answers(mentor: Mentor) -> QuerySet[Any, Any]:
+    return _part(Answer.objects.filter(mentor=mentor), kind=Value(Kind.ANSWER), at=F("at"), answer=F("choice"))
 
 
 def _part(rows: QuerySet[Any], **columns: models.Expression | F) -> QuerySet[Any, Any]:

@@ -27,7 +27,9 @@ from certifications.roster import import_roster
 from cronjobs.models import Run
 from mentors.management.base import NattevaktCommand
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
-from notifications.messages import render
+from notifications.channels import CHANNELS, INBOX
+from notifications.messages.message import gather, read_notifications
+from notifications.messages.words import write_letter
 from notifications.models import Notification
 
 SAMPLE = Path(settings.BASE_DIR) / "docs" / "sample_roster.csv"
@@ -97,16 +99,17 @@ class Command(NattevaktCommand):
                 worker.wait(timeout=SECONDS_TO_WAIT)
 
     def _show_messages(self, organisation: Organisation) -> None:
-        messages = Notification.objects.filter(organisation=organisation).exclude(channel=Notification.Channel.INBOX)
+        messages = Notification.objects.filter(organisation=organisation).exclude(channel=INBOX)
         deadline = monotonic() + SECONDS_TO_WAIT
         while messages.filter(status__in=["queued", "sending"]).exists() and monotonic() < deadline:
             sleep(0.2)
         self._say("The messages that left, and to whom")
         table = Table("to", "channel", "message", "status", box=None, header_style="bold")
-        for message in messages.select_related("recipient_user", "recipient_mentor", "about").order_by("kind", "pk"):
-            recipient = message.recipient_user or message.recipient_mentor
-            subject, _body = render(message)
-            table.add_row(recipient.email if recipient else "operations", message.channel, subject, message.status)
+        rows = read_notifications().filter(pk__in=messages.values("pk")).order_by("kind", "pk")
+        for message in gather(rows, now=timezone.now()):
+            row = message.notification
+            to = CHANNELS[row.channel].address_of(message.recipient) or "operations"
+            table.add_row(to, row.channel, write_letter(message).subject, row.status)
         self.console().print(table)
 
     def _show_renewal(self, organisation: Organisation) -> None:

@@ -28,6 +28,7 @@ class Command(NattevaktCommand):
         web_port, flower_port = os.environ.setdefault("WEB_PORT", "8000"), os.environ.setdefault("FLOWER_PORT", "5555")
         os.environ.setdefault("FLOWER_BASIC_AUTH", f"{LOGIN}:{password}")
         os.environ["LOG_LEVEL"] = "INFO"
+        os.environ.setdefault("PUBLIC_URL", f"http://localhost:{web_port}")  # for the links in messages
         self.stdout.write(f"Admin   http://localhost:{web_port}/admin/   {self._login(password)}")
         self.stdout.write(f"API     http://localhost:{web_port}/api/v1/docs")
         self.stdout.write(f"Flower  http://localhost:{flower_port}/         {LOGIN}, password {password}")

@@ -1,0 +1,150 @@
+"""E-mail through Django's backend: SMTP, or a provider's API by django-anymail. One connection a batch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from email.utils import formataddr, parseaddr
+from smtplib import (
+    SMTPConnectError,
+    SMTPException,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+    SMTPServerDisconnected,
+)
+
+from anymail.exceptions import AnymailAPIError, AnymailError, AnymailRecipientsRefused
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+from django.utils.translation import gettext_lazy as _
+
+from notifications.channel import Channel, Envelope, Recipient, Refused, Send, TryLater, Undelivered, Unreachable
+from notifications.messages.letter import as_html, as_text
+from notifications.reports import is_about_address
+
+# RFC 3463: the sender's address is not one, or its domain takes no mail. That is ours to mend, and then it may pass.
+OUR_FAULT = re.compile(r"\b5\.1\.[78]\b")
+
+
+class Email(Channel):
+    label = _("e-mail")
+
+    def address_of(self, recipient: Recipient) -> str:
+        return recipient.email
+
+    def host_of(self, address: str) -> str:
+        """Return the server that takes the mail over; where it goes from there is not ours to limit."""
+        return settings.EMAIL_PROVIDER or settings.EMAIL_HOST
+
+    @contextmanager
+    def connect(self) -> Iterator[Send]:
+        connection = get_connection()
+        try:
+            connection.open()
+        except (OSError, SMTPException, AnymailError) as error:
+            raise Unreachable(_name(error)) from error
+
+        def send(envelope: Envelope) -> None:
+            _send(connection, envelope)
+
+        try:
+            yield send
+        except BaseException:
+            _hang_up(connection)  # it may not answer any more: no polite goodbye
+            raise
+        with suppress(OSError, SMTPException):
+            connection.close()
+
+
+def _send(connection: BaseEmailBackend, envelope: Envelope) -> None:
+    try:
+        _as_mail(envelope, connection).send()
+    except SMTPRecipientsRefused as error:
+        raise _answer(*next(iter(error.recipients.values())), envelope, is_about_recipient=True) from error
+    except SMTPSenderRefused as error:
+        raise _answer(error.smtp_code, error.smtp_error, envelope, is_about_sender=True) from error
+    except (SMTPConnectError, SMTPServerDisconnected) as error:
+        raise Unreachable(_name(error)) from error
+    except SMTPResponseException as error:
+        raise _answer(error.smtp_code, error.smtp_error, envelope) from error
+    except AnymailRecipientsRefused as error:
+        # The provider's report says whether the address is bad, or on a list: notifications/bounces.py.
+        raise Refused("refused by the mail provider") from error
+    except AnymailAPIError as error:
+        raise _answer_of_provider(error) from error
+    except (AnymailError, ValueError) as error:  # an address or a header that cannot be written
+        raise Refused(_name(error)) from error
+    except OSError as error:
+        raise Unreachable(_name(error)) from error
+
+
+def _as_mail(envelope: Envelope, connection: BaseEmailBackend) -> EmailMultiAlternatives:
+    headers = {
+        "Message-ID": envelope.message_id,
+        "Content-Language": envelope.letter.language,
+        "Auto-Submitted": "auto-generated",  # RFC 3834: no absence notes, please
+    }
+    if envelope.unsubscribe_url:
+        headers |= {
+            "List-Unsubscribe": f"<{envelope.unsubscribe_url}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",  # RFC 8058
+        }
+    sender = formataddr((envelope.sender, parseaddr(settings.DEFAULT_FROM_EMAIL)[1]))
+    mail = EmailMultiAlternatives(
+        envelope.letter.subject,
+        as_text(envelope.letter),
+        from_email=sender,
+        to=[envelope.address],
+        connection=connection,
+        headers=headers,
+    )
+    mail.attach_alternative(as_html(envelope.letter), "text/html")
+    # By django-anymail the provider's reports carry it back (notifications/bounces.py); SMTP has the Message-ID.
+    mail.metadata = {"message_id": envelope.message_id}  # type: ignore[attr-defined]
+    return mail
+
+
+def _answer(
+    code: int, said: bytes | str, envelope: Envelope, *, is_about_recipient: bool = False, is_about_sender: bool = False
+) -> Undelivered:
+    """Return what a server's answer means for the message: later (4xx), never (5xx), or goodbye (421)."""
+    words = said.decode(errors="replace") if isinstance(said, bytes) else said
+    reason = _clean(code, words, envelope)
+    if code == 421:
+        return Unreachable(reason)
+    if code < 500 or is_about_sender or OUR_FAULT.search(words):
+        return TryLater(reason)
+    return Refused(reason, bad_address=is_about_recipient and is_about_address(f"{code} {words}") is True)
+
+
+def _answer_of_provider(error: AnymailAPIError) -> Refused | TryLater | Unreachable:
+    status = getattr(error, "status_code", None)
+    if status is None:
+        return Unreachable(_name(error))
+    if status in {401, 403, 408, 429} or status >= 500:  # ours to mend, too often, theirs to mend
+        return TryLater(f"the mail provider answered {status}")
+    return Refused(f"the mail provider answered {status}")
+
+
+def _clean(code: int, words: str, envelope: Envelope) -> str:
+    """Return the server's words without the recipient."""
+    local, _at, _domain = envelope.address.partition("@")
+    for personal in (envelope.address, local):
+        words = re.sub(re.escape(personal), "…", words, flags=re.IGNORECASE) if personal else words
+    return f"{code} {words}"[:500]
+
+
+def _name(error: Exception) -> str:
+    return type(error).__name__
+
+
+def _hang_up(connection: BaseEmailBackend) -> None:
+    smtp = getattr(connection, "connection", None)
+    with suppress(Exception):
+        smtp.close() if smtp is not None else connection.close()
+
+
+CHANNEL = Email()

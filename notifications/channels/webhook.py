@@ -1,0 +1,170 @@
+"""The organisation's own app: JSON by POST to its address, signed by the Standard Webhooks specification."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import standardwebhooks
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from notifications.channel import Channel, Envelope, Recipient, Refused, Send, TryLater, Unreachable
+
+GONE = 410
+TRY_LATER = {408, 425, 429}
+LONGEST_WAIT_SECONDS = 24 * 3600
+READ_BYTES = 4096  # of an answer; nobody looks at it, but a connection of which all is read can be used again
+MOST_ADDRESSES = 3  # of a host are tried
+NOT_PUBLIC = "The app's host has an address that is not public, and WEBHOOK_PRIVATE_HOSTS does not allow that."
+NOT_HTTPS = "The app's address does not begin with https://, and WEBHOOK_PRIVATE_HOSTS does not allow that."
+
+
+class Webhook(Channel):
+    label = _("the organisation's app")
+    connect_seconds = 5.0
+    read_seconds = 10.0
+
+    def address_of(self, recipient: Recipient) -> str:
+        return recipient.app_url
+
+    def host_of(self, address: str) -> str:
+        return urlsplit(address).hostname or ""
+
+    @contextmanager
+    def connect(self) -> Iterator[Send]:
+        with requests.Session() as session:
+            session.headers["User-Agent"] = "Nattevakt"
+            # Two organisations may have their apps on one host: nothing of one goes into a request of the other.
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            # A proxy would look the host up by itself, and a .netrc would send it a password.
+            session.trust_env = False
+            if not settings.WEBHOOK_PRIVATE_HOSTS:
+                session.mount("https://", _PublicHosts())
+            yield partial(self._send, session)
+
+    def _send(self, session: requests.Session, envelope: Envelope) -> None:
+        if not settings.WEBHOOK_PRIVATE_HOSTS and urlsplit(envelope.address).scheme != "https":
+            raise Refused(NOT_HTTPS)
+        body = json.dumps(envelope.payload(), ensure_ascii=False)
+        try:
+            with session.post(
+                envelope.address,
+                data=body.encode(),
+                headers={"Content-Type": "application/json", **_signature(envelope, body)},
+                timeout=(self.connect_seconds, self.read_seconds),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                _read_a_little(response)
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise Unreachable(type(error).__name__) from error
+        except (requests.RequestException, ValueError) as error:  # not an address at all, or not HTTP
+            raise Refused(type(error).__name__) from error
+        _judge(response, now=envelope.written_at)
+
+
+def _signature(envelope: Envelope, body: str) -> dict[str, str]:
+    """Return the headers by which the app knows that it is us, that it is now, and whether it has had this before."""
+    message_id = envelope.message_id.strip("<>")
+    attempted_at = envelope.written_at.astimezone(UTC)  # the package would take any other time for UTC
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(attempted_at.timestamp())),
+        "webhook-signature": standardwebhooks.Webhook(envelope.secret).sign(message_id, attempted_at, body),
+    }
+
+
+def _read_a_little(response: requests.Response) -> None:
+    """Read what has come of the answer's body, once: an app that sends for ever holds nobody up."""
+    try:
+        response.raw.read1(READ_BYTES, decode_content=False)
+    except (HTTPError, OSError):
+        return  # the status has been read, and it is all that counts
+
+
+def _judge(response: requests.Response, *, now: datetime) -> None:
+    status = response.status_code
+    if 200 <= status < 300:
+        return
+    reason = f"The app answered {status}."
+    if status in TRY_LATER or status >= 500:
+        raise TryLater(reason, after_seconds=_retry_after(response.headers.get("Retry-After", ""), now=now))
+    raise Refused(reason, host_is_gone=status == GONE)
+
+
+def _retry_after(value: str, *, now: datetime) -> float:
+    """Return the seconds that a Retry-After asks for, as a number or as a date; 0 if it makes no sense."""
+    try:
+        seconds = float(int(value)) if value.strip().isdecimal() else _seconds_until(value, now=now)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    return min(max(seconds, 0), LONGEST_WAIT_SECONDS)
+
+
+def _seconds_until(date: str, *, now: datetime) -> float:
+    at = parsedate_to_datetime(date)
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
+
+
+class _PublicConnection(HTTPSConnection):
+    """Connects to public addresses only, so that nobody makes us knock at doors inside our own network.
+
+    The name is looked up once, and what was looked at is what is connected to. Between a check of the name and a
+    connection by the name, whoever runs its DNS could change the answer.
+    """
+
+    def _new_conn(self) -> socket.socket:
+        name = self._dns_host
+        *first, last = _public_addresses(name, self.port)
+        try:
+            for self._dns_host in first:
+                try:
+                    return super()._new_conn()
+                except HTTPError:
+                    continue
+            self._dns_host = last
+            return super()._new_conn()
+        finally:
+            self._dns_host = name  # which the certificate is for
+
+
+class _PublicPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicConnection
+
+
+class _PublicHosts(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"https": _PublicPool}
+
+
+def _public_addresses(host: str, port: int) -> list[str]:
+    """Return where the host is. Raises Refused if any of it is not public, and OSError if nobody knows the name."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(address) for *_, (address, *_) in found]
+    if not all(_is_public(address) for address in addresses):
+        raise Refused(NOT_PUBLIC)
+    return addresses[:MOST_ADDRESSES]
+
+
+def _is_public(address: str) -> bool:
+    parsed = ip_address(address)
+    return parsed.is_global and not parsed.is_multicast
+
+
+CHANNEL = Webhook()

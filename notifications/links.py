@@ -1,0 +1,45 @@
+"""The links that a message carries; without PUBLIC_URL there are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.urls import reverse
+
+from notifications.models import Answer, Notification
+from notifications.signing import sign_id
+
+ANSWER, PREFERENCE = "answer", "preference"  # what a token is for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Links:
+    """Addresses for the reader of one message; what does not apply is empty."""
+
+    answer: str = ""  # to choose an answer there
+    answers: dict[Answer.Choice, str] = field(default_factory=dict)  # to confirm one
+    preference: str = ""  # to choose how to be told; also for List-Unsubscribe
+    desk: str = ""
+
+
+def links_of(notification: Notification) -> Links:
+    """Return what the reader of the message may follow: a reminded mentor to answer, a coordinator to the desk."""
+    if not settings.PUBLIC_URL:
+        return Links()
+    desk = _absolute(reverse("admin:index"))
+    if user_id := notification.recipient_user_id:
+        token = sign_id(user_id, purpose=PREFERENCE)
+        return Links(desk=desk, preference=_absolute(reverse("preference", args=[token])))
+    happenings = notification.context.get("happenings", ())
+    if notification.recipient_mentor_id and any(facts["kind"] == Notification.Kind.REMIND for facts in happenings):
+        token = sign_id(notification.pk, purpose=ANSWER)
+        return Links(
+            answer=_absolute(reverse("answer", args=[token])),
+            answers={choice: _absolute(reverse("answer", args=[token, choice])) for choice in Answer.Choice},
+        )
+    return Links(desk="" if notification.recipient_mentor_id else desk)
+
+
+def _absolute(path: str) -> str:
+    return settings.PUBLIC_URL + path

@@ -1,0 +1,1 @@
+"""What messages say: gathered from the database, put into words, given a form."""

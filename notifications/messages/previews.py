@@ -1,0 +1,33 @@
+"""The sample messages as they are read, for whoever wants to see them before they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from notifications.messages.letter import Letter, as_html, as_text
+from notifications.messages.samples import sample_messages
+from notifications.messages.words import write_letter
+
+READ_ON = date(2026, 11, 21)  # always the same day, so that the same words give the same pictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    slug: str
+    kind: str
+    letter: Letter
+    text: str
+    html: str
+
+
+def previews(*, languages: Iterable[str], kind: str = "") -> list[Preview]:
+    """Return the samples of the kind, or of all kinds, in each of the languages."""
+    return [
+        Preview(slug=slug, kind=message.notification.kind, letter=letter, text=as_text(letter), html=as_html(letter))
+        for language in languages
+        for slug, message in sample_messages(language, READ_ON)
+        if kind in {"", message.notification.kind}
+        for letter in [write_letter(message)]
+    ]

@@ -1,0 +1,45 @@
+"""Secrets made from the installation's own, so that none is stored: of webhooks, and of links without a login."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.signing import BadSignature, SignatureExpired, TimestampSigner
+from django.utils.crypto import salted_hmac
+
+from notifications.models import Webhook
+
+
+class LinkExpired(Exception):
+    """The link was right, and is too old."""
+
+
+class LinkInvalid(Exception):
+    """The link was not made here, or has been changed on its way."""
+
+
+def webhook_secret(webhook: Webhook) -> str:
+    """Return the secret that is shared with the organisation's app, as Standard Webhooks write it."""
+    value = f"{webhook.organisation_id}:{webhook.secret_version}"
+    return "whsec_" + base64.b64encode(salted_hmac("nattevakt.webhook", value, algorithm="sha256").digest()).decode()
+
+
+def sign_id(id: int, *, purpose: str) -> str:
+    """Return a token for a link, which holds nothing but the id."""
+    return _signer(purpose).sign(str(id))
+
+
+def read_id(token: str, *, purpose: str) -> int:
+    """Return the id of a link's token. Raises LinkExpired after LINK_DAYS, and LinkInvalid."""
+    try:
+        return int(_signer(purpose).unsign(token, max_age=timedelta(days=settings.LINK_DAYS)))
+    except SignatureExpired as error:
+        raise LinkExpired from error
+    except (BadSignature, ValueError) as error:
+        raise LinkInvalid from error
+
+
+def _signer(purpose: str) -> TimestampSigner:
+    return TimestampSigner(sep=".", salt=f"nattevakt.{purpose}")
