@@ -8,7 +8,7 @@ RUN := $(BIN)/python -m config.embedded run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench schema lock clean install
+.PHONY: help demo up test check bench schema pictures lock clean install
 
 help: ## Say what each target does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,6 +35,7 @@ check-with-servers:
 	@lint-imports --no-logo
 	@python manage.py makemigrations --check --dry-run
 	@DEBUG=false ALLOWED_HOSTS=nattevakt.example OPERATIONS_EMAIL=drift@nattevakt.example EMAIL_URL=submission://mail:587 \
+	  PUBLIC_URL=https://nattevakt.example \
 	  python manage.py check --deploy --fail-level WARNING
 
 bench: $(READY) ## Measure one night against the limit and the plain ways (about ten minutes)
@@ -42,6 +43,9 @@ bench: $(READY) ## Measure one night against the limit and the plain ways (about
 
 schema: $(READY) ## Write docs/openapi.yaml anew from the code
 	@$(RUN) --name test --scratch -- python manage.py spectacular --lang en --validate --fail-on-warn --file docs/openapi.yaml
+
+pictures: $(READY) ## Draw docs/messages anew: every message, in its languages side by side
+	@$(RUN) --name test --scratch -- python -m tests.pictures
 
 lock: $(READY) ## Write the locks anew from pyproject.toml
 	@uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
