@@ -117,12 +117,28 @@ WITH covering AS NOT MATERIALIZED (
     FROM changed
 ), happening AS MATERIALIZED (
     SELECT *, jsonb_build_object('happenings', jsonb_build_array(
-        jsonb_build_object('kind', action, 'key', key, 'types', type)
+        jsonb_build_object('kind', action, 'key', key, 'types', type, 'names', ARRAY(
+            SELECT named.name FROM unnest(string_to_array(type, ',')) WITH ORDINALITY AS listed (code, place)
+            JOIN certifications_certificationtype named ON named.code = listed.code
+                 AND named.organisation_id = %(organisation)s
+            ORDER BY place
+        ))
         || CASE action WHEN 'remind' THEN jsonb_build_object(
                'certification_id', certification_id, 'expires_on', expires_on, 'stage', stage
            ) ELSE '{}' END
     )) AS context
     FROM due
+), summary AS (
+    INSERT INTO notifications_notification (
+        dedupe_key, organisation_id, kind, channel, recipient_user_id, run_id, language, context, status, attempts,
+        next_attempt_at, message_id, error, created_at
+    )
+    SELECT 'digest:' || %(run)s || ':email:' || user_id, %(organisation)s, 'digest', 'email', user_id, %(run)s,
+           %(language)s, '{}', 'queued', 0, %(leaves_at)s, '', '', %(now)s
+    FROM (
+        SELECT DISTINCT role.user_id FROM due JOIN mentors_coordinatorrole role ON role.chapter_id = due.chapter_id
+    ) told
+    RETURNING id, recipient_user_id
 ), message AS (
     SELECT key || ':inbox:' || role.user_id AS dedupe_key, action AS kind, 'inbox' AS channel,
            role.user_id AS recipient_user_id, NULL::bigint AS recipient_mentor_id, mentor_id AS about_id,
@@ -134,19 +150,20 @@ WITH covering AS NOT MATERIALIZED (
            %(leaves_at)s, NULL
     FROM happening WHERE email <> ''
     UNION ALL
-    SELECT 'digest:' || %(run)s || ':email:' || user_id, 'digest', 'email', user_id, NULL, NULL, %(language)s,
-           run.counts, 'queued', %(leaves_at)s, NULL
-    FROM run, (
-        SELECT DISTINCT role.user_id FROM due JOIN mentors_coordinatorrole role ON role.chapter_id = due.chapter_id
-    ) told
+    SELECT 'handover:' || %(run)s || ':' || due.chapter_id || ':inbox:' || role.user_id, 'handover', 'inbox',
+           role.user_id, NULL, NULL, %(language)s, jsonb_build_object(
+               'paused', jsonb_agg(due.mentor_id ORDER BY due.mentor_id), 'chapter_id', due.chapter_id
+           ), 'sent', NULL, %(now)s
+    FROM due JOIN mentors_coordinatorrole role ON role.chapter_id = due.chapter_id
+    WHERE due.action = 'pause' GROUP BY due.chapter_id, role.user_id
 )
 INSERT INTO notifications_notification (
     dedupe_key, organisation_id, kind, channel, recipient_user_id, recipient_mentor_id, about_id, run_id, language,
-    context, status, attempts, next_attempt_at, sent_at, message_id, error, created_at
+    context, status, attempts, next_attempt_at, sent_at, message_id, error, created_at, digest_id
 )
-SELECT dedupe_key, %(organisation)s, kind, channel, recipient_user_id, recipient_mentor_id, about_id, %(run)s, language,
-       context, status, 0, next_attempt_at, sent_at, '', '', %(now)s
-FROM message
+SELECT dedupe_key, %(organisation)s, kind, channel, message.recipient_user_id, recipient_mentor_id, about_id, %(run)s,
+       language, context, status, 0, next_attempt_at, sent_at, '', '', %(now)s, summary.id
+FROM message LEFT JOIN summary ON summary.recipient_user_id = message.recipient_user_id
 ON CONFLICT (dedupe_key) DO NOTHING
 """
 

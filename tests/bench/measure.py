@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from django.db import transaction
 from django.db.models import Count
@@ -16,7 +16,8 @@ from certifications.reminders import find_due_reminders
 from cronjobs import nightly
 from cronjobs.models import Run
 from cronjobs.schedule import execute_expiry_check
-from mentors.models import Organisation
+from mentors.models import Mentor, Organisation
+from notifications.channels import EMAIL, INBOX
 from notifications.models import Notification
 from tests.bench.databases import ask, clone
 from tests.bench.dataset import SLUG
@@ -53,8 +54,8 @@ SELECT 'status changes', from_status || ' to ' || to_status, count(*),
 FROM mentors_statuschange WHERE mentor_id IN (SELECT id FROM mentor) GROUP BY 2
 UNION ALL
 SELECT 'messages', concat_ws(' ', kind, channel, status), count(*), sum(hashtext(concat_ws('|',
-    CASE kind WHEN 'digest' THEN '' ELSE dedupe_key END, about_id, recipient_user_id, recipient_mentor_id, language,
-    context
+    CASE WHEN kind IN ('digest', 'handover') THEN '' ELSE dedupe_key END, digest_id IS NULL, about_id,
+    recipient_user_id, recipient_mentor_id, language, context
 )))
 FROM notifications_notification WHERE organisation_id = (SELECT id FROM organisation) GROUP BY 2
 ORDER BY 1, 2
@@ -180,24 +181,45 @@ def _begin(organisation: Organisation, *, on: date) -> Run:
     )
 
 
+def _sum_up(run: Run, user_id: int, *, now: datetime) -> None:
+    """Write a coordinator's hint who is paused, and the digest that holds all."""
+    message = {
+        "organisation": run.organisation,
+        "recipient_user_id": user_id,
+        "run_id": run.pk,
+        "language": run.organisation.language,
+        "created_at": now,
+    }
+    told = Notification.objects.filter(run_id=run.pk, channel=INBOX, recipient_user=user_id)
+    paused = list(told.filter(kind=Notification.Kind.PAUSE).order_by("about").values_list("about", flat=True))
+    if paused:
+        chapter_id = Mentor.objects.get(pk=paused[0]).chapter_id  # here a coordinator has one
+        Notification.objects.create(
+            dedupe_key=f"handover:{run.pk}:{chapter_id}:inbox:{user_id}",
+            kind=Notification.Kind.HANDOVER,
+            channel=INBOX,
+            context={"paused": paused, "chapter_id": chapter_id},
+            status=Notification.Status.SENT,
+            sent_at=now,
+            **message,
+        )
+    digest = Notification.objects.create(
+        dedupe_key=f"digest:{run.pk}:email:{user_id}",
+        kind=Notification.Kind.DIGEST,
+        channel=EMAIL,
+        next_attempt_at=run.organisation.next_sending_time(now),
+        **message,
+    )
+    told.update(digest=digest)
+
+
 def _end(run: Run) -> None:
     """Write the digests and close the run, the plain way."""
     now = timezone.now()
     counted = run.items.order_by().values_list("action").annotate(Count("pk"))
     run.counts = {action: {"planned": done, "done": done, "skipped": 0, "failed": 0} for action, done in counted}
-    told = Notification.objects.filter(run_id=run.pk, channel=Notification.Channel.INBOX)
-    for user_id in told.order_by().values_list("recipient_user_id", flat=True).distinct():
-        Notification.objects.create(
-            dedupe_key=f"digest:{run.pk}:email:{user_id}",
-            organisation=run.organisation,
-            kind=Notification.Kind.DIGEST,
-            channel=Notification.Channel.EMAIL,
-            recipient_user_id=user_id,
-            run_id=run.pk,
-            language=run.organisation.language,
-            context=run.counts,
-            next_attempt_at=run.organisation.next_sending_time(now),
-            created_at=now,
-        )
+    told = Notification.objects.filter(run_id=run.pk, channel=INBOX)
+    for user_id in list(told.order_by().values_list("recipient_user_id", flat=True).distinct()):
+        _sum_up(run, user_id, now=now)
     run.status, run.finished_at = Run.Status.SUCCEEDED, now
     run.save(update_fields=["counts", "status", "finished_at"])

@@ -16,9 +16,10 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from certifications.coverage import lapsed_types
-from certifications.models import Certification
+from certifications.models import Certification, CertificationType
 from cronjobs.models import Action, Run, RunItem
 from mentors.models import CoordinatorRole, Mentor, StatusChange
+from notifications.channels import EMAIL, INBOX
 from notifications.models import Notification
 
 OUTCOMES = {Action.PAUSE: "paused", Action.RESUME: "resumed", Action.REMIND: "reminded"}
@@ -115,7 +116,11 @@ def _record(mentor: Mentor, action: Action, key: str, *, run: Run, now: datetime
         at=now,
         **about,
     )
-    facts: dict[str, Any] = {"kind": action, "key": key, "types": item.type}
+    codes = [code for code in item.type.split(",") if code]
+    types = CertificationType.objects.filter(organisation=mentor.organisation_id, code__in=codes).order_by("code")
+    facts: dict[str, Any] = {
+        "kind": action, "key": key, "types": item.type, "names": [type.name for type in types],
+    }  # fmt: skip
     if item.certification_id:
         facts |= {
             "certification_id": item.certification_id,
@@ -133,7 +138,7 @@ def _record(mentor: Mentor, action: Action, key: str, *, run: Run, now: datetime
         Notification.objects.create(
             dedupe_key=f"{key}:inbox:{role.user_id}",
             kind=action,
-            channel=Notification.Channel.INBOX,
+            channel=INBOX,
             recipient_user_id=role.user_id,
             language=mentor.organisation.language,
             status=Notification.Status.SENT,
@@ -144,7 +149,7 @@ def _record(mentor: Mentor, action: Action, key: str, *, run: Run, now: datetime
         Notification.objects.create(
             dedupe_key=f"{key}:email:mentor",
             kind=Notification.Kind.NIGHT,
-            channel=Notification.Channel.EMAIL,
+            channel=EMAIL,
             recipient_mentor=mentor,
             language=mentor.language,
             next_attempt_at=mentor.organisation.next_sending_time(now),
