@@ -10,8 +10,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, StatusChange, User
-
-admin.site.register(User, UserAdmin)
+from notifications.models import Preference
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
@@ -25,6 +24,25 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+class MentorPreferenceInline(admin.StackedInline[Preference, Mentor]):
+    """By which channel the mentor is told."""
+
+    model = Preference
+    fields = ("channel", "address")
+
+
+class CoordinatorPreferenceInline(admin.StackedInline[Preference, User]):
+    """How the coordinator is told, and how often."""
+
+    model = Preference
+    fields = ("mail", "language", "channel", "address")
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin[User]):
+    inlines = (CoordinatorPreferenceInline,)
 
 
 @admin.register(Organisation)
@@ -55,6 +73,7 @@ class MentorAdmin(admin.ModelAdmin[Mentor]):
     list_select_related = ("chapter",)
     search_fields = ("name", "ref", "email")
     readonly_fields = ("status", "pause_cause", "pause_reason", "lapses_on")
+    inlines = (MentorPreferenceInline,)
     autocomplete_fields = ("chapter",)
 
 

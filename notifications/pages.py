@@ -87,8 +87,8 @@ def answer_page(request: HttpRequest, token: str, choice: str = "") -> HttpRespo
         reminder = _find_reminder(read_id(token, purpose=ANSWER), token)
     except LinkInvalid:
         return _page("wrong_link", status=404, is_for_mentor=True)
-    except LinkExpired:
-        expired = _find_reminder(_read_expired_id(token), token)
+    except LinkExpired as link:
+        expired = _find_reminder(link.id, token)
         return _too_old(expired.mentor.language if expired else None, is_for_mentor=True)
     if reminder is None or (choice and choice not in Answer.Choice):
         language = reminder.mentor.language if reminder else None
@@ -104,8 +104,8 @@ def preference_page(request: HttpRequest, token: str) -> HttpResponse:
         user_id = read_id(token, purpose=PREFERENCE)
     except LinkInvalid:
         return _page("wrong_link", status=404)
-    except LinkExpired:
-        expired = find_chosen(_read_expired_id(token))
+    except LinkExpired as link:
+        expired = find_chosen(link.id)
         return _too_old(expired.reads if expired else None)
     chosen = find_chosen(user_id)
     if chosen is None:
@@ -215,11 +215,6 @@ def _take_preference(request: HttpRequest, user_id: int, chosen: Chosen, url: st
 
 def _too_old(language: str | None, *, is_for_mentor: bool = False) -> HttpResponse:
     return _page("too_old", status=410, language=language, days=settings.LINK_DAYS, is_for_mentor=is_for_mentor)
-
-
-def _read_expired_id(token: str) -> int:
-    """Return whose an expired link was, to speak to them in their language; that it is signed has been checked."""
-    return int(token.partition(".")[0])
 
 
 def _page(name: str, *, status: int = 200, language: str | None = None, **context: Any) -> HttpResponse:

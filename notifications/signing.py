@@ -13,7 +13,11 @@ from notifications.models import Webhook
 
 
 class LinkExpired(Exception):
-    """The link was right, and is too old."""
+    """The link was right, and is too old; `id` is what it was for."""
+
+    def __init__(self, id: int) -> None:
+        self.id = id
+        super().__init__(id)
 
 
 class LinkInvalid(Exception):
@@ -33,12 +37,15 @@ def sign_id(id: int, *, purpose: str) -> str:
 
 def read_id(token: str, *, purpose: str) -> int:
     """Return the id of a link's token. Raises LinkExpired after LINK_DAYS, and LinkInvalid."""
+    signer = _signer(purpose)
     try:
-        return int(_signer(purpose).unsign(token, max_age=timedelta(days=settings.LINK_DAYS)))
+        id = int(signer.unsign(token))
+        signer.unsign(token, max_age=timedelta(days=settings.LINK_DAYS))
     except SignatureExpired as error:
-        raise LinkExpired from error
+        raise LinkExpired(id) from error
     except (BadSignature, ValueError) as error:
         raise LinkInvalid from error
+    return id
 
 
 def _signer(purpose: str) -> TimestampSigner:

@@ -191,10 +191,26 @@ def test_the_desk_shows_the_secret_of_an_app_and_sends_again_to_one_that_has_mov
     assert (app.url, app.gone_at) == ("https://new.example/", None)
 
 
-def test_a_person_s_preference_is_kept_in_the_desk(desk: Client, kari: User) -> None:
+def test_how_a_mentor_is_told_is_chosen_on_her_own_page(desk: Client, mentor: Mentor) -> None:
+    fields = {
+        "organisation": mentor.organisation_id, "chapter": mentor.chapter_id, "ref": mentor.ref, "name": mentor.name,
+        "language": "nn", "email": mentor.email,
+        "preference-TOTAL_FORMS": 1, "preference-INITIAL_FORMS": 0,
+        "preference-0-channel": "chat", "preference-0-address": "@liv",
+    }  # fmt: skip
+
+    answer = desk.post(reverse("admin:mentors_mentor_change", args=[mentor.pk]), fields)
+
+    mentor.refresh_from_db()
+    assert answer.status_code == 302
+    assert (mentor.language, mentor.preference.channel, mentor.preference.address) == ("nn", "chat", "@liv")
+
+
+def test_how_a_coordinator_is_told_is_kept_in_the_desk(desk: Client, kari: User) -> None:
     desk.post(
         reverse("admin:notifications_preference_add"),
         {"user": kari.pk, "mentor": "", "channel": "email", "address": "", "mail": "weekly", "language": "nn"},
     )
 
     assert (kari.preference.mail, kari.preference.language) == ("weekly", "nn")
+    assert desk.get(reverse("admin:mentors_user_change", args=[kari.pk])).status_code == 200

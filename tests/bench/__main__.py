@@ -1,4 +1,4 @@
-"""`make bench`: what a night and a list cost, beside the least it could cost and what the plain way costs."""
+"""`make bench`: what a night, a list and a message cost, beside the least possible and the plain way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from statistics import median
 
@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 django.setup()
 
-from tests.bench import dataset, measure, report, web  # noqa: E402
+from tests.bench import dataset, mail, measure, report, web  # noqa: E402
 from tests.bench.databases import template  # noqa: E402
 from tests.bench.dataset import Size  # noqa: E402
 from tests.bench.measure import Measurement  # noqa: E402
@@ -36,6 +36,8 @@ class Programme:
     many_due: Size
     repeats: int
     plain: int  # how many mentors the plain ways are given
+    mail: int  # how many e-mails are queued
+    plain_mail: int  # how many of them the plain way is given
     load_seconds: float  # of each load on the web server
 
     @property
@@ -49,6 +51,8 @@ FULL = Programme(
     many_due=Size(name="many_due", certifications=1_000_000, due=100_000),
     repeats=3,
     plain=2_000,
+    mail=10_000,
+    plain_mail=2_000,
     load_seconds=5,
 )
 SMALL = Programme(
@@ -57,6 +61,8 @@ SMALL = Programme(
     many_due=Size(name="many_due", certifications=2_000, due=300),
     repeats=1,
     plain=60,
+    mail=200,
+    plain_mail=50,
     load_seconds=0.5,
 )
 
@@ -81,6 +87,11 @@ METHOD = """\
   rows (`tests/bench/plain_api.py`); it knows no roles and counts nothing. Both are served by the same gunicorn, two
   processes with four threads each, and asked in turn over eight connections from a process of its own.
 - The night and (a) must leave the same rows (compared by checksums in every run); with `--small` so must (b) and (c).
+- **(e)** is one `send_mail` a message, each in a task of its own, on the same worker (`tests/bench/plain_mail.py`).
+  Both send the same words as text and HTML; ours asks the rules once more besides. The worker has two processes and no
+  limit of rates; the mail server (`tests/bench/sink.py`) only counts, and shares the cores. There is no TLS and no
+  login, which each of its connections would pay for too. As by Celery's default, every task opens its own connection
+  to PostgreSQL, which is the larger part of what (e) costs. It is given {plain_mail:,} of the messages.
 - PostgreSQL, Redis, the worker's processes and the bench share the cores, so that ratios say more than seconds.
 """
 
@@ -98,6 +109,7 @@ def main(arguments: Sequence[str]) -> int:
             _say(f"filling {size.name}: {size.certifications:,} certifications, {size.due:,} due")
             templates[size.name] = stack.enter_context(template(size.name, partial(dataset.fill, size, on=on, now=now)))
         rows, differences = measure_all(programme, templates, on=on)
+        rows += measure_mail(programme, on=on, now=now)
         machine = report.describe_machine()
     # On a few mentors the queue and the start of each task outweigh everything else: no target fits.
     rows = rows if programme is FULL else [replace(row, judged=False) for row in rows]
@@ -115,6 +127,7 @@ def main(arguments: Sequence[str]) -> int:
             warm_ups=dataset.WARM_UPS,
             repeats=programme.repeats,
             plain=programme.plain,
+            plain_mail=programme.plain_mail,
         )
         report.write_page(rows, machine=machine, method=method, now=now)
     return 1 if differences else 0
@@ -222,6 +235,26 @@ def compare(
             unit="MB",
             at_most=250,
         ),
+    ]
+
+
+def measure_mail(programme: Programme, *, on: date, now: datetime) -> list[Row]:
+    """Measure how fast queued e-mail leaves, in turn, and set the medians beside each other."""
+    _say(f"measuring {programme.mail:,} queued e-mails")
+    with template("mail", partial(mail.fill, programme.mail, on=on, now=now)) as queued:
+        own, plain = [], []
+        for _ in range(programme.repeats):
+            own.append(mail.measure_own(queued))
+            plain.append(mail.measure_plain(queued, at_most=programme.plain_mail))
+    rates = [median(mail.per_second for mail in measured) for measured in (own, plain)]
+    return [
+        Row(
+            what=f"{programme.mail:,} queued e-mails over {own[0].connections:,} connections, two processes",
+            measured=f"{rates[0]:.0f} a second",
+            compared_with=f"(e) one send_mail a message: {rates[1]:.0f} a second",
+            ratio=rates[0] / rates[1],
+            at_least=5,
+        )
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -81,7 +81,7 @@ def measure_own(template: str) -> Mail:
 
 
 def measure_plain(template: str, *, at_most: int) -> Mail:
-    """From the first task until everything has left; of a part, at random no worse than of all."""
+    """From the first task until so many have left."""
     with clone(template) as database:
         count = min(at_most, _queued() - WARM_UP)
 
@@ -92,14 +92,12 @@ def measure_plain(template: str, *, at_most: int) -> Mail:
         return _measure(database, begin=begin, count=count)
 
 
-def _measure(database: str, *, begin: object, count: int) -> Mail:
-    assert callable(begin)
+def _measure(database: str, *, begin: Callable[[], None], count: int) -> Mail:
     with sink() as (port, server), fleet(database, port=port) as worker:
         _warm_up(worker)
         began = time.perf_counter()
         begin()
-        while ask(SENT) != [(count + WARM_UP,)]:
-            time.sleep(0.02)
+        worker.wait_until(lambda: ask(SENT) == [(count + WARM_UP,)], seconds=600, what="the last message")
         seconds = time.perf_counter() - began
         worker.stop()
         server.stop()

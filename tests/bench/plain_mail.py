@@ -1,4 +1,4 @@
-"""The plain way to send: one task a message, with the same words, and one `send_mail` each."""
+"""The plain way to send: one task a message, one `send_mail` each. The words are the same, and so are their forms."""
 
 from __future__ import annotations
 
@@ -6,17 +6,37 @@ from celery import shared_task
 from django.core.mail import send_mail
 from django.utils import timezone
 
+from mentors.models import Mentor
+from notifications.channel import Recipient
+from notifications.links import links_of
 from notifications.messages.letter import as_html, as_text
-from notifications.messages.message import gather, read_notifications
+from notifications.messages.message import Happened, Message
 from notifications.messages.words import write_letter
 from notifications.models import Notification
 
 
 @shared_task(name="bench.send_mail")
 def send_one(notification_id: int) -> None:
-    now = timezone.now()
-    [message] = gather([read_notifications().get(pk=notification_id)], now=now)
-    letter, row = write_letter(message), message.notification
-    send_mail(letter.subject, as_text(letter), None, [message.recipient.email], html_message=as_html(letter))
-    row.status, row.sent_at, row.next_attempt_at = Notification.Status.SENT, now, None
+    row = Notification.objects.select_related("organisation", "recipient_mentor").get(pk=notification_id)
+    letter = write_letter(_message(row))
+    send_mail(letter.subject, as_text(letter), None, [_mentor(row).email], html_message=as_html(letter))
+    row.status, row.sent_at, row.next_attempt_at = Notification.Status.SENT, timezone.now(), None
     row.save(update_fields=["status", "sent_at", "next_attempt_at"])
+
+
+def _message(row: Notification) -> Message:
+    mentor = _mentor(row)
+    facts = row.context["happenings"]
+    return Message(
+        notification=row,
+        today=row.organisation.local_date(timezone.now()),
+        recipient=Recipient(email=mentor.email),
+        recipient_name=mentor.name,
+        happenings=[Happened(kind=Notification.Kind(fact["kind"]), mentor=mentor, facts=fact) for fact in facts],
+        links=links_of(row),
+    )
+
+
+def _mentor(row: Notification) -> Mentor:
+    assert row.recipient_mentor is not None
+    return row.recipient_mentor
