@@ -102,12 +102,14 @@ def deliver_all(*, now: Callable[[], datetime], find_outdated: FindOutdated) -> 
 
 def defer(*, now: datetime) -> None:
     """Let what is due while its organisation's sending hours are over wait until they open (rule 12)."""
-    at_any_hour = [code for code, channel in CHANNELS.items() if not channel.keeps_hours]
+    closed: dict[datetime, list[int]] = defaultdict(list)
     for organisation in Organisation.objects.all():
-        opens_at = organisation.next_sending_time(now)
-        if opens_at > now:
-            due = Notification.objects.due(now=now).filter(organisation=organisation)
-            due.exclude(channel__in=at_any_hour).update(next_attempt_at=opens_at)
+        closed[organisation.next_sending_time(now)].append(organisation.pk)
+    closed.pop(now, None)  # those that are open
+    at_any_hour = [code for code, channel in CHANNELS.items() if not channel.keeps_hours]
+    due = Notification.objects.due(now=now).exclude(channel__in=at_any_hour)
+    for opens_at, organisations in closed.items():
+        due.filter(organisation__in=organisations).update(next_attempt_at=opens_at)
 
 
 def free_stuck(*, now: datetime) -> int:

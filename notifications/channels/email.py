@@ -14,6 +14,8 @@ from smtplib import (
     SMTPSenderRefused,
     SMTPServerDisconnected,
 )
+from typing import Any
+from uuid import uuid4
 
 from anymail.exceptions import AnymailAPIError, AnymailError, AnymailRecipientsRefused
 from django.conf import settings
@@ -81,7 +83,16 @@ def _send(connection: BaseEmailBackend, envelope: Envelope) -> None:
         raise Unreachable(_name(error)) from error
 
 
-def _as_mail(envelope: Envelope, connection: BaseEmailBackend) -> EmailMultiAlternatives:
+class Mail(EmailMultiAlternatives):
+    """A mail whose boundary we choose: to look for one that is in no text takes a fifth of the time to write it."""
+
+    def message(self, **options: Any) -> Any:
+        message = super().message(**options)
+        message.set_boundary(f"=_{uuid4().hex}")
+        return message
+
+
+def _as_mail(envelope: Envelope, connection: BaseEmailBackend) -> Mail:
     headers = {
         "Message-ID": envelope.message_id,
         "Content-Language": envelope.letter.language,
@@ -93,7 +104,7 @@ def _as_mail(envelope: Envelope, connection: BaseEmailBackend) -> EmailMultiAlte
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",  # RFC 8058
         }
     sender = formataddr((envelope.sender, parseaddr(settings.DEFAULT_FROM_EMAIL)[1]))
-    mail = EmailMultiAlternatives(
+    mail = Mail(
         envelope.letter.subject,
         as_text(envelope.letter),
         from_email=sender,

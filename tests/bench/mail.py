@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from datetime import time as clock
 
 from celery import current_app
+from django.db import connection
 from django.utils import timezone
 
 from certifications.models import Certification, CertificationType
@@ -66,6 +67,8 @@ def fill(count: int, *, on: date, now: datetime) -> None:
         )
         for row in held
     )
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
 
 
 def measure_own(template: str) -> Mail:
