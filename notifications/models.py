@@ -188,6 +188,12 @@ class Webhook(models.Model):
     def __str__(self) -> str:
         return f"{self.organisation}: {self.url}"
 
+    @classmethod
+    def of(cls, organisation: Organisation) -> Webhook | None:
+        """Return the organisation's app, unless it has none or it said that it is gone."""
+        webhook: Webhook | None = getattr(organisation, "webhook", None)
+        return webhook if webhook and webhook.gone_at is None else None
+
 
 class Answer(models.Model):
     """What a mentor answered by one of the links in a reminder."""

@@ -54,9 +54,8 @@ def channel_for_mentor(mentor: Mentor, organisation: Organisation) -> str | None
 def _reaching(code: str, recipient: Recipient, organisation: Organisation) -> str | None:
     """Return the channel if it reaches the recipient, else e-mail if that does."""
     if code != EMAIL and code in CHANNELS and CHANNELS[code].is_set_up():  # its file may have been taken away
-        app: Webhook | None = getattr(organisation, "webhook", None)
-        app_url = app.url if app and app.gone_at is None else ""
-        if CHANNELS[code].address_of(replace(recipient, app_url=app_url)):
+        app = Webhook.of(organisation)
+        if CHANNELS[code].address_of(replace(recipient, app_url=app.url if app else "")):
             return code
     return EMAIL if CHANNELS[EMAIL].address_of(recipient) else None
 

@@ -10,7 +10,7 @@ from django_stubs_ext import StrPromise
 from notifications.channel import Channel
 
 # Those that the service itself writes to.
-EMAIL, INBOX, OPERATIONS, WEBHOOK = "email", "inbox", "operations", "webhook"
+EMAIL, INBOX, OPERATIONS = "email", "inbox", "operations"
 
 CHANNELS: dict[str, Channel] = {
     module.name: import_module(f"{__name__}.{module.name}").CHANNEL

@@ -115,12 +115,11 @@ def _name(row: Notification) -> str:
 def _recipient(row: Notification) -> Recipient:
     person = row.recipient_mentor or row.recipient_user
     chosen: Preference | None = getattr(person, "preference", None)
-    app: Webhook | None = getattr(row.organisation, "webhook", None)
-    in_use = app is not None and app.gone_at is None
+    app = Webhook.of(row.organisation)
     return Recipient(
         email=person.email if person else "",
         phone=row.recipient_mentor.phone if row.recipient_mentor else "",
         chosen=chosen.address if chosen and chosen.channel == row.channel else "",
-        app_url=app.url if app and in_use else "",
-        app_secret=webhook_secret(app) if app and in_use else "",
+        app_url=app.url if app else "",
+        app_secret=webhook_secret(app) if app else "",
     )

@@ -91,7 +91,7 @@ METHOD = """\
   Both send the same words as text and HTML; ours asks the rules once more besides. The worker has two processes and no
   limit of rates; the mail server (`tests/bench/sink.py`) only counts, and shares the cores. There is no TLS and no
   login, which each of its connections would pay for too. As by Celery's default, every task opens its own connection
-  to PostgreSQL, which is the larger part of what (e) costs. It is given {plain_mail:,} of the messages.
+  to PostgreSQL, which (e) pays for with each message. It is given {plain_mail:,} of the messages.
 - PostgreSQL, Redis, the worker's processes and the bench share the cores, so that ratios say more than seconds.
 """
 
