@@ -13,10 +13,10 @@ from uuid import UUID
 
 import structlog
 from django.contrib.postgres.aggregates import StringAgg
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from certifications.models import Certification, Exemption
-from mentors.models import Mentor, MentorQuerySet, Organisation, User
+from mentors.models import Mentor, Organisation, User
 from mentors.status import change_status
 
 log = structlog.get_logger(__name__)
@@ -27,23 +27,10 @@ def find_expired_certifications(
 ) -> QuerySet[Any, Any]:
     """Return a row for each mentor whom rule 4 may pause on the day, of these or of all.
 
-    A row has `mentor_id` and `codes`: the lapsed types, sorted, joined by commas; empty for a mentor who turns out to
-    have none. Only mentors are looked at whose `lapses_on` has come, or who hold a certification that begins later and
-    so may have a gap today: the cost grows with what is due, not with history.
+    A row has `mentor_id` and `codes`: the lapsed types, sorted, joined by commas; none, and the mentor is not paused.
+    Only mentors are looked at whose `lapses_on` has come, or who hold a certification that begins later and so may
+    have a gap today: the cost grows with what is due, not with history.
     """
-    # A subquery asks for the certifications of one mentor at a time. As a join, PostgreSQL would rather read the whole
-    # table once than look some thousand mentors up.
-    lapsed = Certification.objects.lapsed(on=on).filter(mentor=OuterRef("pk")).order_by().values("mentor")
-    codes = lapsed.annotate(codes=StringAgg("type__code", delimiter=",", distinct=True, order_by="type__code"))
-    candidates = _may_have_lapsed(organisation=organisation, on=on, mentor_ids=mentor_ids)
-    mentors = Mentor.objects.filter(pk__in=candidates).order_by()
-    return mentors.annotate(mentor_id=F("pk"), codes=Subquery(codes.values("codes"))).values("mentor_id", "codes")
-
-
-def _may_have_lapsed(
-    *, organisation: Organisation, on: date, mentor_ids: Iterable[int] | None = None
-) -> QuerySet[Any, Any]:
-    """Return the ids of the active mentors, of these or of all, at whom rule 4 has to look."""
     active = Mentor.objects.of(organisation).active()
     if not organisation.auto_pause:
         active = active.none()
@@ -51,27 +38,39 @@ def _may_have_lapsed(
         active = active.filter(pk__in=mentor_ids)
     begins_later = Certification.objects.in_force().filter(issued_on__gt=on, mentor__in=active)
     lapsing = active.filter(lapses_on__lte=on)
-    return lapsing.order_by().values("pk").union(begins_later.order_by().values("mentor_id"))
+    candidates = lapsing.order_by().values("pk").union(begins_later.order_by().values("mentor_id"))
+    return _name_lapsed_types(candidates, on=on)
 
 
 def find_renewed_mentors(
     *, organisation: Organisation, on: date, mentor_ids: Iterable[int] | None = None
-) -> MentorQuerySet:
-    """Return the mentors, of these or of all, whom rule 5 resumes on the day."""
-    if not organisation.auto_resume:
-        return Mentor.objects.none()
+) -> QuerySet[Any, Any]:
+    """Return a row for each mentor whom rule 5 may resume on the day, of these or of all.
+
+    A row has `mentor_id` and `codes`: the types that are lapsed all the same; none, and the mentor is resumed.
+    """
     paused = Mentor.objects.of(organisation).paused_because_expired()
+    if not organisation.auto_resume:
+        paused = paused.none()
     if mentor_ids is not None:
         paused = paused.filter(pk__in=mentor_ids)
     exempted = Exemption.objects.in_force(on=on).filter(mentor__in=paused)
-    candidates = (
-        paused.filter(Q(lapses_on__isnull=True) | Q(lapses_on__gt=on))
-        .order_by()
-        .values("pk")
-        .union(exempted.order_by().values("mentor_id"))
-    )
-    lapsed = Certification.objects.lapsed(on=on).filter(mentor=OuterRef("pk"))
-    return Mentor.objects.filter(pk__in=candidates).exclude(Exists(lapsed)).order_by()
+    renewed = paused.filter(Q(lapses_on__isnull=True) | Q(lapses_on__gt=on))
+    candidates = renewed.order_by().values("pk").union(exempted.order_by().values("mentor_id"))
+    return _name_lapsed_types(candidates, on=on)
+
+
+def _name_lapsed_types(candidates: QuerySet[Any, Any], *, on: date) -> QuerySet[Any, Any]:
+    """Return a row (mentor_id, codes) for each of the mentors whose ids these are.
+
+    A subquery asks for the certifications of one mentor at a time. As a join, PostgreSQL would rather read the whole
+    table once than look some thousand mentors up; and where its statistics are old or none, as after an import, it
+    would compare every certification with every other.
+    """
+    lapsed = Certification.objects.lapsed(on=on).filter(mentor=OuterRef("pk")).order_by().values("mentor")
+    codes = lapsed.annotate(codes=StringAgg("type__code", delimiter=",", distinct=True, order_by="type__code"))
+    mentors = Mentor.objects.filter(pk__in=candidates).order_by()
+    return mentors.annotate(mentor_id=F("pk"), codes=Subquery(codes.values("codes"))).values("mentor_id", "codes")
 
 
 def apply_auto_pause(
@@ -102,9 +101,10 @@ def apply_auto_resume(
     actor: User | None = None,
 ) -> dict[int, int]:
     """Resume those of the locked mentors whom rule 5 resumes; return the id of its `StatusChange` by mentor id."""
-    renewed = find_renewed_mentors(organisation=organisation, on=on, mentor_ids=mentor_ids)
+    found = find_renewed_mentors(organisation=organisation, on=on, mentor_ids=mentor_ids)
+    renewed = [row["mentor_id"] for row in found if not row["codes"]]
     return change_status(
-        dict.fromkeys(renewed.values_list("pk", flat=True), "No lapsed type is left."),
+        dict.fromkeys(renewed, "No lapsed type is left."),
         from_status=Mentor.Status.PAUSED,
         to_status=Mentor.Status.ACTIVE,
         cause=Mentor.PauseCause.CERTIFICATION_EXPIRED,

@@ -23,14 +23,6 @@ from cronjobs.models import Action, CronJob, Run, RunItem
 from mentors.models import Organisation
 
 
-def _due_pauses(*, organisation: Organisation, on: date) -> QuerySet[Any, Any]:
-    return find_expired_certifications(organisation=organisation, on=on)
-
-
-def _due_resumes(*, organisation: Organisation, on: date) -> QuerySet[Any, Any]:
-    return find_renewed_mentors(organisation=organisation, on=on).values("id")
-
-
 def _due_reminders(*, organisation: Organisation, on: date) -> QuerySet[Any, Any]:
     reminders = find_due_reminders(organisation=organisation, on=on)
     return reminders.values("id", "mentor_id", "type__code", "number", "expires_on", "stage")
@@ -48,7 +40,7 @@ class Plan:
 # change that began it, or 0 for a mentor who has been so from the first.
 PLANS = {
     Action.PAUSE: Plan(
-        _due_pauses,
+        find_expired_certifications,
         """
         SELECT 'pause:' || due.mentor_id || ':' || COALESCE((
                    SELECT max(id) FROM mentors_statuschange
@@ -60,15 +52,15 @@ PLANS = {
         """,
     ),
     Action.RESUME: Plan(
-        _due_resumes,
+        find_renewed_mentors,
         """
-        SELECT 'resume:' || due.id || ':' || COALESCE((
+        SELECT 'resume:' || due.mentor_id || ':' || COALESCE((
                    SELECT max(id) FROM mentors_statuschange
-                   WHERE mentor_id = due.id AND to_status = 'paused'
+                   WHERE mentor_id = due.mentor_id AND to_status = 'paused'
                ), 0) AS dedupe_key,
-               due.id AS mentor_id, NULL::bigint AS certification_id, '' AS type, '' AS number,
+               due.mentor_id, NULL::bigint AS certification_id, '' AS type, '' AS number,
                NULL::date AS expires_on, NULL::smallint AS stage
-        FROM due
+        FROM due WHERE due.codes IS NULL
         """,
     ),
     Action.REMIND: Plan(
