@@ -97,6 +97,14 @@ class Notification(models.Model):
                 condition=models.Q(status__in=["queued", "sending"]),
                 name="notification_queue",
             ),
+            # Those that are tried again and again, whose next attempt lies ahead (notifications/backlog.py).
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(status__in=["queued", "sending"], attempts__gte=2),
+                name="notification_tried_again",
+            ),
+            # The dead letters: few, among years of those that were sent.
+            models.Index(fields=["channel"], condition=models.Q(status="failed"), name="notification_dead_letters"),
             models.Index(fields=["recipient_user", "-id"], name="notification_inbox"),
             # An app asks often how many there are.
             models.Index(

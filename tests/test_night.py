@@ -17,7 +17,7 @@ from pytest_django import Settings
 from certifications.models import Certification, CertificationType, Exemption
 from cronjobs import nightly
 from cronjobs.ledger import DueItem, show_due_items
-from cronjobs.models import Action, CronJob, Run, RunItem
+from cronjobs.models import Action, CronJob, Forecast, Incident, Part, Run, RunItem, RunSummary, Seal, Silence
 from cronjobs.schedule import schedule_nightly_run
 from cronjobs.work import Batch, work_batch
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, StatusChange, User
@@ -902,6 +902,16 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
     bad_address = {"channel": "email", "address": "liv@example.org", "reason": "550", "at": NOW}
     BadAddress.objects.create(**bad_address)
     CoordinatorRole.objects.create(user=user, organisation=hlf)
+    silence = {"part": Part.BEAT, "from_at": SLOT, "until_at": NOW}
+    Silence.objects.create(**silence)
+    incident = {"kind": "test", "key": "test", "summary": "x", "began_at": NOW, "seen_at": NOW}
+    Incident.objects.create(**incident)
+    forecast = {"organisation": hlf, "business_date": TODAY, "expected": {}, "written_at": NOW}
+    Forecast.objects.create(**forecast)
+    seal = {"organisation": hlf, "number": 1, "run_id": run.pk, "items": 0, "at": NOW}
+    Seal.objects.create(**seal)
+    summary = {"organisation": hlf, "month": TODAY.replace(day=1), "runs": {}, "counts": {}}
+    RunSummary.objects.create(**summary)
     a_run = {
         "business_date": TODAY,
         "trigger": "manual",
@@ -935,6 +945,12 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
             approved_by=user,
         ),
         "cron_job_name_is_unique": CronJob(organisation=hlf, name=job.name, timezone="Europe/Oslo", slots_from=NOW),
+        "silence_is_written_once": Silence(**silence),
+        "silence_ends_after_it_begins": Silence(part=Part.BROKER, from_at=NOW, until_at=NOW),
+        "incident_is_open_once": Incident(**incident),
+        "forecast_is_one_a_night": Forecast(**forecast),
+        "seal_has_one_place": Seal(**seal),
+        "run_summary_is_one_a_month": RunSummary(**summary),
         "run_slot_is_claimed_once": Run(organisation=other, cron_job=job, scheduled_for=SLOT, status="missed", **a_run),
         "run_is_alone_in_its_organisation": Run(organisation=hlf, **a_run),
         "run_item_acts_once": RunItem(**item | {"certification": held}),
@@ -970,6 +986,12 @@ CONSTRAINTS = [
     "certification_expires_after_issue",
     "exemption_ends_after_it_begins",
     "cron_job_name_is_unique",
+    "silence_is_written_once",
+    "silence_ends_after_it_begins",
+    "incident_is_open_once",
+    "forecast_is_one_a_night",
+    "seal_has_one_place",
+    "run_summary_is_one_a_month",
     "run_slot_is_claimed_once",
     "run_is_alone_in_its_organisation",
     "run_item_acts_once",

@@ -140,10 +140,10 @@ FROM cast_list WHERE status <> 'paused' AND place %% 10 = 9;
 
 INSERT INTO cronjobs_run (
     id, organisation_id, business_date, trigger, actions, dry_run, approved, requested_by, status, counts,
-    already_handled, created_at, finished_at, error, code_version
+    already_handled, created_at, finished_at, concluded_at, error, cause, deviation, code_version
 )
 VALUES (%(past_run)s, %(organisation)s, %(on)s - 1, 'schedule', '{remind}', false, false, '', 'succeeded', '{}', 0,
-        now(), now(), '', '');
+        now(), now(), now(), '', '', '', '');
 
 INSERT INTO cronjobs_runitem (
     run_id, action, dedupe_key, mentor_id, certification_id, type, number, expires_on, stage, status, outcome, error,

@@ -83,10 +83,10 @@ WITH covering AS NOT MATERIALIZED (
 ), run AS (
     INSERT INTO cronjobs_run (
         id, organisation_id, business_date, trigger, actions, dry_run, approved, requested_by, status, counts,
-        already_handled, created_at, started_at, finished_at, error, code_version
+        already_handled, created_at, started_at, finished_at, concluded_at, error, cause, deviation, code_version
     )
     SELECT %(run)s, %(organisation)s, %(on)s, 'manual', '{pause,resume,remind}', false, true, '', 'succeeded', counts.*,
-           0, %(now)s, %(now)s, %(now)s, '', ''
+           0, %(now)s, %(now)s, %(now)s, %(now)s, '', '', '', ''
     FROM (
         SELECT jsonb_object_agg(action, jsonb_build_object('planned', n, 'done', n, 'skipped', 0, 'failed', 0))
         FROM (SELECT action, count(*) AS n FROM due GROUP BY action) counted

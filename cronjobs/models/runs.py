@@ -1,4 +1,4 @@
-"""Scheduled jobs, their runs, and the ledger of what each run had to do and did."""
+"""Runs, and the ledger of what each had to do and did."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import uuid
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
-from django_celery_beat.models import PeriodicTask
 
 from certifications.models import Certification
-from cronjobs.cron import normalise_cron
-from mentors.models import Mentor, Organisation, validate_timezone
+from cronjobs.models.jobs import CronJob
+from mentors.models import Mentor, Organisation
 
 
 class Action(models.TextChoices):
@@ -26,46 +24,11 @@ class Action(models.TextChoices):
     REMIND = "remind", _("remind")
 
 
-class CronJob(models.Model):
-    """A nightly job of an organisation; beat fires its `PeriodicTask`, kept in step by `cronjobs/schedule.py`."""
-
-    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="cron_jobs")
-    name = models.CharField(max_length=200)
-    cron_expression = models.CharField(max_length=100, default="30 0 * * *")
-    timezone = models.CharField(max_length=64, validators=[validate_timezone])
-    enabled = models.BooleanField(default=True)
-    pause_note = models.TextField(blank=True, help_text=_("Why it is switched off, and by whom."))
-    alert_after_minutes = models.PositiveIntegerField(default=60)
-    slots_from = models.DateTimeField(
-        editable=False, help_text=_("Slots before the schedule was made, changed or switched on are not missed.")
-    )
-    periodic_task = models.OneToOneField(
-        PeriodicTask, on_delete=models.SET_NULL, null=True, editable=False, related_name="cron_job"
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
-
-    class Meta:
-        ordering = ("organisation", "name")
-        constraints = [models.UniqueConstraint(fields=["organisation", "name"], name="cron_job_name_is_unique")]
-
-    def __str__(self) -> str:
-        return self.name
-
-    def clean(self) -> None:
-        """Write the expression as beat reads it, and let a note stand exactly as long as the job is switched off."""
-        self.pause_note = "" if self.enabled else self.pause_note.strip()
-        if not self.enabled and not self.pause_note:
-            raise ValidationError({"pause_note": _("Say why the job is switched off.")})
-        try:
-            self.cron_expression = normalise_cron(self.cron_expression)
-        except ValidationError as error:
-            raise ValidationError({"cron_expression": error}) from error
-
-
 # Slots that one sweep finds missed are written down at the same moment.
 OLDEST_FIRST = ("created_at", "scheduled_for", "id")
 NEWEST_FIRST = ("-created_at", "-scheduled_for", "-id")
+
+SLOTS = uuid.UUID("8f6f0a0e-52c9-4d0b-9c1e-6a1f3f0c7b11")  # the namespace of the runs of slots
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -76,6 +39,10 @@ class RunQuerySet(models.QuerySet["Run"]):
     def real(self) -> RunQuerySet:
         """Those that were not only shown."""
         return self.filter(dry_run=False)
+
+    def not_concluded(self) -> RunQuerySet:
+        """Those that are closed, while what follows (`cronjobs/conclusion.py`) is still to be done."""
+        return self.real().filter(concluded_at=None, finished_at__isnull=False)
 
     def newest_first(self) -> RunQuerySet:
         return self.order_by(*NEWEST_FIRST)
@@ -108,6 +75,7 @@ class Run(models.Model):
         MANUAL = "manual", _("by a person")
 
     OPEN = (Status.PLANNED, Status.RUNNING, Status.HELD)
+    SWITCHED_OFF = "The job was switched off."  # the error of a slot that was missed on purpose
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="runs")
@@ -118,6 +86,9 @@ class Run(models.Model):
     actions = ArrayField(models.CharField(max_length=6, choices=Action))
     dry_run = models.BooleanField(default=False)
     approved = models.BooleanField(default=False, help_text=_("A person has looked: the brake does not hold it."))
+    approved_by = models.CharField(
+        max_length=150, blank=True, default="", db_default="", help_text=_("Who let a held run go on.")
+    )
     requested_by = models.CharField(max_length=150, blank=True)
     status = models.CharField(max_length=9, choices=Status, default=Status.PLANNED)
     counts = models.JSONField(default=dict)
@@ -127,6 +98,13 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
+    cause = models.TextField(
+        blank=True, default="", db_default="", help_text=_("Why it was missed, or had to be made up.")
+    )
+    deviation = models.TextField(
+        blank=True, default="", db_default="", help_text=_("How it differs from what was expected of the night.")
+    )
+    concluded_at = models.DateTimeField(null=True, help_text=_("When what follows a closed run had been done."))
     code_version = models.CharField(max_length=100)
 
     objects = RunQuerySet.as_manager()
@@ -148,14 +126,26 @@ class Run(models.Model):
             models.Index(fields=["cron_job", "-created_at"], name="run_of_job_newest_first"),
             models.Index(fields=["-created_at"], name="run_newest_of_all"),
             models.Index(fields=["organisation", "business_date"], name="run_of_day"),
+            # What the sweep has to conclude.
+            models.Index(fields=["finished_at"], condition=models.Q(concluded_at=None), name="run_not_concluded"),
         ]
 
     def __str__(self) -> str:
         return f"{self.organisation_id} {self.business_date}: {self.status}"
 
+    @staticmethod
+    def id_of_slot(cron_job_id: int, slot: datetime) -> uuid.UUID:
+        """Return the id that the run of a slot has, whoever claims it: beat, which only sends it, can name it too."""
+        return uuid.uuid5(SLOTS, f"{cron_job_id}:{int(slot.timestamp())}")
+
     @property
     def is_open(self) -> bool:
         return self.status in Run.OPEN
+
+    @property
+    def was_switched_off(self) -> bool:
+        """Whether the slot was missed because somebody wanted it so."""
+        return self.status == Run.Status.MISSED and self.error == Run.SWITCHED_OFF
 
     @property
     def progress(self) -> float:

@@ -1,0 +1,50 @@
+"""Scheduled jobs, which beat fires."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_celery_beat.models import PeriodicTask
+
+from cronjobs.cron import normalise_cron
+from mentors.models import Organisation, validate_timezone
+
+
+class CronJob(models.Model):
+    """A nightly job of an organisation; beat fires its `PeriodicTask`, kept in step by `cronjobs/schedule.py`."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="cron_jobs")
+    name = models.CharField(max_length=200)
+    cron_expression = models.CharField(max_length=100, default="30 0 * * *")
+    timezone = models.CharField(max_length=64, validators=[validate_timezone])
+    enabled = models.BooleanField(default=True)
+    pause_note = models.TextField(blank=True, help_text=_("Why it is switched off."))
+    paused_by = models.CharField(max_length=150, blank=True, default="", db_default="", editable=False)
+    paused_at = models.DateTimeField(null=True, editable=False)
+    alert_after_minutes = models.PositiveIntegerField(default=60)
+    slots_from = models.DateTimeField(
+        editable=False, help_text=_("Slots before the schedule was made, changed or switched on are not missed.")
+    )
+    periodic_task = models.OneToOneField(
+        PeriodicTask, on_delete=models.SET_NULL, null=True, editable=False, related_name="cron_job"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("organisation", "name")
+        constraints = [models.UniqueConstraint(fields=["organisation", "name"], name="cron_job_name_is_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Write the expression as beat reads it, and let a note stand exactly as long as the job is switched off."""
+        self.pause_note = "" if self.enabled else self.pause_note.strip()
+        if not self.enabled and not self.pause_note:
+            raise ValidationError({"pause_note": _("Say why the job is switched off.")})
+        try:
+            self.cron_expression = normalise_cron(self.cron_expression)
+        except ValidationError as error:
+            raise ValidationError({"cron_expression": error}) from error
