@@ -11,9 +11,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import get_connection
 from django.utils.module_loading import import_string
 
+from config.discretion import describe
+from cronjobs import alarm
+from cronjobs.hooks import EVENTS, find_functions
 from notifications.channels import CHANNELS
 from notifications.delivery import LEASE
-from notifications.gateway import HAS_PLACE, PLACE, Gateway, places_calls
+from notifications.gateway import HAS_PLACE, PLACE, Gateway, open_service, places_calls
 
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
 BACKENDS_THAT_REACH_NOBODY = ("console", "dummy", "filebased", "locmem")
@@ -165,6 +168,39 @@ def check_email_provider(**_kwargs: Any) -> list[checks.CheckMessage]:
     return errors
 
 
+@checks.register("nattevakt")
+def check_hooks(**_kwargs: Any) -> list[checks.CheckMessage]:
+    """A hook that cannot be found would fail every night, and one without functions would say nothing."""
+    errors: list[checks.CheckMessage] = []
+    for name in settings.RUN_HOOKS:
+        try:
+            fault = "" if find_functions(name) else "has none of the functions " + ", ".join(EVENTS)
+        except Exception as error:  # somebody else's code
+            fault = f"cannot be imported ({describe(error)})"
+        if fault:
+            errors.append(
+                checks.Error(
+                    f"{name} in RUN_HOOKS {fault}.",
+                    hint="Write the dotted path of a module, class or instance that has one: docs/hooks.md.",
+                    id="nattevakt.E012",
+                )
+            )
+    return errors
+
+
+@checks.register("nattevakt")
+def check_alert_urls(**_kwargs: Any) -> list[checks.CheckMessage]:
+    return [
+        checks.Error(
+            f"The address number {number} in ALERT_URLS is not one that Apprise can read.",  # it has a password
+            hint="Look up how the service's URL is written: https://appriseit.com/services/. Spaces stand between two.",
+            id="nattevakt.E013",
+        )
+        for number, url in enumerate(settings.ALERT_URLS, start=1)
+        if open_service(url, "") is None
+    ]
+
+
 @checks.register(checks.Tags.security, deploy=True)
 def check_that_somebody_is_told(**_kwargs: Any) -> list[checks.CheckMessage]:
     warnings: list[checks.CheckMessage] = []
@@ -190,6 +226,14 @@ def check_that_somebody_is_told(**_kwargs: Any) -> list[checks.CheckMessage]:
                 "PUBLIC_URL is no https address: messages carry no links, or some that are not safe.",
                 hint="Set it to the address under which people reach the service, as https://nattevakt.example.org.",
                 id="nattevakt.W003",
+            )
+        )
+    if not alarm.routes():
+        warnings.append(
+            checks.Warning(
+                "Neither OPERATIONS_EMAIL nor ALERT_URLS is set: nobody hears the alarm.",
+                hint="Set at least one, better both, and try it: manage.py test_alert.",
+                id="nattevakt.W004",
             )
         )
     return warnings

@@ -15,10 +15,9 @@ from pkgutil import iter_modules
 
 import anymail.backends
 import django_stubs_ext
-import sentry_sdk
-import structlog
 from environs import Env, EnvError, validate
-from sentry_sdk.integrations.logging import ignore_logger
+
+from config.logs import set_up
 
 django_stubs_ext.monkeypatch()  # ModelAdmin[…] and its like, at run time too
 
@@ -42,8 +41,8 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 if not DEBUG:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", True)
-    # The container's own health check speaks plain HTTP to it.
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^healthz/nightly$", r"^readyz$"]
+    # The container's own health check speaks plain HTTP to it, and so does Prometheus beside it.
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^healthz/nightly$", r"^readyz$", r"^metrics$"]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 31_536_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -79,6 +78,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
+    "config.request_log.request_log",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -252,7 +252,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_TASK_SEND_SENT_EVENT = True
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "cronjobs.beat:NightScheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # The night
@@ -260,6 +260,9 @@ NIGHTLY_MAX_SUBTASKS = env.int("NIGHTLY_MAX_SUBTASKS", 20, validate=positive)
 NIGHTLY_MAX_ATTEMPTS = env.int("NIGHTLY_MAX_ATTEMPTS", 3, validate=positive)
 NIGHTLY_RETRY_SECONDS = env.int("NIGHTLY_RETRY_SECONDS", 5, validate=positive)
 NIGHTLY_STUCK_SECONDS = env.int("NIGHTLY_STUCK_SECONDS", 300, validate=positive)
+FORECAST_MINIMUM = env.int("FORECAST_MINIMUM", 10, validate=positive)
+# Not one year: reminders may reach a year back, and what was done then must still be known (cronjobs/records.py).
+RECORDS_YEARS = env.int("RECORDS_YEARS", 5, validate=validate.Range(min=2, max=100))
 CODE_VERSION = env.str("CODE_VERSION", "development")
 
 # Telling people
@@ -309,57 +312,22 @@ EMAIL_TIMEOUT = 30
 
 # What is seen of it
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
-structlog.configure(
-    processors=[
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.filter_by_level,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-    ],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-    cache_logger_on_first_use=True,
-)
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "json": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "processors": [
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
-            ],
-            "foreign_pre_chain": [
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-            ],
-        },
-    },
-    "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "json"},
-        "nowhere": {"class": "logging.NullHandler"},
-    },
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {
-        # They would write names and addresses.
-        "axes": {"level": "CRITICAL"},
-        "urllib3": {"level": "CRITICAL"},
-        # Phone numbers too; but what it says of an attempt is all that notifications/gateway.py can learn of it.
-        "apprise": {"level": "WARNING", "handlers": ["nowhere"], "propagate": False},
-    },
-}
-
+LOGGING = set_up(LOG_LEVEL)
+# Who is told when something is amiss, and what the watchdog looks at: docs/operations.md
+ALERT_URLS: list[str] = env.str("ALERT_URLS", "").split()
+WATCHDOG_SECONDS = env.int("WATCHDOG_SECONDS", 30, validate=positive)
+WATCHDOG_WEB_URL = env.str("WATCHDOG_WEB_URL", f"{PUBLIC_URL}/healthz" if PUBLIC_URL else "")
+WATCHDOG_HEARTBEAT_URL = env.str("WATCHDOG_HEARTBEAT_URL", "")
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 SENTRY_DSN = env.str("SENTRY_DSN", "")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", "production")
+HEARTBEAT_URL = env.str("HEARTBEAT_URL", "", validate=validate.Regexp(r"^(|https?://[^/\s?#]+(/[^\s#]*)?)$"))
 if SENTRY_DSN:
-    ignore_logger("apprise")
-    sentry_sdk.init(
-        dsn=SENTRY_DSN,
-        release=CODE_VERSION,
-        send_default_pii=False,
-        # A gateway's URL can hold a phone number or a password.
-        before_breadcrumb=lambda crumb, _hint: None if crumb.get("category") == "httplib" else crumb,
-    )
+    from config import sentry  # here, because it takes long to import
+
+    sentry.start(dsn=SENTRY_DSN, environment=SENTRY_ENVIRONMENT, release=CODE_VERSION)
+RUN_HOOKS = ["cronjobs.reporting.log", *env.list("RUN_HOOKS", [])]  # who is told of every run (docs/hooks.md)
+if SENTRY_DSN:
+    RUN_HOOKS.append("cronjobs.reporting.sentry")
+if HEARTBEAT_URL:
+    RUN_HOOKS.append("cronjobs.reporting.heartbeat")

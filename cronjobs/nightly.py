@@ -13,18 +13,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime
+from time import monotonic
 from typing import ClassVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
-from cronjobs.hooks import on_run_complete, on_run_error
+from cronjobs.conclusion import conclude
+from cronjobs.hooks import on_run_claimed, result_of
 from cronjobs.ledger import check_business_date, count_items, plan_items
 from cronjobs.models import Action, CronJob, Run, RunItem
+from cronjobs.records import check_not_pruned
 from cronjobs.work import Batch
 from mentors.models import Mentor, Organisation
 from mentors.refusal import Refusal
@@ -86,14 +89,17 @@ def claim_run(
     actions: Sequence[Action] = ALL_ACTIONS,
     approved: bool = False,
     requested_by: str = "",
+    cause: str = "",
 ) -> Run:
     """Insert the run that this caller alone may start, or say who was first.
 
     A held run makes way for the next scheduled night, which plans its items anew, and for a run that a person has
-    approved. Raises RunAlreadyOpen or SlotTaken, or ValidationError for a day out of range.
+    approved. Raises RunAlreadyOpen or SlotTaken, or ValidationError for a day out of range or pruned.
     """
     check_business_date(business_date)
+    check_not_pruned(organisation, on=business_date)
     run = Run(
+        id=Run.id_of_slot(cron_job.pk, scheduled_for) if cron_job and scheduled_for else uuid4(),
         organisation=organisation,
         cron_job=cron_job,
         business_date=business_date,
@@ -102,6 +108,7 @@ def claim_run(
         actions=list(actions),
         approved=approved,
         requested_by=requested_by,
+        cause=cause,
         created_at=now,
         code_version=settings.CODE_VERSION,
     )
@@ -111,21 +118,31 @@ def claim_run(
         if open_run := Run.objects.open().filter(organisation=organisation).first():
             raise RunAlreadyOpen(open_run)
         # The run that was in the way has been closed just now.
-    log.info("run claimed", event_name="run_claimed", run_id=str(run.pk), trigger=trigger)
+    on_run_claimed(result_of(run))
     return run
 
 
-@transaction.atomic
+# What says that somebody else was first.
+CLAIMS = ("cronjobs_run_pkey", "run_slot_is_claimed_once", "run_is_alone_in_its_organisation")
+
+
 def _insert_claim(run: Run, *, now: datetime) -> bool:
-    if _slot_is_taken(run):
+    retired: list[UUID] = []
+    try:
+        # Together: a held run makes way for nobody. And durable: whoever is told of the claim can rely on it.
+        with transaction.atomic(durable=True):
+            if _slot_is_taken(run):
+                return False
+            if run.approved or run.trigger != Run.Trigger.MANUAL:
+                retired = _retire_held_runs(run.organisation, successor=run, now=now)
+            run.save(force_insert=True)
+    except IntegrityError as error:
+        if not any(name in str(error) for name in CLAIMS):
+            raise
         return False
-    if run.approved or run.trigger != Run.Trigger.MANUAL:
-        _retire_held_run(run.organisation, successor=run, now=now)
-    Run.objects.bulk_create([run], ignore_conflicts=True)
-    inserted = Run.objects.filter(pk=run.pk).exists()
-    if not inserted:
-        transaction.set_rollback(True)  # a held run makes way for nobody
-    return inserted
+    for run_id in retired:
+        conclude(run_id, now=now)
+    return True
 
 
 def _slot_is_taken(run: Run) -> bool:
@@ -139,9 +156,10 @@ def plan_run(run_id: UUID, *, now: datetime) -> Run:
     An error while planning closes the run as failed, and is raised again; only when the database itself gave up (a
     deadlock, a restart) does the run stay planned, for the sweep to plan it once more.
     """
+    began = monotonic()
     try:
         with transaction.atomic():
-            return _plan(run_id, now=now)
+            run, is_new = _plan(run_id, now=now)
     except OperationalError:
         raise
     except Exception as error:
@@ -151,14 +169,25 @@ def plan_run(run_id: UUID, *, now: datetime) -> Run:
         if planned.update(status=Run.Status.FAILED, finished_at=now, error=message):
             run = Run.objects.select_related("organisation").get(pk=run_id)
             _warn_of_failure(run, now=now)
-            on_run_error(run, error)
+            conclude(run_id, now=now, error=error)
         raise
+    if is_new:
+        log.info(
+            "run planned",
+            event_name="run_planned",
+            run_id=str(run_id),
+            status=run.status,
+            counts=run.counts,
+            seconds=round(monotonic() - began, 3),
+        )
+    return run
 
 
-def _plan(run_id: UUID, *, now: datetime) -> Run:
+def _plan(run_id: UUID, *, now: datetime) -> tuple[Run, bool]:
+    """Return the run, and whether it was planned here and now."""
     run = Run.objects.select_related("organisation").select_for_update(of=("self",)).get(pk=run_id)
     if run.status != Run.Status.PLANNED:
-        return run
+        return run, False
     for action in run.actions:
         planned, already_handled = plan_items(run, action=Action(action), now=now)
         run.counts[action] = {"planned": planned, "done": 0, "skipped": 0, "failed": 0}
@@ -168,8 +197,7 @@ def _plan(run_id: UUID, *, now: datetime) -> Run:
     if not run.approved:
         _brake(run, now=now)
     run.save(update_fields=["counts", "already_handled", "status", "started_at"])
-    log.info("run planned", event_name="run_planned", run_id=str(run.pk), counts=run.counts, status=run.status)
-    return run
+    return run, True
 
 
 def _brake(run: Run, *, now: datetime) -> None:
@@ -205,10 +233,17 @@ def batches(run: Run, *, now: datetime, careful: bool = False) -> Iterator[Batch
 
 
 def close_run(run_id: UUID, *, now: datetime) -> bool:
-    """Close the run if none of its items is pending; return whether this call closed it.
+    """Close the run if none of its items is pending, and do what follows; return whether this call closed it.
 
     The books must balance: planned = done + skipped + failed, by action.
     """
+    if not _close(run_id, now=now):
+        return False
+    conclude(run_id, now=now)
+    return True
+
+
+def _close(run_id: UUID, *, now: datetime) -> bool:
     if RunItem.objects.pending().filter(run=run_id).exists():
         return False
     with transaction.atomic():
@@ -221,7 +256,6 @@ def close_run(run_id: UUID, *, now: datetime) -> bool:
         get_notification_service().summarise(organisation=run.organisation, run_id=run.pk, now=now)
         if any(count["failed"] for count in run.counts.values()):
             _warn_of_failure(run, now=now)
-    on_run_complete(run)
     return True
 
 
@@ -261,18 +295,19 @@ def _warn_of_failure(run: Run, *, now: datetime) -> None:
 
 
 def approve_run(run_id: UUID, *, by: str) -> Run:
-    """Let a held run pause after all; the caller sends out its batches. Raises RunNotHeld."""
+    """Let a held run pause after all, and keep who said so; the caller sends out its batches. Raises RunNotHeld."""
     held = Run.objects.filter(pk=run_id, status=Run.Status.HELD)
-    if not held.update(status=Run.Status.RUNNING, approved=True):
+    if not held.update(status=Run.Status.RUNNING, approved=True, approved_by=by):
         raise RunNotHeld(run_id)
-    log.info("run approved", event_name="run_approved", run_id=str(run_id), by=by)
+    log.info("run approved", event_name="run_approved", run_id=str(run_id))
     return Run.objects.select_related("organisation").get(pk=run_id)
 
 
 def reject_run(run_id: UUID, *, by: str, reason: str, now: datetime) -> None:
     """Skip what a held run would still do, with who decided so and why, and close it. Raises RunNotHeld."""
     _close_held_run(run_id, reason=f"Rejected by {by}: {reason}", now=now)
-    log.info("run rejected", event_name="run_rejected", run_id=str(run_id), by=by)
+    log.info("run rejected", event_name="run_rejected", run_id=str(run_id))
+    conclude(run_id, now=now)
 
 
 def _close_held_run(run_id: UUID, *, reason: str, now: datetime) -> None:
@@ -281,10 +316,14 @@ def _close_held_run(run_id: UUID, *, reason: str, now: datetime) -> None:
         if not held.update(status=Run.Status.RUNNING, error=reason):
             raise RunNotHeld(run_id)
         RunItem.objects.pending().filter(run=run_id).update(status=RunItem.Status.SKIPPED, outcome=reason, at=now)
-    close_run(run_id, now=now)
+    _close(run_id, now=now)
 
 
-def _retire_held_run(organisation: Organisation, *, successor: Run, now: datetime) -> None:
+def _retire_held_runs(organisation: Organisation, *, successor: Run, now: datetime) -> list[UUID]:
+    """Close what is held, and return the ids; what follows the close is for after the commit."""
+    retired = []
     for held in Run.objects.filter(organisation=organisation, status=Run.Status.HELD):
         with suppress(RunNotHeld):  # another claim has retired it just now
             _close_held_run(held.pk, reason=f"Held, then taken over by run {successor.pk}.", now=now)
+            retired.append(held.pk)
+    return retired

@@ -50,8 +50,8 @@ def _reopen(run_id: UUID, *, now: datetime) -> Run:
             _("The day of run %(run)s is over: start a new run, it does what is still due.") % {"run": run.pk}
         )
     run.error = run.error.removesuffix(say_how_many_failed(run)).rstrip()
-    run.status, run.started_at, run.finished_at = Run.Status.RUNNING, now, None
-    run.save(update_fields=["error", "status", "started_at", "finished_at"])
+    run.status, run.started_at, run.finished_at, run.concluded_at = Run.Status.RUNNING, now, None, None
+    run.save(update_fields=["error", "status", "started_at", "finished_at", "concluded_at"])
     taken = RunItem.objects.filter(
         dedupe_key=OuterRef("dedupe_key"), status__in=[RunItem.Status.PENDING, RunItem.Status.DONE]
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +18,8 @@ from mentors.models import Mentor, StatusChange, User
 from mentors.refusal import Refusal
 from mentors.status import change_status
 from notifications.models import Notification
+
+log = structlog.get_logger(__name__)
 
 
 class RunStillOpen(Refusal):
@@ -62,4 +65,5 @@ def undo_pauses(run_id: UUID, *, reason: str, actor: User, now: datetime) -> set
         actor=actor,
     )
     announce_changes(Notification.Kind.RESUME, changes, organisation=run.organisation, now=now)
+    log.info("run undone", event_name="run_undone", run_id=str(run_id), mentors=len(changes))
     return set(changes)

@@ -11,10 +11,11 @@ single mentor's items keep the error and are tried again later, a limited number
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -62,23 +63,47 @@ def work_batch(*, run_id: UUID, batch: Batch, now: datetime) -> list[Batch]:
         if len(batch.mentor_ids) > 1 and _was_tried(run, batch):
             return _split(batch)
         _count_attempt(run, batch, now=now)
+    began = monotonic()
     try:
         with transaction.atomic():
-            _act(run, batch.mentor_ids, now=now)
+            items = _act(run, batch.mentor_ids, now=now)
     except Exception as error:
         # Whatever the row does, it must not stop the others: split, or keep the error and try later.
         # The log gets the error's type only: a database error quotes the row.
-        log.warning("batch failed", event_name="batch_failed", run_id=str(run_id), error=type(error).__name__)
+        log.warning(
+            "batch failed",
+            event_name="batch_failed",
+            run_id=str(run_id),
+            mentors=len(batch.mentor_ids),
+            error=type(error).__name__,
+            seconds=round(monotonic() - began, 3),
+        )
         if len(batch.mentor_ids) > 1:
             return _split(batch)
         return _keep_error(run, batch, error, now=now)
+    log.info(
+        "batch done",
+        event_name="batch_done",
+        run_id=str(run_id),
+        mentors=len(batch.mentor_ids),
+        counts=_count(items),
+        seconds=round(monotonic() - began, 3),
+    )
     return []
 
 
-def _act(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> None:
+def _count(items: list[RunItem]) -> dict[str, dict[str, int]]:
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for item in items:
+        counts[item.action][item.status] += 1
+    return {action: dict(statuses) for action, statuses in counts.items()}
+
+
+def _act(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> list[RunItem]:
+    """Return the items that were acted on, each as it is now."""
     items = _claim_items(run, mentor_ids, now=now)
     if not items:
-        return
+        return items
     list(Mentor.objects.filter(pk__in={item.mentor_id for item in items}).locked().values_list("pk"))
     by_action: dict[str, list[RunItem]] = defaultdict(list)
     for item in items:
@@ -95,6 +120,7 @@ def _act(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> None:
         [_happening(item, names, answered) for item in done], organisation=run.organisation, now=now, run_id=run.pk
     )
     _mark(items, done, run=run, now=now, answered=answered)
+    return items
 
 
 def _claim_items(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> list[RunItem]:

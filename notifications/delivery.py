@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
-from time import sleep
+from time import monotonic, sleep
+from uuid import UUID
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import connection
-from django.db.models import Min
+from django.db.models import Count, Min
 from django.utils import timezone
 
 from mentors.models import Organisation
@@ -69,8 +70,10 @@ SENT = """
 
 def deliver_batch(*, now: datetime, find_outdated: FindOutdated) -> int:
     """Deliver up to `DELIVERY_BATCH_SIZE` due notifications; return how many were claimed."""
+    began = monotonic()
     defer(now=now)
-    messages = gather(_claim(now=now), now=now)
+    claimed = _claim(now=now)
+    messages = gather(claimed, now=now)
     outdated = find_outdated(messages)
     bad = _bad_addresses(messages)
     groups: dict[tuple[str, str], deque[tuple[Message, str]]] = defaultdict(deque)
@@ -91,6 +94,7 @@ def deliver_batch(*, now: datetime, find_outdated: FindOutdated) -> int:
             groups[row.channel, CHANNELS[row.channel].host_of(address)].append((message, address))
     for (code, host), group in groups.items():
         _deliver_group(CHANNELS[code], host, group, now=now)
+    _log_outcomes(claimed, seconds=monotonic() - began)
     return len(messages)
 
 
@@ -159,6 +163,22 @@ def _claim(*, now: datetime) -> list[Notification]:
         )
         ids = [pk for (pk,) in cursor.fetchall()]
     return list(read_notifications().filter(pk__in=ids).order_by("pk")) if ids else []
+
+
+def _log_outcomes(claimed: Sequence[Notification], *, seconds: float) -> None:
+    """Say of each run how many of its messages came to what; `queued` is for later."""
+    rows = Notification.objects.filter(pk__in=[row.pk for row in claimed]).order_by("run_id", "status")
+    counts: dict[UUID | None, dict[str, int]] = defaultdict(dict)
+    for run_id, status, count in rows.values_list("run_id", "status").annotate(Count("pk")) if claimed else ():
+        counts[run_id][status] = count
+    for run_id, by_status in counts.items():
+        log.info(
+            "batch delivered",
+            event_name="batch_delivered",
+            run_id=str(run_id) if run_id else None,
+            counts=by_status,
+            seconds=round(seconds, 3),
+        )
 
 
 def _bad_addresses(messages: Sequence[Message]) -> dict[tuple[str, str], BadAddress]:

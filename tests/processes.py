@@ -152,7 +152,7 @@ def worker(
     `settings` are Celery's own for a worker, as `worker_lost_wait=1`.
     """
     command = (
-        "celery", "-A", "config", "worker", f"--queues={queues}", f"--concurrency={concurrency}",
+        "celery", "-A", "config", "--quiet", "worker", f"--queues={queues}", f"--concurrency={concurrency}",
         f"--hostname=worker-{uuid4().hex[:8]}@%h",
         "--without-mingle", "--without-gossip", "--without-heartbeat", "--", *settings,
     )  # fmt: skip
@@ -166,8 +166,8 @@ def web(*, threads: int = 4, **environment: str) -> Iterator[str]:
     """Serve this test's database from gunicorn as the Procfile does; yields the address, as http://127.0.0.1:8000."""
     port = free_port()
     command = (
-        "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{port}", "--workers=2", f"--threads={threads}",
-        "--no-control-socket",
+        "gunicorn", "config.wsgi", "--logger-class=config.gunicorn.Logger", f"--bind=127.0.0.1:{port}", "--workers=2",
+        f"--threads={threads}", "--no-control-socket",
     )  # fmt: skip
     with running(*command, env=live_environment(ALLOWED_HOSTS="127.0.0.1", **environment)) as server:
         server.wait_until(lambda: server.output.count("Booting worker") == 2, what="its two processes")

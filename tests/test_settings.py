@@ -120,7 +120,7 @@ def test_a_lease_shorter_than_a_task_may_take_is_an_error(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("changes", "id"),
     [
-        ({"OPERATIONS_EMAIL": ""}, "nattevakt.W001"),
+        ({"OPERATIONS_EMAIL": "", "ALERT_URLS": ["json://alarm.example.org/"]}, "nattevakt.W001"),
         ({"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}, "nattevakt.W002"),
         ({"PUBLIC_URL": ""}, "nattevakt.W003"),
         ({"PUBLIC_URL": "http://nattevakt.example.org"}, "nattevakt.W003"),
@@ -137,6 +137,12 @@ def test_telling_nobody_is_a_warning_in_production_only(changes: dict[str, Any],
         assert found() == set()
 
 
+def test_an_alarm_without_any_route_is_a_warning() -> None:
+    with override_settings(OPERATIONS_EMAIL="", ALERT_URLS=[]):
+        assert {"nattevakt.W001", "nattevakt.W004"} <= found(deploy=True)
+        assert found() == set()
+
+
 def test_every_message_of_a_check_says_what_to_do() -> None:
     wrong: dict[str, Any] = {
         "VISIBILITY_TIMEOUT_SECONDS": 1,
@@ -147,6 +153,7 @@ def test_every_message_of_a_check_says_what_to_do() -> None:
         "OPERATIONS_EMAIL": "",
         "SMS_URL": f"twilio://{TWILIO}@15551234567/{{to}}?method=call",
         "CHAT_URL": "pigeon://password@loft.example.org/{to}",
+        "ALERT_URLS": ["pigeon://password@loft.example.org/"],
         "PUBLIC_URL": "",
     }
     with override_settings(**wrong):
@@ -156,7 +163,7 @@ def test_every_message_of_a_check_says_what_to_do() -> None:
             if (message.id or "").startswith("nattevakt.")
         ]
 
-    assert len(messages) == 11
+    assert len(messages) == 12
     assert all(message.hint for message in messages)
     said = " ".join(f"{message.msg} {message.hint}" for message in messages)
     assert not re.search(rf"redis.example.org/password|password@loft|{TWILIO}", said)
@@ -183,6 +190,7 @@ def test_every_message_of_a_check_says_what_to_do() -> None:
         ("DELIVERY_RATES", "*=0/second"),
         ("LINK_DAYS", "0"),
         ("WEBHOOK_PRIVATE_HOSTS", "perhaps"),
+        ("HEARTBEAT_URL", "ftp://heartbeat.example.org/secret"),
     ],
 )
 def test_a_missing_or_broken_variable_is_named_in_one_line(variable: str, value: str | None) -> None:

@@ -12,6 +12,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import status
 from rest_framework.response import Response
+from structlog.contextvars import bind_contextvars
 
 from cronjobs.api.serializers import RunSerializer
 from cronjobs.models import CronJob, Run
@@ -49,6 +50,7 @@ class RunStarter(ScopedViewSet):
     def respond_with_run(
         self, run_id: UUID, *, status: int = status.HTTP_200_OK, headers: dict[str, str] | None = None
     ) -> Response:
+        bind_contextvars(run_id=str(run_id))  # for the request's line in the log
         run = Run.objects.select_related("organisation").get(pk=run_id)
         return Response(RunSerializer(run).data, status=status, headers=headers)
 

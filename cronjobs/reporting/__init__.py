@@ -1,0 +1,1 @@
+"""The hooks that come with the service, one file each: what happened, for those who watch over it."""

@@ -1,0 +1,47 @@
+"""A heartbeat URL: whoever waits for it notices when it stays away (HEARTBEAT_URL, docs/hooks.md).
+
+By the convention of healthchecks.io: `/start` when a slot's run is claimed, the address itself when it is closed green,
+`/fail` when it is not. A missed slot sends nothing: its absence has been noticed, and the alarm for an old slot must
+not come after the heartbeat of a newer one.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import requests
+from django.conf import settings
+
+from cronjobs.hooks import RunError, RunResult
+
+TIMEOUT_SECONDS = (3, 5)  # to connect, to answer
+
+
+def on_run_claimed(result: RunResult) -> None:
+    _beat("/start", result)
+
+
+def on_run_complete(result: RunResult) -> None:
+    _beat("", result)
+
+
+def on_run_error(error: RunError) -> None:
+    if not error.result.is_missed:
+        _beat("/fail", error.result)
+
+
+def _beat(signal: str, result: RunResult) -> None:
+    """Send one signal of a slot's run, or raise; what a person starts is no sign that the schedule works."""
+    if result.scheduled_for is None or result.cron_job_id is None:
+        return
+    address = _address(settings.HEARTBEAT_URL.replace("{slug}", result.slug), signal, result)
+    # Not read: an answer that never ends would hold up the night.
+    with requests.get(address, timeout=TIMEOUT_SECONDS, stream=True) as answer:
+        answer.raise_for_status()
+
+
+def _address(url: str, signal: str, result: RunResult) -> str:
+    """Return where the signal goes; `rid` lets the service pair the start of a run with its end."""
+    parts = urlsplit(url)
+    query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), ("rid", str(result.run_id))])
+    return parts._replace(path=parts.path.rstrip("/") + signal, query=query).geturl()
