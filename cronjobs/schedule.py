@@ -8,55 +8,29 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from time import sleep
-from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 import structlog
-from django.db import IntegrityError, transaction
-from django.utils.translation import gettext_lazy as _
-from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from cronjobs import nightly, queue
+from cronjobs import missed, nightly, queue
+from cronjobs.causes import why_not_run
 from cronjobs.hooks import on_run_complete, on_run_error
+from cronjobs.jobs import CronJobExists, CronJobValues, change_cron_job, create_cron_job
 from cronjobs.ledger import store_dry_run
 from cronjobs.models import Action, CronJob, Run
 from cronjobs.retry import retry_failed
 from cronjobs.work import work_batch
 from mentors.models import Organisation
-from mentors.refusal import Refusal
 
 __all__ = ["execute_expiry_check", "on_run_complete", "on_run_error", "schedule_nightly_run"]
 
 log = structlog.get_logger(__name__)
 
 EXPIRY_ACTIONS = (Action.PAUSE, Action.RESUME)
-
-
-class CronJobExists(Refusal):
-    """The name of a job is unique in its organisation."""
-
-    code = "cron_job_exists"
-    message = _("%(organisation)s has a job “%(name)s” already: change it, or choose another name.")
-
-    def __init__(self, job: CronJob) -> None:
-        same = CronJob.objects.filter(organisation=job.organisation, name=job.name).exclude(pk=job.pk)
-        super().__init__(
-            self.message % {"organisation": job.organisation.slug, "name": job.name},
-            id=same.values_list("pk", flat=True).first(),
-        )
-
-
-class CronJobValues(TypedDict, total=False):
-    """What may be set of a job."""
-
-    name: str
-    cron_expression: str
-    timezone: str
-    enabled: bool
-    pause_note: str
-    alert_after_minutes: int
+# Beat gets this long to fire a slot itself; a run that begins later is a night made up.
+BEAT_DELAY = timedelta(minutes=3)
 
 
 def schedule_nightly_run(
@@ -86,76 +60,6 @@ def schedule_nightly_run(
         return create_cron_job(organisation=organisation, now=now, **values)
     except CronJobExists:
         return change_cron_job(CronJob.objects.get(organisation=organisation, name=name), now=now, **values)
-
-
-@transaction.atomic
-def create_cron_job(*, organisation: Organisation, now: datetime, **values: Unpack[CronJobValues]) -> CronJob:
-    """Create a job, in the organisation's time zone unless one is given.
-
-    Raises ValidationError by field, or CronJobExists.
-    """
-    job = CronJob(organisation=organisation, slots_from=now, **values)
-    job.timezone = job.timezone or organisation.timezone
-    return _save(job, now=now)
-
-
-@transaction.atomic
-def change_cron_job(job: CronJob, *, now: datetime, **changes: Unpack[CronJobValues]) -> CronJob:
-    """Change a job and return it as it is now; beat notices within seconds. A switched-off job needs its note.
-
-    Raises ValidationError by field, CronJobExists, or CronJob.DoesNotExist when it was removed meanwhile.
-    """
-    job = CronJob.objects.select_related("organisation").select_for_update(of=("self",)).get(pk=job.pk)
-    for field, value in changes.items():
-        setattr(job, field, value)
-    return _save(job, now=now)
-
-
-def _save(job: CronJob, *, now: datetime) -> CronJob:
-    job.full_clean(validate_unique=False, validate_constraints=False)  # the constraint itself decides about the name
-    try:
-        with transaction.atomic():
-            job.save()
-    except IntegrityError as error:
-        raise CronJobExists(job) from error
-    keep_in_step(job, now=now)
-    return job
-
-
-@transaction.atomic
-def keep_in_step(job: CronJob, *, now: datetime) -> None:
-    """Give beat the entry that fires the job as it is now; the slots of another schedule are not missed."""
-    minute, hour, day_of_month, month_of_year, day_of_week = job.cron_expression.split()
-    times = {
-        "minute": minute,
-        "hour": hour,
-        "day_of_month": day_of_month,
-        "month_of_year": month_of_year,
-        "day_of_week": day_of_week,
-        "timezone": job.timezone,
-    }
-    # No constraint keeps two alike apart: get_or_create would raise for ever once two jobs were made at the same time.
-    crontab_schedule = CrontabSchedule.objects.filter(**times).first() or CrontabSchedule.objects.create(**times)
-    entry: dict[str, Any] = {
-        "task": "cronjobs.nightly",
-        "crontab": crontab_schedule,
-        "args": f"[{job.pk}]",
-        "enabled": job.enabled,
-    }
-    before = job.periodic_task
-    if before is None or before.crontab_id != crontab_schedule.pk or (job.enabled and not before.enabled):
-        job.slots_from = now
-        entry["last_run_at"] = now  # or beat would fire at once for a new time that has passed today
-    job.periodic_task, _created = PeriodicTask.objects.update_or_create(name=f"nightly:{job.pk}", defaults=entry)
-    job.save(update_fields=["periodic_task", "slots_from"])
-
-
-@transaction.atomic
-def remove_cron_job(job: CronJob) -> None:
-    """Remove a job and its beat entry; its runs stay."""
-    entry = PeriodicTask.objects.filter(name=f"nightly:{job.pk}")
-    job.delete()  # first the job and then its entry, in the order in which a change locks them
-    entry.delete()
 
 
 def execute_expiry_check(
@@ -240,22 +144,38 @@ def execute_here(
     return run
 
 
-def execute_slot(
-    job: CronJob, *, slot: datetime, now: datetime, trigger: Run.Trigger = Run.Trigger.SCHEDULE
-) -> Run | None:
-    """Run a slot of a job, or return None if it has its run already."""
+def execute_owed_slot(job: CronJob, *, until: datetime, now: datetime) -> Run | None:
+    """Run the newest slot up to `until` that has no run, unless it is too old by now; keep the others as missed.
+
+    Returns None if there is nothing to run, as after another beat, or for a job that is switched off.
+    """
+    owed = missed.unclaimed_slots(job, until=until) if job.enabled else []
+    if not owed:
+        return None
+    *older, newest = owed
+    if now - newest > timedelta(hours=job.organisation.catch_up_hours):
+        older.append(newest)
+    missed.keep_missed(job, older, now=now)
+    return None if newest in older else execute_slot(job, slot=newest, now=now)
+
+
+def execute_slot(job: CronJob, *, slot: datetime, now: datetime) -> Run | None:
+    """Run a slot of a job, or return None if it has its run already. One that is late is made up, and says why."""
+    is_late = now - slot >= BEAT_DELAY
     try:
         run = nightly.claim_run(
             organisation=job.organisation,
             cron_job=job,
             scheduled_for=slot,
             business_date=job.organisation.local_date(now),
-            trigger=trigger,
+            trigger=Run.Trigger.CATCH_UP if is_late else Run.Trigger.SCHEDULE,
+            cause=why_not_run(job, slot, now=now) if is_late else "",
             now=now,
         )
     except nightly.SlotTaken:
-        log.info("slot taken", event_name="slot_taken", cron_job=job.pk, slot=str(slot))
         return None
+    if is_late:
+        log.warning("making up a missed slot", event_name="slot_caught_up", run_id=str(run.pk), cause=run.cause)
     return start_run(run, now=now)
 
 

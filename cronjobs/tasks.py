@@ -5,27 +5,39 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import structlog
 from celery import Task, shared_task
 from django.utils import timezone
+from structlog.contextvars import bind_contextvars
 
-from cronjobs import cron, nightly, queue, schedule, sweep
-from cronjobs.models import CronJob
+from cronjobs import cron, heartbeats, incidents, nightly, queue, records, schedule, sweep
+from cronjobs.models import CronJob, Part, Run
 from cronjobs.work import Batch, work_batch
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task(name="cronjobs.nightly", ignore_result=False)
 def run_slot(cron_job_id: int) -> str | None:
     """Run the newest slot of the job; beat calls it. Return the run's id, or None if the slot had its run."""
     now = timezone.now()
+    heartbeats.hear(Part.WORKERS, now=now)  # first: a slot that comes late must know until when there was no worker
     job = CronJob.objects.select_related("organisation").get(pk=cron_job_id)
     slot = cron.latest_slot(job.cron_expression, job.timezone, now=now)
-    run = schedule.execute_slot(job, slot=slot, now=now) if slot else None
-    return str(run.pk) if run else None
+    if slot is None:
+        return None
+    bind_contextvars(run_id=str(Run.id_of_slot(job.pk, slot)))
+    run = schedule.execute_owed_slot(job, until=now, now=now)
+    if run is None:
+        log.info("slot taken", event_name="slot_taken", cron_job=job.pk, slot=str(slot))
+        return None
+    return str(run.pk)
 
 
 @shared_task(name="cronjobs.work_items", bind=True)
 def work_items(self: Task[Any, Any], run_id: str, mentor_ids: list[int], careful: bool = False) -> None:
     """Do what is due for these mentors in the run; a message delivered again may have killed its worker."""
+    bind_contextvars(run_id=run_id)
     redelivered = bool((self.request.delivery_info or {}).get("redelivered"))
     batch = Batch(mentor_ids=mentor_ids, careful=careful or redelivered)
     left = work_batch(run_id=UUID(run_id), batch=batch, now=timezone.now())
@@ -36,4 +48,13 @@ def work_items(self: Task[Any, Any], run_id: str, mentor_ids: list[int], careful
 @shared_task(name="cronjobs.sweep")
 def sweep_up() -> None:
     """Take up whatever was lost on the way; beat calls it every few minutes."""
-    sweep.sweep(now=timezone.now())
+    now = timezone.now()
+    heartbeats.hear(Part.WORKERS, now=now)  # here, and not in the sweep, which the watchdog does when no worker does
+    sweep.sweep(now=now)
+    incidents.look(now=timezone.now())  # so that a dead watchdog is told of, and a place without one is watched too
+
+
+@shared_task(name="cronjobs.prune")
+def prune() -> None:
+    """Remove records that are older than they are kept; beat calls it once a day."""
+    records.prune(now=timezone.now())

@@ -13,8 +13,9 @@ from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from cronjobs import sweep
+from cronjobs.jobs import change_cron_job, create_cron_job, remove_cron_job
 from cronjobs.models import CronJob, Run
-from cronjobs.schedule import change_cron_job, create_cron_job, execute_expiry_check, remove_cron_job
+from cronjobs.schedule import execute_expiry_check
 from mentors.models import Organisation, User
 from mentors.rest.views import ScopedViewSet
 from tests.conftest import NOW, Api
@@ -66,6 +67,8 @@ def test_a_schedule_is_shown_whole(client: APIClient, job: CronJob, hlf: Organis
         "timezone": "Europe/Oslo",
         "enabled": True,
         "pause_note": "",
+        "paused_by": "",
+        "paused_at": None,
         "alert_after_minutes": 60,
         "next_runs": [
             {"local": f"2026-11-{day}T00:30:00+01:00", "utc": f"2026-11-{day - 1}T23:30:00Z"} for day in range(22, 27)
@@ -78,6 +81,7 @@ def test_a_schedule_is_shown_whole(client: APIClient, job: CronJob, hlf: Organis
             "finished_at": as_text(run.finished_at),
         },
         "warnings": [],
+        "drift": [],
         "created_at": as_text(job.created_at),
         "updated_at": as_text(job.updated_at),
     }
@@ -221,6 +225,8 @@ class TestChanging:
 
         assert [error["attr"] for error in silent.json()["errors"]] == ["pause_note"]
         assert (off.json()["enabled"], off.json()["next_runs"]) == (False, [])
+        assert (off.json()["paused_by"], off.json()["paused_at"]) == ("olav", as_text(NOW))
+        assert (on.json()["paused_by"], on.json()["paused_at"]) == ("", None)
         assert (on.json()["pause_note"], len(on.json()["next_runs"])) == ("", 5)
 
     @pytest.mark.parametrize("change", [{"organisation": "nbf"}, {"id": 1}, {"schedule_text": "never"}])

@@ -11,8 +11,8 @@ from celery import Celery
 from rest_framework.test import APIClient
 
 from cronjobs import queue
+from cronjobs.jobs import create_cron_job
 from cronjobs.models import CronJob, Run, RunItem
-from cronjobs.schedule import create_cron_job
 from mentors.models import CoordinatorRole, Mentor, Organisation, User
 from mentors.rest.views import ScopedViewSet
 from notifications.models import Notification

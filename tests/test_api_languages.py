@@ -30,14 +30,14 @@ MENTORS = "/api/v1/mentors"
 # Whatever these say to somebody is translated …
 MODULES = (
     "mentors/rest/*.py", "mentors/api/*.py", "mentors/enrolment.py", "mentors/refusal.py", "mentors/validators.py",
-    "certifications/api/*.py", "certifications/recording.py", "certifications/standing.py",
-    "cronjobs/api/*.py", "cronjobs/cron.py", "cronjobs/ledger.py", "cronjobs/nightly.py", "cronjobs/retry.py",
-    "cronjobs/schedule.py", "cronjobs/undo.py", "notifications/*.py", "notifications/channels/*.py",
-    "notifications/messages/*.py",
+    "certifications/api/*.py", "certifications/recording.py", "certifications/standing.py", "cronjobs/admin.py",
+    "cronjobs/models/*.py", "cronjobs/api/*.py", "cronjobs/cron.py", "cronjobs/ledger.py", "cronjobs/nightly.py",
+    "cronjobs/retry.py", "cronjobs/drift.py", "cronjobs/jobs.py", "cronjobs/undo.py", "notifications/*.py",
+    "notifications/channels/*.py", "notifications/messages/*.py",
 )  # fmt: skip
 TEMPLATES = sorted(ROOT.glob("*/templates/**/*.html"))
 # … and of these what they refuse; their help texts and labels are for the schema and the admin.
-MODELS = ("mentors/models.py", "certifications/models.py", "cronjobs/models.py")
+MODELS = ("mentors/models.py", "certifications/models.py")
 REFUSING = {"ValidationError", "RegexValidator"}
 GETTEXT = {"_", "gettext", "gettext_lazy"}
 WITH_CONTEXT = {"pgettext", "pgettext_lazy"}

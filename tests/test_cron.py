@@ -18,8 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cronjobs.cron import clock_change_warnings, describe_schedule, next_slots, normalise_cron, parse_cron
-from cronjobs.models import CronJob
-from cronjobs.schedule import CronJobExists, change_cron_job, create_cron_job, remove_cron_job, schedule_nightly_run
+from cronjobs.jobs import CronJobExists, change_cron_job, create_cron_job, remove_cron_job, resolve_drift
+from cronjobs.models import CronJob, Run
+from cronjobs.schedule import schedule_nightly_run
+from cronjobs.sweep import sweep
 from mentors.models import Organisation
 from tests.conftest import NOW
 
@@ -404,14 +406,64 @@ def test_a_job_is_switched_off_with_a_note_only(job: CronJob, note: str) -> None
 
 
 @pytest.mark.django_db
-def test_a_job_that_is_switched_off_and_on_again_loses_its_note_and_missed_nothing(job: CronJob) -> None:
-    off = change_cron_job(job, enabled=False, pause_note=" Summer ", now=NOW)
+def test_who_switched_a_job_off_and_when_is_kept_until_it_is_on(job: CronJob) -> None:
+    off = change_cron_job(job, enabled=False, pause_note=" Summer ", by="olav", now=NOW)
     beat_was_off = not task_of(job).enabled
+    still_off = change_cron_job(off, pause_note="Summer, and autumn", by="kari", now=NOW + timedelta(hours=1))
+
+    on = change_cron_job(job, enabled=True, by="kari", now=NOW + timedelta(hours=2))
+
+    assert (off.pause_note, off.paused_by, off.paused_at, beat_was_off) == ("Summer", "olav", NOW, True)
+    assert (still_off.paused_by, still_off.paused_at) == ("olav", NOW)
+    assert (on.pause_note, on.paused_by, on.paused_at, task_of(job).enabled) == ("", "", None, True)
+
+
+@pytest.mark.django_db
+def test_slots_that_passed_while_a_job_was_off_are_kept_as_missed_when_it_is_on_and_nothing_is_made_up(
+    job: CronJob,
+) -> None:
+    change_cron_job(job, enabled=False, pause_note="Summer", by="olav", now=NOW)
 
     on = change_cron_job(job, enabled=True, now=NOW + timedelta(days=3))
+    sweep(now=NOW + timedelta(days=3, minutes=10))
 
-    assert (off.pause_note, beat_was_off) == ("Summer", True)
-    assert (on.pause_note, on.slots_from, task_of(job).enabled) == ("", NOW + timedelta(days=3), True)
+    kept = Run.objects.order_by("scheduled_for")
+    assert on.slots_from == NOW + timedelta(days=3)
+    assert [run.scheduled_for for run in kept] == [NOW + timedelta(days=n, hours=12.5) for n in range(3)]
+    assert {(run.status, run.error, run.cause) for run in kept} == {
+        ("missed", "The job was switched off.", "Switched off by olav on 2026-11-21 12:00:00: Summer")
+    }
+
+
+@pytest.mark.django_db
+def test_what_the_sweep_has_kept_of_a_pause_is_not_kept_twice(job: CronJob) -> None:
+    change_cron_job(job, enabled=False, pause_note="Summer", now=NOW)
+    sweep(now=NOW + timedelta(days=1))
+
+    change_cron_job(job, enabled=True, now=NOW + timedelta(days=2))
+
+    assert Run.objects.filter(status="missed").count() == 2
+
+
+@pytest.mark.django_db
+def test_a_slot_that_is_still_owed_when_the_schedule_changes_is_kept_as_missed(job: CronJob) -> None:
+    an_hour_late = NOW + timedelta(hours=13.5)
+
+    changed = change_cron_job(job, cron_expression="0 3 * * *", by="olav", now=an_hour_late)
+
+    kept = Run.objects.get()
+    assert (kept.status, kept.scheduled_for) == ("missed", NOW + timedelta(hours=12.5))
+    assert kept.cause.endswith("Then olav changed the schedule.")
+    assert changed.slots_from == an_hour_late
+
+
+@pytest.mark.django_db
+def test_a_schedule_that_nobody_can_read_can_still_be_mended(job: CronJob) -> None:
+    CronJob.objects.update(cron_expression="nonsense")
+
+    resolve_drift(job, keep="beat", now=NOW + timedelta(days=2))
+
+    assert CronJob.objects.get().cron_expression == "30 0 * * *"
 
 
 @pytest.mark.django_db

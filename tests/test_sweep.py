@@ -19,7 +19,9 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from cronjobs import nightly
 from cronjobs.cron import slots
-from cronjobs.models import CronJob, Run, RunItem
+from cronjobs.heartbeats import hear
+from cronjobs.jobs import change_cron_job
+from cronjobs.models import CronJob, Part, Run, RunItem
 from cronjobs.schedule import execute_slot, schedule_nightly_run
 from cronjobs.sweep import sweep
 from cronjobs.work import Batch, work_batch
@@ -294,12 +296,35 @@ def test_a_slot_before_the_job_was_made_was_not_missed(hlf: Organisation) -> Non
     assert made_of_slots() == []
 
 
-def test_a_job_that_is_switched_off_has_no_slots(job: CronJob) -> None:
-    CronJob.objects.update(enabled=False)
+def test_the_slots_of_a_job_that_is_switched_off_are_kept_as_missed_and_never_run(job: CronJob) -> None:
+    change_cron_job(job, enabled=False, pause_note="The roster is being mended.", by="olav", now=SLOT - MINUTES)
 
-    sweep(now=SLOT + 10 * MINUTES)
+    for minutes in (1, 10, 20):
+        sweep(now=SLOT + minutes * MINUTES)
 
-    assert made_of_slots() == [IN_ORDER]
+    assert made_of_slots() == [IN_ORDER, (SLOT, "schedule", "missed")]
+    kept = Run.objects.get(scheduled_for=SLOT)
+    assert kept.cause == "Switched off by olav on 2026-11-21 00:29:00: The roster is being mended."
+
+
+def test_no_more_than_forty_days_of_slots_are_kept_of_a_job_that_is_switched_off(job: CronJob) -> None:
+    change_cron_job(job, enabled=False, pause_note="Not needed.", now=SLOT - MINUTES)
+
+    sweep(now=SLOT + 100 * ONE_DAY)
+
+    assert Run.objects.filter(status="missed").count() == 40
+
+
+def test_a_slot_that_was_missed_just_before_the_job_was_switched_off_is_kept_with_both_causes(job: CronJob) -> None:
+    hear(Part.BEAT, now=SLOT - 10 * MINUTES)
+    change_cron_job(job, enabled=False, pause_note="Something is wrong.", by="olav", now=SLOT + 5 * MINUTES)
+
+    sweep(now=SLOT + 6 * MINUTES)
+
+    assert Run.objects.get(scheduled_for=SLOT).cause == (
+        "Beat was silent from 2026-11-21 00:20:00 until this was written. "
+        "Switched off by olav on 2026-11-21 00:35:00: Something is wrong."
+    )
 
 
 def test_a_slot_waits_for_an_open_run_and_is_made_up_after_it(job: CronJob, lapsed: list[Mentor]) -> None:
@@ -395,30 +420,6 @@ def test_a_message_that_a_worker_is_just_sending_is_left_to_it(
 
     assert set(Notification.objects.values_list("status", flat=True)) == {"sending"}
     assert received("delivery") == []
-
-
-# 6. A run that is late.
-
-
-def test_a_late_run_is_reported_once(job: CronJob, olav: Any, lapsed: list[Mentor]) -> None:
-    execute_slot(job, slot=SLOT, now=SLOT)
-
-    for minutes in (60, 61, 63):
-        sweep(now=SLOT + minutes * MINUTES)
-
-    late = Notification.objects.filter(kind="late")
-    assert set(late.values_list("channel", flat=True)) == {"operations", "inbox", "email"}
-    assert late.count() == 3
-    assert set(late.values_list("created_at", flat=True)) == {SLOT + 61 * MINUTES}
-
-
-def test_a_run_that_waits_for_a_person_is_not_late(job: CronJob, lapsed: list[Mentor]) -> None:
-    Organisation.objects.update(brake_minimum=0, brake_percent=0)
-    execute_slot(job, slot=SLOT, now=SLOT)
-
-    sweep(now=SLOT + 120 * MINUTES)
-
-    assert not Notification.objects.filter(kind="late").exists()
 
 
 # The slots of a job.

@@ -23,6 +23,8 @@ EXAMPLE = {
     "timezone": "Europe/Oslo",
     "enabled": True,
     "pause_note": "",
+    "paused_by": "",
+    "paused_at": None,
     "alert_after_minutes": 60,
     "next_runs": [
         {"local": f"2026-11-{day}T00:30:00+01:00", "utc": f"2026-11-{day - 1}T23:30:00Z"} for day in range(23, 28)
@@ -35,6 +37,7 @@ EXAMPLE = {
         "finished_at": "2026-11-21T23:30:04Z",
     },
     "warnings": [],
+    "drift": [],
     "created_at": "2026-01-02T09:14:00Z",
     "updated_at": "2026-01-02T09:14:00Z",
 }
@@ -63,12 +66,17 @@ class CronJobSerializer(serializers.Serializer[Any]):
     schedule_text = serializers.CharField(help_text="The expression in words.")
     timezone = serializers.CharField(help_text="Whose clock the expression means: an IANA name.")
     enabled = serializers.BooleanField()
-    pause_note = serializers.CharField(allow_blank=True, help_text="Why it is switched off, and by whom.")
+    pause_note = serializers.CharField(allow_blank=True, help_text="Why it is switched off.")
+    paused_by = serializers.CharField(allow_blank=True, help_text="The username of who switched it off.")
+    paused_at = serializers.DateTimeField(allow_null=True, help_text="When it was switched off; null: it is on.")
     alert_after_minutes = serializers.IntegerField(min_value=0, help_text="When a run that is still open is reported.")
     next_runs = NextRunSerializer(many=True, help_text="The next five; none while it is switched off.")
     last_run = LastRunSerializer(allow_null=True, help_text="The newest, a missed one included, dry runs left out.")
     warnings = serializers.ListField(
         child=serializers.CharField(), help_text="Times that a clock change of the coming two years skips or repeats."
+    )
+    drift = serializers.ListField(
+        child=serializers.CharField(), help_text="How beat's own tables differ from it, after an edit there."
     )
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
@@ -107,7 +115,7 @@ class CreateCronJobSerializer(CronJobBody):
                 "name": "nightly",
                 "cron_expression": "30 0 * * *",
                 "enabled": False,
-                "pause_note": "Until the roster is mended. Olav",
+                "pause_note": "Until the roster is mended.",
             },
         ),
     ]
@@ -115,7 +123,14 @@ class CreateCronJobSerializer(CronJobBody):
 class ChangeCronJobSerializer(CronJobBody):
     """A changed schedule. What is left out stays as it is."""
 
-    moving = frozenset(["next_runs", "last_run", "warnings"])
+    moving = frozenset(["next_runs", "last_run", "warnings", "drift"])
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Keep the schedule", value={"keep": "schedule"})])
+class ResolveDriftSerializer(StrictSerializer):
+    """Which of the two counts."""
+
+    keep = serializers.ChoiceField(["schedule", "beat"], help_text="The job's own schedule, or what beat's tables say.")
 
 
 @extend_schema_serializer(

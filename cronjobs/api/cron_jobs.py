@@ -14,18 +14,20 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cronjobs import nightly, schedule
+from cronjobs import jobs, nightly, schedule
 from cronjobs.api.cron_job_serializers import (
     ChangeCronJobSerializer,
     CreateCronJobSerializer,
     CronJobSerializer,
     ExecuteSerializer,
+    ResolveDriftSerializer,
 )
 from cronjobs.api.filters import CronJobFilter
 from cronjobs.api.runs import runs_seen
 from cronjobs.api.serializers import Row, Rows, RunSerializer
 from cronjobs.api.starting import LOCATION, RunStarter
 from cronjobs.cron import clock_change_warnings, describe_schedule, next_slots
+from cronjobs.drift import find_drift
 from cronjobs.models import CronJob, Run
 from mentors.rest.filters import Ordering
 from mentors.rest.serializers import as_json
@@ -43,7 +45,7 @@ class CronJobViewSet(RunStarter):
     filterset_class = CronJobFilter
     ordering_fields = {"name": ("name", "id"), "id": ("id",)}
     is_versioned = True
-    duties = dict.fromkeys(("create", "update", "partial_update", "destroy", "execute"), Duty.LEAD)
+    duties = dict.fromkeys(("create", "update", "partial_update", "destroy", "execute", "resolve_drift"), Duty.LEAD)
 
     def get_queryset(self) -> QuerySet[CronJob]:
         return CronJob.objects.filter(self.scope.runs()).select_related("organisation")
@@ -65,15 +67,19 @@ class CronJobViewSet(RunStarter):
         """Make one."""
         body = self.read_body(CreateCronJobSerializer)
         self.check_object_permissions(request, CronJob(organisation=body["organisation"]))
-        return self.respond(schedule.create_cron_job(**body, now=self.now), status.HTTP_201_CREATED)
+        made = jobs.create_cron_job(**body, by=self.username, now=self.now)
+        return self.respond(made, status.HTTP_201_CREATED)
 
     @extend_schema(request=ChangeCronJobSerializer)
     def update(self, request: Request, **_kwargs: Any) -> Response:
-        """Change it. Slots of another schedule, or before it was switched on again, are not missed."""
+        """Change it: 409 while it differs from beat's own tables.
+
+        Slots of another schedule, or before it was switched on again, are not made up.
+        """
         with self.changing() as job:
             [current] = self.represent([job])
             changes = self.read_body(ChangeCronJobSerializer, current=as_json(current))
-            changed = schedule.change_cron_job(job, **changes, now=self.now)
+            changed = jobs.change_cron_job(job, **changes, by=self.username, now=self.now)
         return self.respond(changed)
 
     @extend_schema(request=ChangeCronJobSerializer)
@@ -84,8 +90,21 @@ class CronJobViewSet(RunStarter):
     def destroy(self, request: Request, **_kwargs: Any) -> Response:
         """Remove the schedule; its runs stay."""
         with self.changing() as job:
-            schedule.remove_cron_job(job)
+            jobs.remove_cron_job(job)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=ResolveDriftSerializer)
+    @action(detail=True, methods=["post"], url_path="resolve-drift")
+    def resolve_drift(self, request: Request, **_kwargs: Any) -> Response:
+        """Say which schedule counts where it and beat's own tables differ: 409 if beat's cannot be taken over.
+
+        To keep the schedule is to write it to beat again. To keep beat's is to take over its expression, its time zone
+        and whether it is on.
+        """
+        with self.changing() as job:
+            body = self.read_body(ResolveDriftSerializer)
+            resolved = jobs.resolve_drift(job, keep=body["keep"], by=self.username, now=self.now)
+        return self.respond(resolved)
 
     # In no transaction of ours: the claim must be committed before work is handed out and others are refused.
     @extend_schema(request=ExecuteSerializer, responses={202: RunSerializer}, parameters=[LOCATION])
@@ -121,13 +140,14 @@ class CronJobViewSet(RunStarter):
         [row] = self.represent([job])
         return versioned(Response(row, status=status), job)
 
-    def represent(self, jobs: Sequence[CronJob]) -> Rows:
-        """Return the representation of each, with one query for the last runs of all."""
-        newest = Run.objects.real().filter(cron_job__in=jobs).newest_of_each_job()
+    def represent(self, rows: Sequence[CronJob]) -> Rows:
+        """Return the representation of each, with one query for the last runs of all and one for their drift."""
+        newest = Run.objects.real().filter(cron_job__in=rows).newest_of_each_job()
         last_runs = {run.cron_job_id: run for run in newest}
-        return [self._row(job, last_runs.get(job.pk)) for job in jobs]
+        drifted = find_drift(rows)
+        return [self._row(job, last_runs.get(job.pk), drifted.get(job.pk, [])) for job in rows]
 
-    def _row(self, job: CronJob, last_run: Run | None) -> Row:
+    def _row(self, job: CronJob, last_run: Run | None, drift: Sequence[str]) -> Row:
         """Write what `CronJobSerializer` describes."""
         return {
             "id": job.pk,
@@ -138,10 +158,13 @@ class CronJobViewSet(RunStarter):
             "timezone": job.timezone,
             "enabled": job.enabled,
             "pause_note": job.pause_note,
+            "paused_by": job.paused_by,
+            "paused_at": job.paused_at,
             "alert_after_minutes": job.alert_after_minutes,
             "next_runs": self._next_runs(job),
             "last_run": last_run and _last_run_row(last_run),
             "warnings": clock_change_warnings(job.cron_expression, job.timezone, now=self.now),
+            "drift": drift,
             "created_at": job.created_at,
             "updated_at": job.updated_at,
         }

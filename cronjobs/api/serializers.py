@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.db.models import F, QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, PolymorphicProxySerializer, extend_schema_serializer
 from rest_framework import serializers
 
+from cronjobs.evidence import END_ROW, RUN_ROW
 from cronjobs.ledger import DueItem
 from cronjobs.models import Action, Run, RunItem
 
@@ -24,6 +25,7 @@ RUN_EXAMPLE = {
     "actions": ["pause", "resume", "remind"],
     "dry_run": False,
     "requested_by": "",
+    "approved_by": "",
     "status": "succeeded",
     "counts": {
         "pause": {"planned": 2, "done": 2, "skipped": 0, "failed": 0},
@@ -36,6 +38,8 @@ RUN_EXAMPLE = {
     "finished_at": "2026-11-21T23:30:04Z",
     "duration_seconds": 3.0,
     "error": "",
+    "cause": "",
+    "deviation": "",
     "code_version": "1.4.0",
     "created_at": "2026-11-21T23:30:01Z",
 }
@@ -89,6 +93,7 @@ class RunSerializer(serializers.Serializer[Any]):
     actions = serializers.ListField(child=serializers.ChoiceField(Action.choices))
     dry_run = serializers.BooleanField()
     requested_by = serializers.CharField(allow_blank=True, help_text="The username; empty: the schedule.")
+    approved_by = serializers.CharField(allow_blank=True, help_text="Who let it go on after it was held: a username.")
     status = serializers.ChoiceField(Run.Status.choices)
     counts = CountsSerializer()
     already_handled = serializers.IntegerField(
@@ -101,6 +106,10 @@ class RunSerializer(serializers.Serializer[Any]):
     finished_at = serializers.DateTimeField(allow_null=True)
     duration_seconds = serializers.SerializerMethodField()
     error = serializers.CharField(allow_blank=True, help_text="Why it is not green; empty: it is.")
+    cause = serializers.CharField(allow_blank=True, help_text="Why it was missed or made up later; empty: it was not.")
+    deviation = serializers.CharField(
+        allow_blank=True, help_text="How it differs from what was expected of the night; empty: it does not."
+    )
     code_version = serializers.CharField()
     created_at = serializers.DateTimeField()
 
@@ -128,16 +137,69 @@ class RunItemSerializer(serializers.Serializer[Any]):
     at = serializers.DateTimeField(allow_null=True, help_text="When it last changed; null: a dry run.")
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "A reminder", value={"run": RUN_EXAMPLE["id"], "business_date": RUN_EXAMPLE["business_date"]} | ITEM_EXAMPLE
-        )
-    ]
-)
 class ExportedItemSerializer(RunItemSerializer):
+    """An item, with what its run's seal was made of besides; a dry run has none of that."""
+
     run = serializers.UUIDField()
     business_date = serializers.DateField()
+    id = serializers.IntegerField(required=False)
+    dedupe_key = serializers.CharField(required=False, help_text="What is done only once.")
+    mentor_id = serializers.IntegerField(required=False)
+    row = serializers.IntegerField(min_value=1, help_text="Its number in the file.")
+    hash = serializers.CharField(help_text="SHA-256 of the hash of the row before it and this row.")
+
+
+class FiledSealSerializer(serializers.Serializer[Any]):
+    """A link of the organisation's chain, as text."""
+
+    number = serializers.CharField()
+    run_id = serializers.UUIDField()
+    items = serializers.CharField()
+    record_digest = serializers.CharField(allow_blank=True)
+    at = serializers.DateTimeField()
+    previous = serializers.CharField(allow_blank=True, help_text="The digest of the seal before it; empty: the first.")
+    digest = serializers.CharField()
+
+
+class FiledRecordSerializer(serializers.Serializer[Any]):
+    rows = serializers.IntegerField(min_value=0, help_text="How many items stand above.")
+    is_part = serializers.BooleanField(help_text="Whether the run may have items that the user does not see.")
+    facts = serializers.DictField(help_text="What is sealed of the run itself.")
+    seal = FiledSealSerializer(allow_null=True, help_text="Null: the run is open, dry, or older than the seals.")
+
+
+class ExportedRunSerializer(serializers.Serializer[Any]):
+    """The run whose items stand above."""
+
+    run = serializers.UUIDField()
+    business_date = serializers.DateField()
+    action = serializers.ChoiceField([RUN_ROW])
+    status = serializers.ChoiceField(Run.Status.choices)
+    record = FiledRecordSerializer()
+    row = serializers.IntegerField(min_value=1)
+    hash = serializers.CharField()
+
+
+class FileEndSerializer(serializers.Serializer[Any]):
+    runs = serializers.IntegerField(min_value=0)
+    items = serializers.IntegerField(min_value=0)
+
+
+class ExportedEndSerializer(serializers.Serializer[Any]):
+    """The end of the file: without it the file was cut off."""
+
+    action = serializers.ChoiceField([END_ROW])
+    record = FileEndSerializer()
+    row = serializers.IntegerField(min_value=1)
+    hash = serializers.CharField(help_text="The head of the file's chain.")
+
+
+EXPORTED_ROW = PolymorphicProxySerializer(
+    component_name="ExportedRow",
+    serializers=[ExportedItemSerializer, ExportedRunSerializer, ExportedEndSerializer],
+    resource_type_field_name=None,
+    many=True,
+)
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Three mentors", value={"resumed": 3})])
@@ -145,10 +207,10 @@ class UndoneSerializer(serializers.Serializer[Any]):
     resumed = serializers.IntegerField(min_value=0, help_text="How many mentors are active again.")
 
 
-def ledger_rows(items: QuerySet[RunItem]) -> QuerySet[RunItem, Row]:
-    """Return the items as `RunItemSerializer` describes them, by one query."""
+def ledger_rows(items: QuerySet[RunItem], *more: str) -> QuerySet[RunItem, Row]:
+    """Return the items as `RunItemSerializer` describes them, and `more` of their fields, by one query."""
     named = items.annotate(mentor_ref=F("mentor__ref"), mentor_name=F("mentor__name"))
-    return cast("QuerySet[RunItem, Row]", named.values(*ITEM_FIELDS))
+    return cast("QuerySet[RunItem, Row]", named.values(*ITEM_FIELDS, *more))
 
 
 def due_row(item: DueItem) -> Row:

@@ -1,0 +1,115 @@
+"""Why a slot has no run of its own: what the record says of a night that was made up or missed.
+
+In English, as all that operations read, and with times of the job's zone. What is known is said, the likeliest first;
+what is not known is not made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+from django.db.models import Q
+
+from cronjobs import heartbeats
+from cronjobs.drift import find_drift
+from cronjobs.models import CronJob, Part, Run, Silence
+
+# Each works only if those before it do: beat sends what the broker takes and a worker does.
+CHAIN = (Part.BEAT, Part.BROKER, Part.WORKERS)
+SILENT = {
+    Part.BEAT: "Beat was silent",
+    Part.BROKER: "The broker took nothing from beat",
+    Part.WORKERS: "No worker did anything",
+}
+NEVER = {
+    Part.BEAT: "Beat has never been heard of.",
+    Part.BROKER: "The broker has never taken anything from beat.",
+    Part.WORKERS: "No worker has ever been heard of.",
+}
+NOT_FOUND = (
+    "The cause was not found: beat, the broker and the workers were all heard of, so the slot was lost on the way from "
+    "beat to a worker, or failed there."
+)
+# How long after a restart of the database connections to it may still break.
+RESTART = timedelta(minutes=3)
+
+
+def why_not_run(job: CronJob, slot: datetime, *, now: datetime) -> str:
+    """Say why nobody ran the slot at its time. It may name who switched the job off, and nobody else."""
+    if not job.enabled and (job.paused_at is None or job.paused_at <= slot):
+        return _pause(job)
+    silences = heartbeats.silences_around(slot, now=now)
+    zone = ZoneInfo(job.timezone)
+    found = [
+        *_restart(slot, silences, zone=zone),
+        *_silences(silences, zone=zone),
+        *_drift(job),
+        *_open_runs(job, slot, zone=zone),
+    ]
+    found = found or [NOT_FOUND]
+    return " ".join(found if job.enabled else [*found, _pause(job)])
+
+
+def _pause(job: CronJob) -> str:
+    by = f" by {job.paused_by}" if job.paused_by else ""
+    at = f" on {_local(job.paused_at, ZoneInfo(job.timezone))}" if job.paused_at else ""
+    return f"Switched off{by}{at}: {job.pause_note}"
+
+
+def _restart(slot: datetime, silences: list[Silence], *, zone: ZoneInfo) -> Iterator[str]:
+    """Say that the database was started at the time, or while everything was silent: without it nothing works."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_postmaster_start_time()")
+        [started_at] = cursor.fetchone()
+    began_at = max((silence.from_at for silence in silences), default=slot)
+    ended_at = max((silence.until_at for silence in silences), default=slot)
+    if {silence.part for silence in silences} >= set(CHAIN) and began_at <= started_at <= ended_at:
+        yield f"The database was down, or everything was: it was started at {_local(started_at, zone)}."
+    elif slot - RESTART <= started_at <= slot + RESTART:
+        yield f"The database was started at {_local(started_at, zone)}."
+
+
+def _silences(silences: list[Silence], *, zone: ZoneInfo) -> list[str]:
+    """Say which parts were silent, and not those that only waited for one before them."""
+    heard = heartbeats.last_heard()
+    said: list[str] = []
+    for number, part in enumerate(CHAIN):
+        if part not in heard:
+            return said or [NEVER[part]]
+        before = [silence for silence in silences if silence.part in CHAIN[:number]]
+        own = [silence for silence in silences if silence.part == part]
+        said += [_said(silence, zone=zone) for silence in own if not any(_follows(silence, other) for other in before)]
+    return said
+
+
+def _follows(silence: Silence, other: Silence) -> bool:
+    """Whether the silence is but the echo of the other, of a part that comes before it."""
+    echo = heartbeats.TOLERANCE[Part(silence.part)]
+    return other.from_at - echo <= silence.from_at and silence.until_at <= other.until_at + echo
+
+
+def _said(silence: Silence, *, zone: ZoneInfo) -> str:
+    until = f"to {_local(silence.until_at, zone)}" if silence.pk else "until this was written"
+    return f"{SILENT[Part(silence.part)]} from {_local(silence.from_at, zone)} {until}."
+
+
+def _drift(job: CronJob) -> Iterator[str]:
+    if differences := find_drift([job]).get(job.pk):
+        yield f"Beat has another schedule than the job. {' '.join(differences)}"
+
+
+def _open_runs(job: CronJob, slot: datetime, *, zone: ZoneInfo) -> Iterator[str]:
+    """Name the organisation's run that was open at the slot; while there is one, no other begins."""
+    in_the_way = Run.objects.filter(
+        Q(finished_at=None) | Q(finished_at__gt=slot), organisation=job.organisation, created_at__lte=slot
+    )
+    for run in in_the_way.exclude(status=Run.Status.MISSED).order_by("created_at"):
+        end = f"to {_local(run.finished_at, zone)}" if run.finished_at else "until this was written"
+        yield f"Run {run.pk} was in the way: it was open from {_local(run.created_at, zone)} {end}."
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,271 @@
+"""Heartbeats, the silences between them, and what a slot that has no run says of its cause."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, Thread
+
+import pytest
+from django.db import connection
+from django_celery_beat.models import PeriodicTask
+
+from cronjobs import heartbeats
+from cronjobs.causes import NOT_FOUND, why_not_run
+from cronjobs.jobs import change_cron_job, create_cron_job
+from cronjobs.models import CronJob, Part, Run, Silence
+from cronjobs.nightly import claim_run
+from cronjobs.schedule import execute_owed_slot
+from cronjobs.tasks import run_slot, sweep_up
+from mentors.models import Organisation
+
+pytestmark = pytest.mark.django_db
+
+SLOT = datetime(2025, 11, 20, 23, 30, tzinfo=UTC)  # 00:30 in Oslo on the 21st; no server runs since then
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+ALL = (Part.BEAT, Part.BROKER, Part.WORKERS)
+
+
+@pytest.fixture
+def job(hlf: Organisation) -> CronJob:
+    return create_cron_job(organisation=hlf, name="nightly", now=SLOT - 12 * HOUR)
+
+
+def heard(*parts: Part, minutes: tuple[float, ...]) -> None:
+    """Have parts heard of so many minutes after the slot, and never in between."""
+    for part in parts:
+        for minute in minutes:
+            heartbeats.hear(part, now=SLOT + minute * MINUTE)
+
+
+# Heartbeats.
+
+
+def test_a_heartbeat_after_a_silence_writes_it_down_once() -> None:
+    heard(Part.BEAT, minutes=(0, 1, 2, 60, 61))
+
+    [silence] = Silence.objects.all()
+    assert (silence.part, silence.from_at, silence.until_at) == ("beat", SLOT + 2 * MINUTE, SLOT + 60 * MINUTE)
+    assert heartbeats.last_heard() == {Part.BEAT: SLOT + 61 * MINUTE}
+
+
+def test_what_a_part_failed_at_is_a_silence_however_short_and_grows_until_it_is_heard_of() -> None:
+    heartbeats.hear(Part.BROKER, now=SLOT)
+    heartbeats.miss(Part.BROKER, now=SLOT + MINUTE)
+    heartbeats.miss(Part.BROKER, now=SLOT + 3 * MINUTE)
+    at_first = Silence.objects.get().until_at
+
+    heartbeats.hear(Part.BROKER, now=SLOT + 9 * MINUTE)
+
+    assert (at_first, Silence.objects.get().until_at) == (SLOT + 3 * MINUTE, SLOT + 9 * MINUTE)
+
+
+def test_a_heartbeat_that_arrives_late_takes_nothing_back() -> None:
+    heard(Part.BEAT, minutes=(5, 1))
+
+    assert heartbeats.last_heard() == {Part.BEAT: SLOT + 5 * MINUTE}
+    assert not Silence.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_that_hear_of_a_part_at_once_write_one_silence() -> None:
+    heard(Part.WORKERS, minutes=(0,))
+    barrier = Barrier(8)
+
+    def hear_at_once() -> None:
+        barrier.wait(timeout=10)
+        heartbeats.hear(Part.WORKERS, now=SLOT + HOUR)
+        connection.close()
+
+    threads = [Thread(target=hear_at_once) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+
+    assert Silence.objects.count() == 1
+
+
+def test_a_worker_that_takes_a_task_is_heard_of_before_it_does_it(job: CronJob) -> None:
+    heard(*ALL, minutes=(-60,))
+
+    run_slot(job.pk)
+    by_the_slot = heartbeats.last_heard()[Part.WORKERS]
+    sweep_up()
+
+    assert SLOT < by_the_slot < heartbeats.last_heard()[Part.WORKERS]
+    assert Silence.objects.get().part == "workers"
+
+
+# The cause.
+
+
+def test_beat_that_was_down_is_named_and_not_those_that_waited_for_it(job: CronJob) -> None:
+    heard(Part.BEAT, minutes=(-20, 300))
+    heard(Part.BROKER, Part.WORKERS, minutes=(-21, 300.1))
+
+    assert why_not_run(job, SLOT, now=SLOT + 301 * MINUTE) == (
+        "Beat was silent from 2025-11-21 00:10:00 to 2025-11-21 05:30:00."
+    )
+
+
+def test_what_is_silent_as_it_is_written_is_not_said_to_be_over(job: CronJob) -> None:
+    heard(*ALL, minutes=(-20,))
+
+    cause = why_not_run(job, SLOT, now=SLOT + 10 * MINUTE)
+
+    assert cause == "Beat was silent from 2025-11-21 00:10:00 until this was written."
+
+
+def test_a_broker_that_was_down_is_named_and_not_the_workers_that_waited_for_it(job: CronJob) -> None:
+    heard(Part.BEAT, minutes=tuple(range(-25, 310)))
+    heard(Part.BROKER, Part.WORKERS, minutes=(-20, 300))
+
+    assert why_not_run(job, SLOT, now=SLOT + 301 * MINUTE) == (
+        "The broker took nothing from beat from 2025-11-21 00:10:00 to 2025-11-21 05:30:00."
+    )
+
+
+def test_a_publish_that_failed_is_a_cause_though_the_broker_was_soon_back(job: CronJob) -> None:
+    heard(*ALL, minutes=(-0.5,))
+    heartbeats.miss(Part.BROKER, now=SLOT + MINUTE / 60)
+    heard(*ALL, minutes=(0.5,))
+
+    assert why_not_run(job, SLOT, now=SLOT + 2 * MINUTE) == (
+        "The broker took nothing from beat from 2025-11-21 00:29:30 to 2025-11-21 00:30:01."
+    )
+
+
+def test_workers_that_were_gone_are_named(job: CronJob) -> None:
+    heard(Part.BEAT, Part.BROKER, minutes=tuple(range(-25, 310)))
+    heard(Part.WORKERS, minutes=(-20, 300))
+
+    assert why_not_run(job, SLOT, now=SLOT + 301 * MINUTE) == (
+        "No worker did anything from 2025-11-21 00:10:00 to 2025-11-21 05:30:00."
+    )
+
+
+def test_two_silences_that_have_nothing_to_do_with_each_other_are_both_named(job: CronJob) -> None:
+    heard(Part.BEAT, minutes=(-2, 2))
+    heard(Part.BROKER, minutes=(-60, 60))
+
+    cause = why_not_run(job, SLOT, now=SLOT + 61 * MINUTE)
+
+    assert cause.startswith("Beat was silent from 2025-11-21 00:28:00 to 2025-11-21 00:32:00. The broker took nothing")
+
+
+def test_a_database_that_was_started_while_all_were_silent_was_down(job: CronJob) -> None:
+    started_at = database_started_at()
+    before, after = started_at - HOUR, started_at + MINUTE
+    for part in ALL:
+        heartbeats.hear(part, now=before)
+        heartbeats.hear(part, now=after)
+
+    cause = why_not_run(job, started_at - MINUTE * 30, now=after)
+
+    assert cause.startswith("The database was down, or everything was: it was started at 20")
+    assert "Beat was silent from" in cause
+
+
+def test_a_database_that_was_restarted_right_at_the_slot_is_named(job: CronJob) -> None:
+    started_at = database_started_at()
+    for part in ALL:
+        heartbeats.hear(part, now=started_at)
+
+    cause = why_not_run(job, started_at - MINUTE, now=started_at + MINUTE)
+
+    assert cause.startswith("The database was started at ")
+
+
+def database_started_at() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_postmaster_start_time()")
+        started_at: datetime = cursor.fetchone()[0]
+    return started_at
+
+
+def test_a_part_that_was_never_heard_of_is_named(job: CronJob) -> None:
+    assert why_not_run(job, SLOT, now=SLOT + HOUR) == "Beat has never been heard of."
+
+
+def test_a_run_that_was_open_is_named(job: CronJob) -> None:
+    heard(*ALL, minutes=(-0.5, 0.5))
+    by_hand = claim_run(
+        organisation=job.organisation, business_date=SLOT.date(), trigger=Run.Trigger.MANUAL, now=SLOT - MINUTE
+    )
+
+    assert why_not_run(job, SLOT, now=SLOT + 2 * MINUTE) == (
+        f"Run {by_hand.pk} was in the way: it was open from 2025-11-21 00:29:00 until this was written."
+    )
+
+
+def test_another_schedule_in_beats_tables_is_named(job: CronJob) -> None:
+    heard(*ALL, minutes=(-0.5, 0.5))
+    PeriodicTask.objects.filter(pk=job.periodic_task_id).update(enabled=False)
+
+    assert why_not_run(job, SLOT, now=SLOT + 2 * MINUTE) == (
+        "Beat has another schedule than the job. The job is on, beat's entry is off."
+    )
+
+
+def test_where_nothing_is_known_nothing_is_made_up(job: CronJob) -> None:
+    heard(*ALL, minutes=(-0.5, 0.5))
+
+    assert why_not_run(job, SLOT, now=SLOT + 2 * MINUTE) == NOT_FOUND
+
+
+def test_who_switched_it_off_and_why_is_named_and_nothing_else(job: CronJob) -> None:
+    off = change_cron_job(job, enabled=False, pause_note="Summer.", by="olav", now=SLOT - HOUR)
+
+    assert why_not_run(off, SLOT, now=SLOT + HOUR) == "Switched off by olav on 2025-11-20 23:30:00: Summer."
+
+
+# What is done with it.
+
+
+def test_a_slot_that_beat_fires_at_its_time_has_no_cause(job: CronJob) -> None:
+    run = execute_owed_slot(job, until=SLOT + MINUTE, now=SLOT + MINUTE)
+
+    assert run is not None
+    assert (run.trigger, run.cause) == ("schedule", "")
+
+
+def test_a_slot_that_beat_itself_fires_hours_late_is_made_up_and_says_why(job: CronJob) -> None:
+    heard(*ALL, minutes=(-20, 300))
+
+    run = execute_owed_slot(job, until=SLOT + 5 * HOUR, now=SLOT + 5 * HOUR)
+
+    assert run is not None
+    assert (run.scheduled_for, run.trigger) == (SLOT, "catch_up")
+    assert run.cause == "Beat was silent from 2025-11-21 00:10:00 to 2025-11-21 05:30:00."
+
+
+def test_days_that_beat_slept_through_are_kept_though_it_fires_the_newest_itself(job: CronJob) -> None:
+    heard(*ALL, minutes=(-20, 3 * 24 * 60))
+    now = SLOT + timedelta(days=3) + MINUTE
+
+    execute_owed_slot(job, until=now, now=now)
+
+    kept = Run.objects.filter(cron_job=job).order_by("scheduled_for")
+    assert list(kept.values_list("status", "trigger")) == [("missed", "schedule")] * 3 + [("succeeded", "schedule")]
+    assert {run.cause for run in kept[:3]} == {"Beat was silent from 2025-11-21 00:10:00 to 2025-11-24 00:30:00."}
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"slots_from": SLOT + MINUTE}])
+def test_what_beat_fires_of_a_job_that_owes_nothing_is_not_run(job: CronJob, change: dict[str, object]) -> None:
+    CronJob.objects.update(**change)
+    job.refresh_from_db()
+
+    run = execute_owed_slot(job, until=SLOT + HOUR, now=SLOT + HOUR)
+
+    assert run is None
+    assert not Run.objects.exists()
+
+
+def test_a_weekly_slot_that_comes_out_of_the_queue_too_late_is_kept_as_missed(hlf: Organisation) -> None:
+    weekly = create_cron_job(organisation=hlf, name="weekly", cron_expression="30 0 * * 5", now=SLOT - HOUR)
+
+    run = execute_owed_slot(weekly, until=SLOT + 30 * HOUR, now=SLOT + 30 * HOUR)
+
+    assert run is None
+    assert Run.objects.get().status == Run.Status.MISSED
