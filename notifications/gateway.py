@@ -78,7 +78,7 @@ class Gateway(Channel):
         if service is None:
             raise Refused("The gateway can make nothing of the address.", bad_address=True)
         title, body = self.title_and_body(envelope.letter)
-        if failure := _notify(service, title=title, body=body, splits=self.splits):
+        if failure := notify(service, title=title, body=body, splits=self.splits):
             raise failure
 
 
@@ -104,7 +104,8 @@ def places_calls(service: Any) -> bool:
     return any(SPOKEN.search(str(getattr(service, name, ""))) for name in ("method", "channels", "media"))
 
 
-def _notify(service: Any, *, title: str, body: str, splits: bool) -> Undelivered | None:
+def notify(service: Any, *, title: str, body: str, splits: bool) -> Undelivered | None:
+    """Send by a service of Apprise; return why it did not get through, or nothing."""
     from apprise import Apprise, NotifyFormat, OverflowMode
 
     if splits and service.overflow_mode == OverflowMode.UPSTREAM:

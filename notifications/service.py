@@ -54,8 +54,9 @@ class NotificationService(Protocol):
         now: datetime,
         run_id: UUID | None = None,
         leave_out: User | None = None,
+        operations: bool = True,
     ) -> None:
-        """Tell operations and the organisation-wide coordinators, except one."""
+        """Tell operations, unless they know, and the organisation-wide coordinators, except one."""
 
 
 def get_notification_service() -> NotificationService:
@@ -134,9 +135,11 @@ class DatabaseNotificationService:
         now: datetime,
         run_id: UUID | None = None,
         leave_out: User | None = None,
+        operations: bool = True,
     ) -> None:
         desk = Desk(organisation=organisation, now=now, run_id=run_id)
-        desk.tell_operations(kind, key, facts)
+        if operations:
+            desk.tell_operations(kind, key, facts)
         for coordinator in organisation_wide(organisation):
             if leave_out is None or coordinator.user_id != leave_out.pk:
                 desk.tell_coordinator(coordinator, kind, key, facts, at_once=True)

@@ -39,6 +39,7 @@ class MailServer:
     url: str = ""
     port: int = 0
     _released: threading.Event = field(default_factory=threading.Event)
+    _controller: Controller | None = None
 
     def to(self, address: str) -> list[EmailMessage]:
         return [mail for mail in self.received if mail["To"] == address]
@@ -71,6 +72,17 @@ class MailServer:
         """Let what hangs go on."""
         self._released.set()
 
+    def up(self) -> None:
+        """Listen, on the port that it has had before."""
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ready_timeout=30)
+        self._controller.start()
+
+    def down(self) -> None:
+        """Listen no more: who comes is refused by the machine."""
+        if self._controller:
+            self._controller.stop()
+        self._controller = None
+
     async def _answer(self, server: SMTP, answer: str) -> str:
         if answer not in {HANG, CLOSE, SILENT}:
             return answer
@@ -91,10 +103,9 @@ def mail_server(**behaviour: Any) -> Iterator[MailServer]:
     server = MailServer(**behaviour)
     server.port = free_port()
     server.url = f"smtp://127.0.0.1:{server.port}"
-    controller = Controller(server, hostname="127.0.0.1", port=server.port, ready_timeout=30)
-    controller.start()
+    server.up()
     try:
         yield server
     finally:
         server.release()
-        controller.stop()
+        server.down()

@@ -23,16 +23,17 @@ from typing import Any
 
 import pytest
 import redis
+from celery import current_app
 from django.utils import timezone
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from ruamel.yaml import YAML
 
 from config.servers import Redis
+from cronjobs.models import Heartbeat, Part
 from tests.processes import PROJECT, SCRIPTS, Process, empty_broker, free_port, live_environment, running
 
 COMPOSE: dict[str, Any] = YAML(typ="safe").load(PROJECT / "docker-compose.yml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-APP_SERVICES = ("migrate", "web", "worker", "beat", "flower")
+APP_SERVICES = ("migrate", "web", "worker", "beat", "watchdog", "flower")
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 PROCFILE = dict(line.split(": ", 1) for line in (PROJECT / "Procfile").read_text().splitlines())
 VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::-(?P<default>[^}]*)|:\?[^}]*)?\})")
@@ -184,8 +185,8 @@ def test_worker_becomes_healthy_and_stops(source: str) -> None:
         worker.wait_for(" ready.")
         wait_until_healthy(worker, probe)
 
-        assert "delivery" in worker.output
-        assert "night" in worker.output
+        (queues,) = (current_app.control.inspect(limit=1, timeout=10).active_queues() or {}).values()
+        assert {queue["name"] for queue in queues} == {"night", "delivery"}
         assert worker.stop() == 0
         assert "Cold shutdown" in worker.output  # REMAP_SIGTERM has arrived
     silent = [part.replace("--timeout=10", "--timeout=1") for part in probe]
@@ -195,12 +196,8 @@ def test_worker_becomes_healthy_and_stops(source: str) -> None:
 @processes
 @live
 @pytest.mark.parametrize("source", ["docker-compose.yml", "Procfile"])
-def test_beat_becomes_healthy_by_firing_and_stops(source: str) -> None:
+def test_beat_becomes_healthy_by_turning_and_stops(source: str) -> None:
     empty_broker()
-    every_second = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.SECONDS)
-    sweep, _created = PeriodicTask.objects.update_or_create(
-        name="sweep", defaults={"task": "cronjobs.sweep", "interval": every_second, "last_run_at": None}
-    )
     service = SERVICES["beat"]
     probe = [interpolate(part) for part in service["healthcheck"]["test"][1:]]
 
@@ -209,7 +206,25 @@ def test_beat_becomes_healthy_by_firing_and_stops(source: str) -> None:
         wait_until_healthy(beat, probe)
         assert beat.stop() == 0
 
-    PeriodicTask.objects.filter(pk=sweep.pk).update(last_run_at=timezone.now() - timedelta(minutes=11))
+    Heartbeat.objects.filter(part=Part.BEAT).update(at=timezone.now() - timedelta(minutes=4))
+    assert run(probe, env=environment_of(service)).returncode == 1
+
+
+@processes
+@live
+@pytest.mark.parametrize("source", ["docker-compose.yml", "Procfile"])
+def test_watchdog_becomes_healthy_by_its_first_round_and_stops(source: str) -> None:
+    service = SERVICES["watchdog"]
+    probe = [interpolate(part) for part in service["healthcheck"]["test"][1:]]
+
+    assert run(probe, env=environment_of(service)).returncode == 1
+    with started("watchdog", source) as watchdog:
+        wait_until_healthy(watchdog, probe)
+
+        assert "watchdog started" in watchdog.output
+        assert watchdog.stop() == 0
+
+    Heartbeat.objects.update(at=timezone.now() - timedelta(minutes=11))
     assert run(probe, env=environment_of(service)).returncode == 1
 
 
@@ -228,6 +243,22 @@ def test_flower_becomes_healthy_asks_for_the_login_and_stops(source: str) -> Non
         assert http_status(port, "/api/workers") == 401
         assert http_status(port, "/workers", Authorization="Basic " + login) == 200
         assert flower.stop() == 0
+
+
+@processes
+@live
+@pytest.mark.parametrize("login", [None, ""], ids=["unset", "empty"])
+def test_flower_does_not_start_without_a_login(login: str | None) -> None:
+    environment = environment_of(SERVICES["flower"]) | {"FLOWER_PORT": str(free_port())}
+    del environment["FLOWER_BASIC_AUTH"]
+
+    given = environment if login is None else environment | {"FLOWER_BASIC_AUTH": login}
+    done = run(("sh", "-c", PROCFILE["flower"]), env=given)
+
+    assert done.returncode != 0
+    assert "FLOWER_BASIC_AUTH" in done.stderr
+    # Compose refuses likewise: `:?` is for what is unset or empty.
+    assert SERVICES["flower"]["environment"]["FLOWER_BASIC_AUTH"].startswith("${FLOWER_BASIC_AUTH:?")
 
 
 def started(name: str, source: str, *, port: int = 0) -> AbstractContextManager[Process]:

@@ -26,12 +26,15 @@ class Command(NattevaktCommand):
         call_command("migrate", verbosity=0)
         password = self._password()
         web_port, flower_port = os.environ.setdefault("WEB_PORT", "8000"), os.environ.setdefault("FLOWER_PORT", "5555")
-        os.environ.setdefault("FLOWER_BASIC_AUTH", f"{LOGIN}:{password}")
+        flower_login = os.environ.get("FLOWER_BASIC_AUTH") or f"{LOGIN}:{password}"
+        os.environ["FLOWER_BASIC_AUTH"] = flower_login
         os.environ["LOG_LEVEL"] = "INFO"
         os.environ.setdefault("PUBLIC_URL", f"http://localhost:{web_port}")  # for the links in messages
         self.stdout.write(f"Admin   http://localhost:{web_port}/admin/   {self._login(password)}")
         self.stdout.write(f"API     http://localhost:{web_port}/api/v1/docs")
-        self.stdout.write(f"Flower  http://localhost:{flower_port}/         {LOGIN}, password {password}")
+        self.stdout.write(
+            f"Flower  http://localhost:{flower_port}/         {', password '.join(flower_login.split(':', 1))}"
+        )
         self.stdout.write("In another terminal: .venv/bin/python manage.py import_roster …. Ctrl-C ends it.")
         self.stdout.flush()
         os.execv(  # noqa: S606 (no shell is what is wanted)

@@ -1,0 +1,68 @@
+"""Do messages leave? What should have left long ago and is still here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Min, Q, QuerySet
+
+from mentors.models import Organisation
+from notifications.channels import CHANNELS
+from notifications.models import Notification
+
+# A mail server that greylists takes a message at its second or third attempt, within ten minutes.
+PATIENCE = timedelta(minutes=30)
+# One recipient's full mailbox is no outage. As many as this that are put off at the same time are.
+MANY = 5
+# A mail server's "not now" (4xx) about one message; its "goodbye" (421), and all else, is about the server.
+ABOUT_ONE_MESSAGE = Q(error__regex=r"^4[0-9][0-9] ") & ~Q(error__startswith="421 ")
+
+WAITING = (Notification.Status.QUEUED, Notification.Status.SENDING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """How many messages should have left long ago, and since when the oldest of them waits."""
+
+    count: int
+    since: datetime
+
+
+def find_backlog(*, now: datetime) -> Backlog | None:
+    """Return what has waited for longer than half an hour, in two questions; none if messages leave.
+
+    Either nobody has taken it up, or it was tried again and again, and its next attempt lies ahead. What waits for its
+    organisation's sending hours, or for a host's rate, is in no backlog.
+    """
+    waiting = Notification.objects.filter(status__in=WAITING).order_by()
+    untouched = waiting.filter(next_attempt_at__lte=now - PATIENCE)
+    found = untouched.aggregate(count=Count("pk"), since=Min("next_attempt_at"))
+    groups = [(found["count"], found["since"])] if found["count"] else []
+    groups += [(count, since) for count, since in _first_due(_tried_again(waiting, now=now)) if since <= now - PATIENCE]
+    if not groups:
+        return None
+    return Backlog(count=sum(count for count, _since in groups), since=min(since for _count, since in groups))
+
+
+def _tried_again(waiting: QuerySet[Notification], *, now: datetime) -> list[dict[str, Any]]:
+    tried = waiting.filter(attempts__gte=2, created_at__lte=now - PATIENCE, next_attempt_at__gt=now - PATIENCE)
+    groups = tried.values("organisation", "channel").annotate(
+        count=Count("pk"),
+        oldest=Min("created_at"),
+        about_all=Count("pk", filter=~ABOUT_ONE_MESSAGE),
+    )
+    return [dict(group) for group in groups]
+
+
+def _first_due(groups: Sequence[dict[str, Any]]) -> Iterator[tuple[int, datetime]]:
+    """Yield how many of a group wait, and when its oldest was first due: within the sending hours, if it keeps them."""
+    found = [group for group in groups if group["about_all"] or group["count"] >= MANY]
+    organisations = Organisation.objects.in_bulk({group["organisation"] for group in found}) if found else {}
+    for group in found:
+        keeps_hours = group["channel"] not in CHANNELS or CHANNELS[group["channel"]].keeps_hours
+        oldest: datetime = group["oldest"]
+        since = organisations[group["organisation"]].next_sending_time(oldest) if keeps_hours else oldest
+        yield group["count"], since
