@@ -14,6 +14,7 @@ from certifications.api.public import PublicMentorViewSet
 from certifications.api.types import CertificationTypeViewSet
 from certifications.pages import chapter_page
 from config import health
+from config.metrics import metrics
 from cronjobs.api.cron_jobs import CronJobViewSet
 from cronjobs.api.expiry_job import ExpiryJobViewSet
 from cronjobs.api.ledger import LedgerViewSet
@@ -66,6 +67,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("healthz/nightly", health.nightly),
     path("readyz", health.readyz),
+    path("metrics", metrics),
     path("admin/", admin.site.urls),
     path("api/v1/", include((api, "api"))),
     # Short, because they stand in text messages.

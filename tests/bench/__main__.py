@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 django.setup()
 
-from tests.bench import dataset, mail, measure, report, web  # noqa: E402
+from tests.bench import dataset, mail, measure, metrics, report, web  # noqa: E402
 from tests.bench.databases import template  # noqa: E402
 from tests.bench.dataset import Size  # noqa: E402
 from tests.bench.measure import Measurement  # noqa: E402
@@ -92,6 +92,8 @@ METHOD = """\
   limit of rates; the mail server (`tests/bench/sink.py`) only counts, and shares the cores. There is no TLS and no
   login, which each of its connections would pay for too. As by Celery's default, every task opens its own connection
   to PostgreSQL, which (e) pays for with each message. It is given {plain_mail:,} of the messages.
+- **GET /metrics** is the whole request, in this process, the median of 20: after {years} years of nights, and while a
+  night of {due:,} mentors is planned and not yet worked on (`tests/bench/metrics.py`).
 - PostgreSQL, Redis, the worker's processes and the bench share the cores, so that ratios say more than seconds.
 """
 
@@ -128,6 +130,7 @@ def main(arguments: Sequence[str]) -> int:
             repeats=programme.repeats,
             plain=programme.plain,
             plain_mail=programme.plain_mail,
+            years=metrics.YEARS,
         )
         report.write_page(rows, machine=machine, method=method, now=now)
     return 1 if differences else 0
@@ -159,6 +162,8 @@ def measure_all(programme: Programme, templates: dict[str, str], *, on: date) ->
         earlier_plan=_middle(earlier_plans),
         big_night=big_night,
     )
+    _say("measuring a scrape of /metrics")
+    rows += metrics.describe(metrics.measure_scrape(night, on=on), certifications=programme.night.certifications)
     whole = [("the night", nights[0]), ("(b)", tasks), ("(c)", loop)]
     differences = [
         f"{name} left other rows than (a): {_differences(statements[0], measurement)}"
