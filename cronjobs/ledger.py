@@ -99,6 +99,16 @@ SHOW_DUE = """
     ORDER BY mentor.ref, planned.type
 """
 
+# No row travels, and nothing is read that a plan does not read.
+COUNT_DUE = """
+    WITH due AS MATERIALIZED ({due}), planned AS ({columns})
+    SELECT count(*) FROM planned
+    WHERE NOT EXISTS (
+        SELECT 1 FROM cronjobs_runitem item
+        WHERE item.dedupe_key = planned.dedupe_key AND item.status IN ('pending', 'done')
+    )
+"""
+
 
 REASONS = {
     Action.PAUSE: "would be paused: these types have lapsed (rule 4)",
@@ -165,6 +175,12 @@ def show_due_items(*, organisation: Organisation, actions: Iterable[Action], on:
                 )
             )
     return items
+
+
+def count_due_items(*, organisation: Organisation, action: Action, on: date) -> int:
+    """Return for how many things a run on the day would be the first to do the action, and write nothing."""
+    rows = _rows(COUNT_DUE, organisation, action, on, after=())
+    return int(rows[0][0]) if rows else 0
 
 
 def store_dry_run(

@@ -91,7 +91,11 @@ class Scope:
 
     def sees_item(self, *, organisation_id: int, chapter_id: int) -> bool:
         """Say what `ledger` says, for an item that is in no table: whether they see one about the chapter's mentors."""
-        return self.everything or organisation_id in self.led | self.audited or chapter_id in self.chapters
+        return self.sees_all_items(organisation_id=organisation_id) or chapter_id in self.chapters
+
+    def sees_all_items(self, *, organisation_id: int) -> bool:
+        """Say whether `ledger` leaves nothing out of the organisation's."""
+        return self.everything or organisation_id in self.led | self.audited
 
     def types(self, path: str = "organisation") -> Q:
         """Return the condition for certification types, which every coordinator of the organisation needs."""

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
 
 COLUMNS = [
     "run", "business_date", "action", "mentor_ref", "mentor_name", "type", "number", "expires_on", "stage", "status",
-    "outcome", "error", "attempts", "at",
+    "outcome", "error", "attempts", "at", "id", "dedupe_key", "mentor_id", "record", "row", "hash",
 ]  # fmt: skip
 
 
@@ -72,7 +72,9 @@ def content_of(answer: Any) -> str:
 
 
 def lines_of(answer: Any) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(content_of(answer))))
+    """Return the lines of items; what closes the file is tested in test_evidence.py."""
+    lines = csv.DictReader(io.StringIO(content_of(answer)))
+    return [line for line in lines if line["action"] in Action.values]
 
 
 def refs(answer: Any) -> list[str]:
@@ -224,11 +226,12 @@ class TestExport:
         name = f"hlf-2026-11-21-{run.pk}.csv"
         assert answer["Content-Type"] == "text/csv; charset=utf-8"
         assert answer["Content-Disposition"] == f'attachment; filename="{name}"'
-        header, pause, reminder = csv.reader(io.StringIO(content_of(answer)))
+        header, pause, reminder, _run, _end = csv.reader(io.StringIO(content_of(answer)))
+        item = run.items.get(action=Action.PAUSE)
         assert header == COLUMNS
-        assert pause == [
+        assert pause[:-1] == [
             str(run.pk), "2026-11-21", "pause", "B-1", "Åse Bø", "likepersonkurs", "", "", "", "done", "paused", "",
-            "0", "2026-11-21T11:00:00+00:00",
+            "0", "2026-11-21T11:00:00+00:00", str(item.pk), item.dedupe_key, str(item.mentor_id), "", "1",
         ]  # fmt: skip
         assert reminder[7:9] == ["2026-11-28", "7"]
 
@@ -239,8 +242,12 @@ class TestExport:
 
         of_the_run = {"run": str(run.pk), "business_date": "2026-11-21"}
         assert answer["Content-Type"] == "application/json"
-        assert json.loads(content_of(answer)) == [of_the_run | PAUSE, of_the_run | REMINDER]
-        assert json.loads(content_of(client.get(export_of(empty, "format=json")))) == []
+        pause, reminder, of_run, end = json.loads(content_of(answer))
+        assert pause == pause | of_the_run | PAUSE
+        assert reminder == reminder | of_the_run | REMINDER
+        assert (of_run["action"], end["action"], end["record"]) == ("run", "end", {"runs": 1, "items": 2})
+        rows = json.loads(content_of(client.get(export_of(empty, "format=json"))))
+        assert [row["action"] for row in rows] == ["run", "end"]
 
     @pytest.mark.parametrize("text", ["=1+1", "+47", "-2", "@SUM(A1)", "\t=1", "\r=1"])
     def test_nothing_in_it_is_taken_for_a_formula(

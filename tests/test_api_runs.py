@@ -11,8 +11,9 @@ from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from cronjobs import nightly
+from cronjobs.jobs import create_cron_job
 from cronjobs.models import Run
-from cronjobs.schedule import create_cron_job, execute_expiry_check
+from cronjobs.schedule import execute_expiry_check
 from mentors.models import Mentor, Organisation, StatusChange, User
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.nights import plan_night, run_night, work_night
@@ -74,6 +75,7 @@ def test_a_run_is_shown_whole(client: APIClient, hlf: Organisation, expired: Men
         "actions": ["pause", "resume", "remind"],
         "dry_run": False,
         "requested_by": "",
+        "approved_by": "",
         "status": "succeeded",
         "counts": {"pause": nothing | {"planned": 1, "done": 1}, "resume": nothing, "remind": nothing},
         "already_handled": 0,
@@ -82,6 +84,8 @@ def test_a_run_is_shown_whole(client: APIClient, hlf: Organisation, expired: Men
         "finished_at": "2026-11-21T11:00:00Z",
         "duration_seconds": 1.5,
         "error": "",
+        "cause": "",
+        "deviation": "",
         "code_version": "development",
         "created_at": "2026-11-21T12:00:00Z",
     }

@@ -1,38 +1,79 @@
-"""The ledger of a run as a file, written row by row however long the night was."""
+"""The records of runs as a file that proves itself (docs/records.md), written row by row however much there is."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from rest_framework.renderers import JSONRenderer
 
-from cronjobs.api.serializers import ITEM_FIELDS, Row, Rows
-from cronjobs.models import Run, RunItem
+from cronjobs.api.serializers import Row, ledger_rows
+from cronjobs.evidence import AT_ONCE, COLUMNS, END_ROW, RUN_ROW, facts_of, guard, hash_row, seal_facts, text_of
+from cronjobs.models import Run, RunItem, Seal
+from cronjobs.seals import newest_seal
+from mentors.scope import Scope
 
 CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 FORMATS = tuple(CONTENT_TYPES)
-COLUMNS = ("run", "business_date", *ITEM_FIELDS)
-# What a spreadsheet takes for the beginning of a formula, and would calculate.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-AT_ONCE = 2000  # rows
+
+RowsOf = Callable[[Run], Iterable[Row]]
 
 
-def export_rows(rows: QuerySet[RunItem, Row] | Rows, *, run: Run, format: str) -> StreamingHttpResponse:
-    """Return the rows as a file of the format, named after the run."""
-    read = rows.iterator(AT_ONCE) if isinstance(rows, QuerySet) else iter(rows)
-    exported = ({"run": run.pk, "business_date": run.business_date, **row} for row in read)
-    lines = _csv_lines(exported) if format == "csv" else _json_lines(exported)
-    name = f"{run.organisation.slug}-{run.business_date}-{run.pk}.{format}"
+def export_runs(
+    runs: Iterable[Run], *, scope: Scope, name: str, format: str, rows_of: RowsOf | None = None
+) -> StreamingHttpResponse:
+    """Return a file of the format with the items of each run that the user sees, and the record of the run below them.
+
+    `rows_of` gives other rows than those of the ledger.
+    """
+    rows = _chained(_rows(runs, scope=scope, rows_of=rows_of or (lambda run: _stored_rows(run, scope))))
     return StreamingHttpResponse(
-        lines,
+        _csv_lines(rows) if format == "csv" else _json_lines(rows),
         content_type=CONTENT_TYPES[format],
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        headers={"Content-Disposition": f'attachment; filename="{name}.{format}"'},
     )
+
+
+def _stored_rows(run: Run, scope: Scope) -> Iterator[Row]:
+    items = RunItem.objects.filter(scope.ledger(), run=run).order_by("id")
+    return ledger_rows(items, "id", "dedupe_key", "mentor_id").iterator(AT_ONCE)
+
+
+def _rows(runs: Iterable[Run], *, scope: Scope, rows_of: RowsOf) -> Iterator[Row]:
+    end = {"runs": 0, "items": 0}
+    for run in runs:
+        of_the_run = {"run": run.pk, "business_date": run.business_date}
+        count = 0
+        for count, row in enumerate(rows_of(run), start=1):  # noqa: B007  # the last one counts
+            yield of_the_run | row
+        record = {
+            "rows": count,
+            "is_part": not scope.sees_all_items(organisation_id=run.organisation_id),
+            "facts": facts_of(run),
+            "seal": _seal_of(run),
+        }
+        yield of_the_run | {"action": RUN_ROW, "status": run.status, "record": record}
+        end = {"runs": end["runs"] + 1, "items": end["items"] + count}
+    yield {"action": END_ROW, "record": end}
+
+
+def _seal_of(run: Run) -> Row | None:
+    """Return the seal of a run that is closed: while it is open again, what was sealed is no longer so."""
+    seal = newest_seal(run) if run.concluded_at else None
+    if seal is None:
+        return None
+    before = Seal.objects.filter(organisation=seal.organisation_id, number=seal.number - 1).first()
+    return seal_facts(seal, previous=before.digest if before else "")
+
+
+def _chained(rows: Iterable[Row]) -> Iterator[Row]:
+    previous = ""
+    for number, row in enumerate(rows, start=1):
+        numbered = row | {"row": number}
+        previous = hash_row(previous, numbered)
+        yield numbered | {"hash": previous}
 
 
 class Echo:
@@ -46,15 +87,7 @@ def _csv_lines(rows: Iterable[Row]) -> Iterator[str]:
     writer: Any = csv.writer(Echo())
     yield writer.writerow(COLUMNS)
     for row in rows:
-        yield writer.writerow([_cell(row[column]) for column in COLUMNS])
-
-
-def _cell(value: object) -> str:
-    """Write a value so that a spreadsheet shows it and does not calculate it."""
-    if value is None:
-        return ""
-    text = value.isoformat() if isinstance(value, date) else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+        yield writer.writerow([guard(text_of(row.get(column))) for column in COLUMNS])
 
 
 def _json_lines(rows: Iterable[Row]) -> Iterator[bytes]:
@@ -64,4 +97,4 @@ def _json_lines(rows: Iterable[Row]) -> Iterator[bytes]:
     for row in rows:
         yield before + renderer.render(row)
         before = b",\n"
-    yield b"\n]\n" if before == b",\n" else b"[]\n"
+    yield b"\n]\n"

@@ -12,9 +12,9 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cronjobs.api.export import FORMATS, export_rows
+from cronjobs.api.export import FORMATS, export_runs
 from cronjobs.api.filters import RunItemFilter
-from cronjobs.api.serializers import ExportedItemSerializer, Row, Rows, RunItemSerializer, due_row, ledger_rows
+from cronjobs.api.serializers import EXPORTED_ROW, Row, Rows, RunItemSerializer, due_row, ledger_rows
 from cronjobs.ledger import show_due_items
 from cronjobs.models import Action, Run, RunItem, RunItemQuerySet
 from mentors.rest.filters import one_of
@@ -46,17 +46,24 @@ class LedgerViewSet(ScopedViewSet):
             ID,
             OpenApiParameter("format", enum=FORMATS, default=FORMATS[0], description="Which kind of file."),
         ],
-        responses={
-            (200, "text/csv"): OpenApiTypes.STR,
-            (200, "application/json"): ExportedItemSerializer(many=True),
-        },
+        responses={(200, "text/csv"): OpenApiTypes.STR, (200, "application/json"): EXPORTED_ROW},
     )
     @action(detail=False, filter_backends=(), pagination_class=None)
     def export(self, request: Request, id: str) -> StreamingHttpResponse:
-        """Take the evidence along: all items of a run as a file; of a dry run, what it would do by now."""
+        """Take the evidence along: all items of a run as a file that proves itself; of a dry run, what it would do.
+
+        Every row has the hash of the row before it and itself. Below the items stand the run and its seal, and then
+        the end of the file. `manage.py verify_records FILE` checks it.
+        """
         format = one_of(request, "format", FORMATS)
         run = self.find_run(id)
-        return export_rows(self.rows_of(run), run=run, format=format)
+        return export_runs(
+            [run],
+            scope=self.scope,
+            name=f"{run.organisation.slug}-{run.business_date}-{run.pk}",
+            format=format,
+            rows_of=self._planned_rows if run.dry_run else None,
+        )
 
     def find_run(self, id: str) -> Run:
         return get_object_or_404(Run.objects.filter(self.scope.runs()).select_related("organisation"), pk=id)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.http import StreamingHttpResponse
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
+from structlog.contextvars import bind_contextvars
 
 from cronjobs import nightly, schedule
+from cronjobs.api.export import FORMATS, export_runs
 from cronjobs.api.filters import RunFilter
-from cronjobs.api.serializers import RunSerializer, UndoneSerializer
+from cronjobs.api.serializers import EXPORTED_ROW, RunSerializer, UndoneSerializer
 from cronjobs.api.starting import LOCATION, RunStarter, handed_out
+from cronjobs.evidence import AT_ONCE
 from cronjobs.models import OLDEST_FIRST, Run, RunQuerySet
 from cronjobs.undo import undo_pauses
 from mentors.models import User
-from mentors.rest.filters import Ordering
+from mentors.rest.filters import Ordering, one_of
 from mentors.rest.serializers import NoBody, Reason
 from mentors.scope import Duty, Scope
 
@@ -38,12 +43,32 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunStarter):
     ordering_fields = {"created_at": OLDEST_FIRST}
     ordering = "-created_at"
     duties = dict.fromkeys(("approve", "reject", "undo", "retry"), Duty.LEAD)
+    query_params = {"export": ("format", *RunFilter.base_filters)}
 
     def get_queryset(self) -> RunQuerySet:
         return runs_seen(self.scope)
 
     def get_object(self) -> Run:
-        return cast("Run", super().get_object())
+        run = cast("Run", super().get_object())
+        bind_contextvars(run_id=str(run.pk))  # for all that the request logs
+        return run
+
+    @extend_schema(
+        operation_id="runs_export_many",
+        parameters=[OpenApiParameter("format", enum=FORMATS, default=FORMATS[0], description="Which kind of file.")],
+        responses={(200, "text/csv"): OpenApiTypes.STR, (200, "application/json"): EXPORTED_ROW},
+    )
+    @action(detail=False, filter_backends=(DjangoFilterBackend,), pagination_class=None)
+    def export(self, request: Request) -> StreamingHttpResponse:
+        """Take the evidence of many runs along, oldest first, in one file as that of one; dry runs left out."""
+        format = one_of(request, "format", FORMATS)
+        runs = Run.objects.real().filter(self.scope.runs()).order_by("business_date", "created_at", "id")
+        return export_runs(
+            self.filter_queryset(runs).iterator(AT_ONCE),
+            scope=self.scope,
+            name=f"runs-{self.now:%Y-%m-%d}",
+            format=format,
+        )
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])

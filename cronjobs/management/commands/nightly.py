@@ -23,6 +23,7 @@ from cronjobs.api.serializers import RunItemSerializer, RunSerializer, due_row, 
 from cronjobs.ledger import check_business_date, show_due_items
 from cronjobs.models import Action, Run, RunItem
 from cronjobs.queue import BrokerUnavailable
+from cronjobs.records import check_not_pruned
 from mentors.management.base import NattevaktCommand
 from mentors.models import Organisation
 from notifications import queue as delivery_queue
@@ -79,6 +80,10 @@ class Command(NattevaktCommand):
             return
         if on > today:
             raise CommandError(f"{on} has not come yet in {organisation.timezone}: add --dry-run to look ahead.")
+        try:
+            check_not_pruned(organisation, on=on)
+        except ValidationError as error:
+            raise CommandError(error.message) from error
         run = self._run_here(organisation, on, options) if options["inline"] else self._run(organisation, on, options)
         self._show(run)
         if run.status != Run.Status.SUCCEEDED:

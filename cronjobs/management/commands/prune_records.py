@@ -1,0 +1,45 @@
+"""Remove records that are older than they are kept: `manage.py prune_records [--dry-run]`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+from django.utils import timezone
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cronjobs import records
+from mentors.management.base import NattevaktCommand
+
+
+class Command(NattevaktCommand):
+    help = f"Remove runs of more than {settings.RECORDS_YEARS} years ago, and leave their sums and seals."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        self.add_format(parser)
+        parser.add_argument("--dry-run", action="store_true", help="show what would be removed, and remove nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = timezone.now()
+        months = records.find_old_months(now=now)
+        if not options["dry_run"]:
+            self._prune(months, now=now)
+        if options["format"] == "json":
+            shown = {"dry_run": options["dry_run"], "months": [asdict(one) for one in months]}
+            self.write_json({"kept_from": records.first_day_kept(now=now)} | shown)
+            return
+        verb = "would be removed" if options["dry_run"] else "removed"
+        for one in months:
+            self.stdout.write(f"{one.organisation} {one.month:%Y-%m}: {one.runs} runs with {one.items} items {verb}")
+        if not months:
+            self.stdout.write(f"Nothing is older than {records.first_day_kept(now=now)}.")
+
+    def _prune(self, months: list[records.OldMonth], *, now: Any) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("Items"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+            task = bar.add_task("items", total=sum(month.items for month in months))
+            records.prune(now=now, on_progress=lambda items: bar.advance(task, items))

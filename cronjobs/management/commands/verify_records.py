@@ -1,0 +1,87 @@
+"""Do the records agree with their seals? `manage.py verify_records [FILE …]`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.db import OperationalError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cronjobs.evidence_file import Report, check_file
+from cronjobs.models import Seal
+from cronjobs.verification import check_chain, check_exported
+from mentors.management.base import NattevaktCommand
+from mentors.models import Organisation
+
+
+class Command(NattevaktCommand):
+    help = "Check the seals of closed runs against the database, or exported files: exit 1 if anything was changed."
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        self.add_format(parser)
+        parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="exported files, instead of the chains")
+        parser.add_argument("--organisation", metavar="SLUG", help="the chain of this one only")
+        parser.add_argument(
+            "--digest",
+            action="append",
+            default=[],
+            help="of a seal, noted down earlier: it must still be there",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["digest"] and not options["organisation"]:
+            raise CommandError("Say with --organisation whose chain should have the digest.", returncode=2)
+        if options["files"] and options["organisation"]:
+            raise CommandError("Give files or --organisation, not both.", returncode=2)
+        reports = self._check_files(options["files"]) if options["files"] else self._check_chains(options)
+        self._write(reports, as_json=options["format"] == "json")
+        faults = sum(len(report.faults) for report in reports)
+        if faults:
+            raise CommandError(f"{faults} {'thing does' if faults == 1 else 'things do'} not agree.")
+
+    def _check_files(self, paths: list[Path]) -> list[Report]:
+        return [self._check_file(path) for path in paths]
+
+    def _check_file(self, path: Path) -> Report:
+        try:
+            return check_exported(path)
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+        except OperationalError:
+            report, _runs = check_file(path)
+            report.notes.append("the database does not answer: the seals were compared with the file only")
+            return report
+
+    def _check_chains(self, options: dict[str, Any]) -> list[Report]:
+        slug = options["organisation"]
+        organisations = [self.find_organisation(slug)] if slug else list(Organisation.objects.all())
+        with self._progress(organisations) as advance:
+            return [check_chain(one, noted=options["digest"], on_progress=advance) for one in organisations]
+
+    @contextmanager
+    def _progress(self, organisations: list[Organisation]) -> Iterator[Any]:
+        """Show a bar on a terminal, nothing elsewhere; yields what to call after each run."""
+        console = Console(stderr=True)
+        runs = Seal.objects.filter(organisation__in=organisations).values("run_id").distinct().count()
+        columns = (TextColumn("Runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+            task = bar.add_task("runs", total=runs)
+            yield lambda: bar.advance(task)
+
+    def _write(self, reports: list[Report], *, as_json: bool) -> None:
+        if as_json:
+            agrees = not any(report.faults for report in reports)
+            self.write_json({"agrees": agrees, "checked": [asdict(report) for report in reports]})
+            return
+        for report in reports:
+            verdict = "does not agree" if report.faults else "in order"
+            self.stdout.write(f"{report.what}: {report.runs} runs with {report.items} items, {verdict}")
+            for text in (*report.faults, *(f"({note})" for note in report.notes)):
+                self.stdout.write(f"  {text}")
