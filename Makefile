@@ -8,7 +8,7 @@ RUN := $(BIN)/python -m config.embedded run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench schema pictures lock clean install
+.PHONY: help demo up test check bench faults schema pictures lock clean install
 
 help: ## Say what each target does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ check-with-servers:
 
 bench: $(READY) ## Measure one night against the limit and the plain ways (about ten minutes)
 	@$(RUN) --name bench -- python -m tests.bench
+
+faults: $(READY) ## Break beat, Redis, the workers, the database, web and mail, and write docs/operations.md's table
+	@FAULTS_TABLE=1 python -m pytest -p no:randomly tests/test_faults_night.py
 
 schema: $(READY) ## Write docs/openapi.yaml anew from the code
 	@$(RUN) --name test --scratch -- python manage.py spectacular --lang en --validate --fail-on-warn --file docs/openapi.yaml
