@@ -9,7 +9,7 @@ message says both. The watchdog looks every half a minute, and the workers after
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -42,6 +42,24 @@ def look(*, now: datetime) -> bool:
     """Find what is amiss, and tell of it; return whether all that had to be told was."""
     due = settle(watch.find_problems(now=now), now=now, kinds=watch.WATCHED)
     return tell(due, now=now, courier=Courier())
+
+
+def report_records(faults: Mapping[str, Sequence[str]], *, now: datetime) -> bool:
+    """Tell of records that do not agree with their seals, by the organisation's slug; all organisations at once.
+
+    Return whether all that had to be told was.
+    """
+    problems = [
+        Problem(
+            kind=Incident.Kind.RECORDS,
+            key=f"records:{slug}",
+            summary=f"Records do not agree: {slug}\n{len(found)} found by verify_records, which prints them.",
+            began_at=now,
+        )
+        for slug, found in faults.items()
+        if found
+    ]
+    return tell(settle(problems, now=now, kinds={Incident.Kind.RECORDS}), now=now, courier=Courier())
 
 
 def settle(problems: Sequence[Problem], *, now: datetime, kinds: Collection[Incident.Kind]) -> list[Due]:

@@ -375,3 +375,11 @@ def test_a_run_that_waits_for_a_person_is_no_late_run(job: CronJob, olav: Any, r
 
     assert subjects(receiver) == ["Night waits for a person: hlf nightly, 21 Nov 00:30"]
     assert not Notification.objects.filter(kind="late").exists()
+
+
+def test_records_that_do_not_agree_are_told_of_until_they_do(receiver: Receiver) -> None:
+    incidents.report_records({"hlf": ["run 1 was changed"], "other": []}, now=NOW)
+    incidents.report_records({"hlf": ["run 1 was changed"], "other": []}, now=NOW + MINUTE)
+    incidents.report_records({"hlf": [], "other": []}, now=NOW + 2 * MINUTE)
+
+    assert subjects(receiver) == ["Records do not agree: hlf", "All clear: Records do not agree: hlf"]

@@ -18,7 +18,7 @@ from certifications.models import Certification
 from cronjobs import nightly
 from cronjobs.conclusion import conclude
 from cronjobs.evidence import digest_seal
-from cronjobs.models import Run, RunItem, Seal
+from cronjobs.models import Incident, Run, RunItem, Seal
 from cronjobs.retry import retry_failed
 from cronjobs.schedule import schedule_nightly_run
 from cronjobs.seals import seal
@@ -331,9 +331,20 @@ def test_as_json_it_is_one_document(hlf: Organisation, nights: list[Run]) -> Non
     }
 
 
-@pytest.mark.parametrize("arguments", [("--digest", "x"), ("--organisation", "hlf", "file.csv")])
+@pytest.mark.parametrize(
+    "arguments", [("--digest", "x"), ("--organisation", "hlf", "file"), ("--alert", "file")]
+)
 def test_what_makes_no_sense_together_is_wrong_usage(hlf: Organisation, arguments: tuple[str, ...]) -> None:
     with pytest.raises(CommandError) as refused:
         verify(*arguments)
 
     assert refused.value.returncode == 2
+
+
+def test_operations_are_told_if_they_are_to_be(hlf: Organisation, nights: list[Run]) -> None:
+    change_item(nights[0])
+
+    with pytest.raises(CommandError, match="1 thing does not agree"):
+        verify("--alert")
+
+    assert Incident.objects.get().key == "records:hlf"

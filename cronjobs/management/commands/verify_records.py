@@ -10,9 +10,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import OperationalError
+from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cronjobs import incidents
 from cronjobs.evidence_file import Report, check_file
 from cronjobs.models import Seal
 from cronjobs.verification import check_chain, check_exported
@@ -34,14 +36,21 @@ class Command(NattevaktCommand):
             default=[],
             help="of a seal, noted down earlier: it must still be there",
         )
+        parser.add_argument(
+            "--alert", action="store_true", help="tell operations too what does not agree, and when it is over"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["digest"] and not options["organisation"]:
             raise CommandError("Say with --organisation whose chain should have the digest.", returncode=2)
         if options["files"] and options["organisation"]:
             raise CommandError("Give files or --organisation, not both.", returncode=2)
+        if options["alert"] and (options["files"] or options["organisation"]):
+            raise CommandError("--alert is for all chains: leave out the files and --organisation.", returncode=2)
         reports = self._check_files(options["files"]) if options["files"] else self._check_chains(options)
         self._write(reports, as_json=options["format"] == "json")
+        if options["alert"]:
+            incidents.report_records({report.what: report.faults for report in reports}, now=timezone.now())
         faults = sum(len(report.faults) for report in reports)
         if faults:
             raise CommandError(f"{faults} {'thing does' if faults == 1 else 'things do'} not agree.")
