@@ -331,9 +331,7 @@ def test_as_json_it_is_one_document(hlf: Organisation, nights: list[Run]) -> Non
     }
 
 
-@pytest.mark.parametrize(
-    "arguments", [("--digest", "x"), ("--organisation", "hlf", "file"), ("--alert", "file")]
-)
+@pytest.mark.parametrize("arguments", [("--digest", "x"), ("--organisation", "hlf", "file"), ("--alert", "file")])
 def test_what_makes_no_sense_together_is_wrong_usage(hlf: Organisation, arguments: tuple[str, ...]) -> None:
     with pytest.raises(CommandError) as refused:
         verify(*arguments)
