@@ -79,10 +79,11 @@ def silences_at(moment: datetime) -> QuerySet[Silence]:
 def silences_around(moment: datetime, *, now: datetime) -> list[Silence]:
     """Return the silences that the moment or the seconds after it were in, those that last until now without an id."""
     end = moment + SECONDS_AFTER
-    ended = Silence.objects.filter(from_at__lt=end, until_at__gt=moment)
-    lasting = [
-        Silence(part=part, from_at=at, until_at=now)
+    lasting = {
+        (part, at): Silence(part=part, from_at=at, until_at=now)
         for part, at in last_heard().items()
         if at < end and now - at > TOLERANCE[part]
-    ]
-    return [*ended, *lasting]
+    }
+    noted = Silence.objects.filter(from_at__lt=end, until_at__gt=moment)
+    ended = [silence for silence in noted if (silence.part, silence.from_at) not in lasting]  # by `miss`, so far
+    return [*ended, *lasting.values()]

@@ -136,6 +136,17 @@ def test_a_publish_that_failed_is_a_cause_though_the_broker_was_soon_back(job: C
     )
 
 
+def test_a_broker_that_is_still_down_is_named_once_however_often_it_failed(job: CronJob) -> None:
+    heard(*ALL, minutes=(-10,))
+    heard(Part.BEAT, minutes=(-8, -6, -4, -2, 0, 2, 4))
+    Silence.objects.all().delete()
+    heartbeats.miss(Part.BROKER, now=SLOT + 2 * MINUTE)
+
+    cause = why_not_run(job, SLOT, now=SLOT + 4 * MINUTE)
+
+    assert cause == "The broker took nothing from beat from 2025-11-21 00:20:00 until this was written."
+
+
 def test_workers_that_were_gone_are_named(job: CronJob) -> None:
     heard(Part.BEAT, Part.BROKER, minutes=tuple(range(-25, 310)))
     heard(Part.WORKERS, minutes=(-20, 300))
