@@ -38,6 +38,8 @@ WATCHED = frozenset(
 )
 # Long enough to restart or update a part; short beside a night's hour.
 SILENT_AFTER = timedelta(minutes=15)
+# After an outage of the database the others need as long until they are heard of again.
+SETTLING = timedelta(minutes=3)
 # What has to work for the next to be heard of: without beat there is no sweep for the broker to take, and so on.
 CHAIN = (Part.BEAT, Part.BROKER, Part.WORKERS)
 DEVIATION_LASTS = timedelta(days=2)
@@ -230,18 +232,28 @@ def _silent_parts(*, now: datetime) -> Iterator[Problem]:
     What has just come back needs a while until the next can be heard of again.
     """
     heard = last_heard()
-    back = set(Silence.objects.filter(until_at__gt=now - SILENT_AFTER).values_list("part", flat=True))
+    silences = list(Silence.objects.filter(until_at__gt=now - SILENT_AFTER))
+    back = {silence.part for silence in silences}
     upstream_is_well = True
     for part in Part:
         is_silent = part in heard and heard[part] <= now - SILENT_AFTER
         if is_silent:
             # The watchdog depends on none; but if others were away just now, so was perhaps the whole machine.
             certain = upstream_is_well if part in CHAIN else not back
+            certain = certain and not _were_others_away(part, heard[part], silences, now=now)
             yield _part_problem(part, heard[part], doubtful=not certain)
         if part in CHAIN:
             # Beat may have stopped seconds after the broker took its last message: it is heard of now, or not well.
             is_heard = part in heard and heard[part] > now - TOLERANCE[part]
             upstream_is_well = upstream_is_well and is_heard and part not in back
+
+
+def _were_others_away(part: Part, heard_at: datetime, silences: Sequence[Silence], *, now: datetime) -> bool:
+    """Whether others have come back just now who fell silent with the part: then it was the database that was away."""
+    return any(
+        silence.part != part and silence.until_at > now - SETTLING and silence.from_at < heard_at + SETTLING
+        for silence in silences
+    )
 
 
 def _part_problem(part: Part, heard_at: datetime, *, doubtful: bool) -> Problem:

@@ -31,8 +31,6 @@ log = structlog.get_logger(__name__)
 KINDS = watch.WATCHED | {Incident.Kind.WEB}
 # What fails in so many rounds in a row is amiss; a restart takes less.
 ROUNDS = 3
-# After a start, or an outage of the database, the others need as long until they are heard of again.
-SETTLING = timedelta(minutes=3)
 NO_SWEEP = timedelta(minutes=5)
 SWEEP_EVERY = timedelta(minutes=2)
 LOOK_SECONDS, TELL_SECONDS = 60, 300
@@ -64,7 +62,7 @@ class Watchdog:
     """What the watchdog knows from one round to the next."""
 
     def __init__(self, *, now: datetime) -> None:
-        self.settled_at = now + SETTLING
+        self.settled_at = now + watch.SETTLING
         self.outage: Outage | None = None
         self.over: Outage | None = None  # of which the all-clear has still to be told
         self.web: Outage | None = None
@@ -114,7 +112,7 @@ class Watchdog:
     def _recover(self, *, now: datetime) -> None:
         """Note that a round was made, and tell that it could not be before."""
         if self.outage:
-            self.settled_at = now + SETTLING
+            self.settled_at = now + watch.SETTLING
             self.over = self.outage if self.outage.told_at else None
             self.outage = None
         if self.over and _tell_of(self.over, Alert.Event.CLEARED):

@@ -191,6 +191,14 @@ def test_what_was_last_heard_of_seconds_before_beat_stopped_is_not_told_in_its_p
     assert "part:beat" in found(SLOT + 15 * MINUTE + 20 * SECOND)
 
 
+def test_parts_that_fell_silent_together_have_a_few_minutes_to_come_back(hlf: Organisation) -> None:
+    hear(SLOT)
+    hear(SLOT + 20 * MINUTE, Part.WATCHDOG, Part.WORKERS)  # the database was away, and is back
+
+    assert found(SLOT + 20 * MINUTE) == set()
+    assert found(SLOT + 23 * MINUTE) == {"part:beat"}
+
+
 def test_a_part_that_has_come_back_gives_those_after_it_time(hlf: Organisation) -> None:
     hear(SLOT)
     hear(SLOT + HOUR, Part.BEAT)
