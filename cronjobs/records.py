@@ -1,8 +1,8 @@
 """How long records are kept, and what is left of them: their sums and their seals (docs/records.md).
 
 A month is pruned whole, once RECORDS_YEARS have passed since its end. Its runs go with their items, a limited number
-at a time, each lot in the transaction that adds it to the month's `RunSummary`: wherever it is stopped, nothing is lost
-and nothing counted twice, and the next time it goes on.
+at a time. A run's sums are its own until its last items go, and it with them; the same transaction adds the sums to the
+month's `RunSummary`. Wherever it is stopped, nothing is lost and nothing counted twice, and the next time it goes on.
 
 **Nothing acts twice because its item was pruned.** An item that is done holds its key, so that no later run does the
 same again. Without the item:
@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import product
 from uuid import UUID
 
 import structlog
@@ -37,16 +38,13 @@ from mentors.models import Organisation
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 5000  # items in one transaction
+CLOSED = ("done", "skipped", "failed")  # what a run's items have come to; a dry run's to nothing
 DRY_RUN = "dry_run"  # among the statuses of a summary
 LONGEST_STAGE = timedelta(days=366)  # of an organisation's reminder_days
 
 DELETE_ITEMS = """
-    WITH gone AS (
-        DELETE FROM cronjobs_runitem
-        WHERE id IN (SELECT id FROM cronjobs_runitem WHERE run_id = %s ORDER BY id LIMIT %s)
-        RETURNING action, status
-    )
-    SELECT action, status, count(*) FROM gone GROUP BY action, status
+    DELETE FROM cronjobs_runitem
+    WHERE id IN (SELECT id FROM cronjobs_runitem WHERE run_id = %s ORDER BY id LIMIT %s)
 """
 
 
@@ -131,24 +129,24 @@ def _prune_some(run_id: UUID, *, now: datetime) -> Lot | None:
         seal_pruned(run, now=now)
     with connection.cursor() as cursor:
         cursor.execute(DELETE_ITEMS, [run.pk, AT_ONCE])
-        counted = cursor.fetchall()
-    items = sum(count for *_, count in counted)
-    _add_to_summary(run, counted, is_last=items < AT_ONCE)
+        items = cursor.rowcount
     if items < AT_ONCE:
+        _add_to_summary(run)
         run.delete()
     return Lot(items=items, is_last=items < AT_ONCE)
 
 
-def _add_to_summary(run: Run, counted: list[tuple[str, str, int]], *, is_last: bool) -> None:
+def _add_to_summary(run: Run) -> None:
+    """Move the sums of a run, which are its own until it goes, to those of its month."""
     month = {"organisation": run.organisation, "month": run.business_date.replace(day=1)}
     empty: dict[str, object] = {"runs": {}, "counts": {}}
     summary, _created = RunSummary.objects.select_for_update().get_or_create(**month, defaults=empty)
-    for action, status, count in counted:
-        by_status = summary.counts.setdefault(action, {})
-        by_status[status] = by_status.get(status, 0) + count
-    if is_last:
-        status = DRY_RUN if run.dry_run else run.status
-        summary.runs[status] = summary.runs.get(status, 0) + 1
+    for (action, counted), status in product(run.counts.items(), CLOSED):
+        if counted[status]:
+            by_status = summary.counts.setdefault(action, {})
+            by_status[status] = by_status.get(status, 0) + counted[status]
+    status = DRY_RUN if run.dry_run else run.status
+    summary.runs[status] = summary.runs.get(status, 0) + 1
     summary.save(update_fields=["runs", "counts"])
 
 
