@@ -17,8 +17,6 @@ from cronjobs import heartbeats
 from cronjobs.drift import find_drift
 from cronjobs.models import CronJob, Part, Run, Silence
 
-# Each works only if those before it do: beat sends what the broker takes and a worker does.
-CHAIN = (Part.BEAT, Part.BROKER, Part.WORKERS)
 SILENT = {
     Part.BEAT: "Beat was silent",
     Part.BROKER: "The broker took nothing from beat",
@@ -35,13 +33,17 @@ NOT_FOUND = (
 )
 # How long after a restart of the database connections to it may still break.
 RESTART = timedelta(minutes=3)
+# A part may be heard of right at a slot, and fail at it.
+SECONDS_AFTER = timedelta(seconds=10)
+# A run that takes longer than a part may be away unnoticed was perhaps held up.
+LONG = max(heartbeats.TOLERANCE[part] for part in heartbeats.CHAIN)
 
 
 def why_not_run(job: CronJob, slot: datetime, *, now: datetime) -> str:
     """Say why nobody ran the slot at its time. It may name who switched the job off, and nobody else."""
     if not job.enabled and (job.paused_at is None or job.paused_at <= slot):
         return _pause(job)
-    silences = heartbeats.silences_around(slot, now=now)
+    silences = heartbeats.silences_between(slot, slot + SECONDS_AFTER, now=now)
     zone = ZoneInfo(job.timezone)
     found = [
         *_restart(slot, silences, zone=zone),
@@ -51,6 +53,16 @@ def why_not_run(job: CronJob, slot: datetime, *, now: datetime) -> str:
     ]
     found = found or [NOT_FOUND]
     return " ".join(found if job.enabled else [*found, _pause(job)])
+
+
+def what_held_up(run: Run, *, now: datetime) -> str:
+    """Say what was away while a closed run was at work, if it took long; empty if nothing was, or it was quick."""
+    if run.finished_at is None or run.finished_at - run.created_at <= LONG:
+        return ""
+    zone = ZoneInfo(run.cron_job.timezone if run.cron_job else run.organisation.timezone)
+    silences = heartbeats.silences_between(run.created_at, run.finished_at, now=now)
+    found = [*_restart(run.created_at, silences, zone=zone), *_silences(silences, zone=zone)] if silences else []
+    return " ".join(["It was held up.", *found]) if found else ""
 
 
 def _pause(job: CronJob) -> str:
@@ -66,7 +78,7 @@ def _restart(slot: datetime, silences: list[Silence], *, zone: ZoneInfo) -> Iter
         [started_at] = cursor.fetchone()
     began_at = max((silence.from_at for silence in silences), default=slot)
     ended_at = max((silence.until_at for silence in silences), default=slot)
-    if {silence.part for silence in silences} >= set(CHAIN) and began_at <= started_at <= ended_at:
+    if {silence.part for silence in silences} >= set(heartbeats.CHAIN) and began_at <= started_at <= ended_at:
         yield f"The database was down, or everything was: it was started at {_local(started_at, zone)}."
     elif slot - RESTART <= started_at <= slot + RESTART:
         yield f"The database was started at {_local(started_at, zone)}."
@@ -76,10 +88,10 @@ def _silences(silences: list[Silence], *, zone: ZoneInfo) -> list[str]:
     """Say which parts were silent, and not those that only waited for one before them."""
     heard = heartbeats.last_heard()
     said: list[str] = []
-    for number, part in enumerate(CHAIN):
+    for number, part in enumerate(heartbeats.CHAIN):
         if part not in heard:
             return said or [NEVER[part]]
-        before = [silence for silence in silences if silence.part in CHAIN[:number]]
+        before = [silence for silence in silences if silence.part in heartbeats.CHAIN[:number]]
         own = [silence for silence in silences if silence.part == part]
         said += [_said(silence, zone=zone) for silence in own if not any(_follows(silence, other) for other in before)]
     return said

@@ -1,7 +1,8 @@
 """What follows a closed run: its record is sealed, compared with what was expected of it, and others are told.
 
 1. Take the run for this process, or leave it to the one that has it.
-2. In one transaction: seal the record, compare it, write the next forecast. Doing it again changes nothing.
+2. In one transaction: say what held the run up, compare it, seal its record, write the next forecast. Again, it
+   changes nothing.
 3. Outside of it: call the hooks.
 4. Write that the run is concluded.
 
@@ -20,7 +21,7 @@ from uuid import UUID
 import structlog
 from django.db import connection, transaction
 
-from cronjobs import forecast, hooks, seals
+from cronjobs import causes, forecast, hooks, seals
 from cronjobs.models import Run, Seal
 
 log = structlog.get_logger(__name__)
@@ -51,7 +52,8 @@ def _record(run_id: UUID, *, now: datetime) -> hooks.RunResult | None:
         if run is None:
             return None
         run.deviation = forecast.find_deviation(run)
-        run.save(update_fields=["deviation"])
+        run.cause = run.cause or causes.what_held_up(run, now=now)
+        run.save(update_fields=["deviation", "cause"])
         seals.seal(run, now=now)
         forecast.write_forecast(run, now=now)
         seals_of_run = Seal.objects.filter(run_id=run_id).count()

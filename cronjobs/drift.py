@@ -1,7 +1,7 @@
 """A job and the entry in beat's own tables that fires it: written together, and compared.
 
 Anybody may edit beat's tables past us. Such a drift is shown and never overwritten: a job that has drifted is neither
-changed nor mended until a person says which of the two schedules counts (`schedule.resolve_drift`).
+changed nor mended until a person says which of the two schedules counts (`jobs.resolve_drift`).
 """
 
 from __future__ import annotations

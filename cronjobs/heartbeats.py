@@ -14,10 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
 
 from cronjobs.models import Heartbeat, Part, Silence
 
+# Each can be heard of only if those before it work: beat sends what the broker takes and a worker does.
+CHAIN = (Part.BEAT, Part.BROKER, Part.WORKERS)
 # After how long without a heartbeat a part was silent. Beat's loop turns every few seconds; it sends a sweep every two
 # minutes, which the broker takes and a worker does.
 TOLERANCE = {
@@ -26,9 +27,6 @@ TOLERANCE = {
     Part.WORKERS: timedelta(minutes=3),
     Part.WATCHDOG: timedelta(minutes=5),
 }
-
-# A part may be heard of right at a moment, and fail at it.
-SECONDS_AFTER = timedelta(seconds=10)
 
 # The heartbeat is written last, from a count of the silences written: else PostgreSQL might move it first, and a row
 # that its own statement has changed can be locked no more.
@@ -71,19 +69,13 @@ def last_heard() -> dict[Part, datetime]:
     return {Part(beat.part): beat.at for beat in Heartbeat.objects.all()}
 
 
-def silences_at(moment: datetime) -> QuerySet[Silence]:
-    """Return the silences, ended by now, that the moment was in."""
-    return Silence.objects.filter(from_at__lte=moment, until_at__gt=moment)
-
-
-def silences_around(moment: datetime, *, now: datetime) -> list[Silence]:
-    """Return the silences that the moment or the seconds after it were in, those that last until now without an id."""
-    end = moment + SECONDS_AFTER
+def silences_between(start: datetime, end: datetime, *, now: datetime) -> list[Silence]:
+    """Return the silences that some of the time was in, those that last until now without an id."""
     lasting = {
         (part, at): Silence(part=part, from_at=at, until_at=now)
         for part, at in last_heard().items()
         if at < end and now - at > TOLERANCE[part]
     }
-    noted = Silence.objects.filter(from_at__lt=end, until_at__gt=moment)
+    noted = Silence.objects.filter(from_at__lt=end, until_at__gt=start)
     ended = [silence for silence in noted if (silence.part, silence.from_at) not in lasting]  # by `miss`, so far
     return [*ended, *lasting.values()]

@@ -17,7 +17,7 @@ from django.core.exceptions import ValidationError
 from cronjobs import causes
 from cronjobs.cron import LOOK_AHEAD, slots
 from cronjobs.drift import find_drift
-from cronjobs.heartbeats import TOLERANCE, last_heard
+from cronjobs.heartbeats import CHAIN, TOLERANCE, last_heard
 from cronjobs.models import CronJob, Heartbeat, Incident, Part, Run, Silence
 from mentors.models import Organisation
 from notifications.backlog import find_backlog
@@ -40,8 +40,6 @@ WATCHED = frozenset(
 SILENT_AFTER = timedelta(minutes=15)
 # After an outage of the database the others need as long until they are heard of again.
 SETTLING = timedelta(minutes=3)
-# What has to work for the next to be heard of: without beat there is no sweep for the broker to take, and so on.
-CHAIN = (Part.BEAT, Part.BROKER, Part.WORKERS)
 DEVIATION_LASTS = timedelta(days=2)
 TITLES = {
     Run.Status.PLANNED: "Night not finished",

@@ -10,10 +10,10 @@ from django.db import connection
 from django_celery_beat.models import PeriodicTask
 
 from cronjobs import heartbeats
-from cronjobs.causes import NOT_FOUND, why_not_run
+from cronjobs.causes import NOT_FOUND, what_held_up, why_not_run
 from cronjobs.jobs import change_cron_job, create_cron_job
-from cronjobs.models import CronJob, Part, Run, Silence
-from cronjobs.nightly import claim_run
+from cronjobs.models import CronJob, Heartbeat, Part, Run, Silence
+from cronjobs.nightly import claim_run, close_run, plan_run
 from cronjobs.schedule import execute_owed_slot
 from cronjobs.tasks import run_slot, sweep_up
 from mentors.models import Organisation
@@ -280,3 +280,34 @@ def test_a_weekly_slot_that_comes_out_of_the_queue_too_late_is_kept_as_missed(hl
 
     assert run is None
     assert Run.objects.get().status == Run.Status.MISSED
+
+
+# A run that was held up.
+
+
+def test_a_run_that_was_at_work_while_parts_were_away_says_so_at_its_close(job: CronJob) -> None:
+    run = claim_run(
+        organisation=job.organisation, cron_job=job, scheduled_for=SLOT, business_date=SLOT.date(), trigger="schedule",
+        now=SLOT,
+    )  # fmt: skip
+    heard(*ALL, minutes=(0, 20, 21, 22, 23, 24))
+    plan_run(run.pk, now=SLOT + 21 * MINUTE)
+
+    close_run(run.pk, now=SLOT + 25 * MINUTE)
+
+    run.refresh_from_db()
+    assert run.cause == "It was held up. Beat was silent from 2025-11-21 00:30:00 to 2025-11-21 00:50:00."
+
+
+def test_a_run_that_was_quick_or_slow_for_no_known_reason_says_nothing(job: CronJob) -> None:
+    heard(*ALL, minutes=(-20, 0, 1))
+    run = Run(organisation=job.organisation, cron_job=job, created_at=SLOT - MINUTE)
+
+    run.finished_at = SLOT + MINUTE
+    quick = what_held_up(run, now=SLOT + 2 * MINUTE)
+    Silence.objects.all().delete()
+    run.finished_at = SLOT + 60 * MINUTE
+    heard(*ALL, minutes=(2, 3, 4))
+    Heartbeat.objects.update(at=SLOT + 60 * MINUTE)
+
+    assert (quick, what_held_up(run, now=SLOT + 61 * MINUTE)) == ("", "")

@@ -186,7 +186,8 @@ def test_a_database_that_stops_in_mid_run_is_named_and_the_run_goes_on_after_it(
         the_house.postgres.start()
         night.go_to(SLOT + 40 * MINUTE)
 
-        assert_the_night_was_done_once(night)
+        _trigger, _finished_at, cause = assert_the_night_was_done_once(night)
+        assert "database" in cause
         # The watchdog tells of it from its own memory, and of nothing else that could not be heard of meanwhile.
         both = "The database does not answer", f"{CLEAR}The database does not answer"
         wait_until(lambda: len(night.heard) >= 2, what="the all-clear")
