@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import product
 from zoneinfo import ZoneInfo
 
 from django.db import connection
@@ -46,7 +47,7 @@ def why_not_run(job: CronJob, slot: datetime, *, now: datetime) -> str:
     silences = heartbeats.silences_between(slot, slot + SECONDS_AFTER, now=now)
     zone = ZoneInfo(job.timezone)
     found = [
-        *_restart(slot, silences, zone=zone),
+        *_database(slot, silences, zone=zone),
         *_silences(silences, zone=zone),
         *_drift(job),
         *_open_runs(job, slot, zone=zone),
@@ -61,7 +62,7 @@ def what_held_up(run: Run, *, now: datetime) -> str:
         return ""
     zone = ZoneInfo(run.cron_job.timezone if run.cron_job else run.organisation.timezone)
     silences = heartbeats.silences_between(run.created_at, run.finished_at, now=now)
-    found = [*_restart(run.created_at, silences, zone=zone), *_silences(silences, zone=zone)] if silences else []
+    found = [*_database(run.created_at, silences, zone=zone), *_silences(silences, zone=zone)] if silences else []
     return " ".join(["It was held up.", *found]) if found else ""
 
 
@@ -71,29 +72,49 @@ def _pause(job: CronJob) -> str:
     return f"Switched off{by}{at}: {job.pause_note}"
 
 
-def _restart(slot: datetime, silences: list[Silence], *, zone: ZoneInfo) -> Iterator[str]:
-    """Say that the database was started at the time, or while everything was silent: without it nothing works."""
+def _database(start: datetime, silences: list[Silence], *, zone: ZoneInfo) -> Iterator[str]:
+    """Say that the database was away, or the machine with all there is, or that it was started at the time."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_postmaster_start_time()")
         [started_at] = cursor.fetchone()
-    began_at = max((silence.from_at for silence in silences), default=slot)
-    ended_at = max((silence.until_at for silence in silences), default=slot)
-    if {silence.part for silence in silences} >= set(heartbeats.CHAIN) and began_at <= started_at <= ended_at:
-        yield f"The database was down, or everything was: it was started at {_local(started_at, zone)}."
-    elif slot - RESTART <= started_at <= slot + RESTART:
+    if away := _all_away(silences):
+        yield f"The database was away, or the whole machine, {_span(away, zone=zone)}."
+    spans = [(silence.from_at, silence.until_at) for silence in ([away] if away else [])]
+    if any(began <= started_at <= ended for began, ended in [*spans, (start - RESTART, start + RESTART)]):
         yield f"The database was started at {_local(started_at, zone)}."
 
 
+def _all_away(silences: list[Silence]) -> Silence | None:
+    """Return the longest time in which both beat and the watchdog were silent: they share only the database."""
+    of = {part: [silence for silence in silences if silence.part == part] for part in (Part.BEAT, Part.WATCHDOG)}
+    both = [
+        Silence(
+            pk=one.pk and other.pk,
+            from_at=max(one.from_at, other.from_at),
+            until_at=min(one.until_at, other.until_at),
+        )
+        for one, other in product(of[Part.BEAT], of[Part.WATCHDOG])
+    ]
+    away = max(both, key=lambda silence: silence.until_at - silence.from_at, default=None)
+    return away if away and away.from_at < away.until_at else None
+
+
 def _silences(silences: list[Silence], *, zone: ZoneInfo) -> list[str]:
-    """Say which parts were silent, and not those that only waited for one before them."""
+    """Say which parts were silent, and not those that only waited for the database or for one before them."""
     heard = heartbeats.last_heard()
+    away = _all_away(silences)
     said: list[str] = []
     for number, part in enumerate(heartbeats.CHAIN):
         if part not in heard:
             return said or [NEVER[part]]
         before = [silence for silence in silences if silence.part in heartbeats.CHAIN[:number]]
+        before += [away] if away else []
         own = [silence for silence in silences if silence.part == part]
-        said += [_said(silence, zone=zone) for silence in own if not any(_follows(silence, other) for other in before)]
+        said += [
+            f"{SILENT[part]} {_span(silence, zone=zone)}."
+            for silence in own
+            if not any(_follows(silence, other) for other in before)
+        ]
     return said
 
 
@@ -103,9 +124,9 @@ def _follows(silence: Silence, other: Silence) -> bool:
     return other.from_at - echo <= silence.from_at and silence.until_at <= other.until_at + echo
 
 
-def _said(silence: Silence, *, zone: ZoneInfo) -> str:
+def _span(silence: Silence, *, zone: ZoneInfo) -> str:
     until = f"to {_local(silence.until_at, zone)}" if silence.pk else "until this was written"
-    return f"{SILENT[Part(silence.part)]} from {_local(silence.from_at, zone)} {until}."
+    return f"from {_local(silence.from_at, zone)} {until}"
 
 
 def _drift(job: CronJob) -> Iterator[str]:

@@ -165,17 +165,26 @@ def test_two_silences_that_have_nothing_to_do_with_each_other_are_both_named(job
     assert cause.startswith("Beat was silent from 2025-11-21 00:28:00 to 2025-11-21 00:32:00. The broker took nothing")
 
 
+def test_what_beat_and_the_watchdog_have_in_common_was_away_when_both_were_silent(job: CronJob) -> None:
+    heard(*ALL, Part.WATCHDOG, minutes=(-1, 20, 21))
+
+    cause = why_not_run(job, SLOT, now=SLOT + 21 * MINUTE)
+
+    assert cause == "The database was away, or the whole machine, from 2025-11-21 00:29:00 to 2025-11-21 00:50:00."
+
+
 def test_a_database_that_was_started_while_all_were_silent_was_down(job: CronJob) -> None:
     started_at = database_started_at()
     before, after = started_at - HOUR, started_at + MINUTE
-    for part in ALL:
+    for part in (*ALL, Part.WATCHDOG):
         heartbeats.hear(part, now=before)
         heartbeats.hear(part, now=after)
 
     cause = why_not_run(job, started_at - MINUTE * 30, now=after)
 
-    assert cause.startswith("The database was down, or everything was: it was started at 20")
-    assert "Beat was silent from" in cause
+    assert cause.startswith("The database was away, or the whole machine, from 20")
+    assert "The database was started at 20" in cause
+    assert "silent" not in cause
 
 
 def test_a_database_that_was_restarted_right_at_the_slot_is_named(job: CronJob) -> None:
@@ -287,9 +296,13 @@ def test_a_weekly_slot_that_comes_out_of_the_queue_too_late_is_kept_as_missed(hl
 
 def test_a_run_that_was_at_work_while_parts_were_away_says_so_at_its_close(job: CronJob) -> None:
     run = claim_run(
-        organisation=job.organisation, cron_job=job, scheduled_for=SLOT, business_date=SLOT.date(), trigger="schedule",
+        organisation=job.organisation,
+        cron_job=job,
+        scheduled_for=SLOT,
+        business_date=SLOT.date(),
+        trigger=Run.Trigger.SCHEDULE,
         now=SLOT,
-    )  # fmt: skip
+    )
     heard(*ALL, minutes=(0, 20, 21, 22, 23, 24))
     plan_run(run.pk, now=SLOT + 21 * MINUTE)
 
@@ -311,3 +324,13 @@ def test_a_run_that_was_quick_or_slow_for_no_known_reason_says_nothing(job: Cron
     Heartbeat.objects.update(at=SLOT + 60 * MINUTE)
 
     assert (quick, what_held_up(run, now=SLOT + 61 * MINUTE)) == ("", "")
+
+
+def test_beat_and_the_watchdog_that_were_silent_one_after_the_other_had_no_cause_in_common(job: CronJob) -> None:
+    heard(*ALL, minutes=(0, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21))
+    heard(Part.WATCHDOG, minutes=(0, 4, 8, 12, 20, 21))
+    run = Run(organisation=job.organisation, cron_job=job, created_at=SLOT, finished_at=SLOT + 21 * MINUTE)
+
+    held_up = what_held_up(run, now=SLOT + 21 * MINUTE)
+
+    assert held_up == "It was held up. Beat was silent from 2025-11-21 00:30:00 to 2025-11-21 00:40:00."
