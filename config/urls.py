@@ -69,6 +69,7 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("metrics", metrics),
     path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
     path("api/v1/", include((api, "api"))),
     # Short, because they stand in text messages.
     path("a/<str:token>/", answer_page, name="answer"),

@@ -19,7 +19,7 @@ from django.db import models
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
-from mentors.validators import validate_not_reserved, validate_one_line
+from mentors.validators import validate_not_reserved, validate_one_line, validate_origin
 
 LANGUAGES = [("nb", "Norsk bokmål"), ("nn", "Norsk nynorsk"), ("en", "English")]
 validate_phone = RegexValidator(r"^\+[1-9][0-9]{6,14}\Z", _("Write the number as +4712345678 (E.164)."))
@@ -65,6 +65,13 @@ class Organisation(models.Model):
         default=30, validators=[MaxValueValidator(100)], help_text=_("A night may pause this share of the mentors …")
     )
     brake_minimum = models.PositiveIntegerField(default=20, help_text=_("… or this many, whichever is more."))
+    embed_on = ArrayField(
+        models.CharField(max_length=200, validators=[validate_origin]),
+        default=list,
+        blank=True,
+        db_default=[],
+        help_text=_("Web sites that may show the public pages in a frame, as https://www.example.org."),
+    )
     catch_up_hours = models.PositiveSmallIntegerField(
         default=24, validators=[MinValueValidator(1)], help_text=_("How late a missed night may still run.")
     )
@@ -235,6 +242,9 @@ class Mentor(models.Model):
     pause_cause = models.CharField(max_length=21, choices=PauseCause, null=True, blank=True)
     pause_reason = models.TextField(blank=True)
     listed = models.BooleanField(default=True, help_text=_("Consents to stand on the public page."))
+    searchable = models.BooleanField(
+        default=False, db_default=False, help_text=_("Consents to be found there by search engines.")
+    )
     # Rule 1 for the whole mentor: the first day on which, going by the latest certification of each required type,
     # one of them is not covered; empty means never. Kept by database triggers (certifications, migration 0002), it
     # only says whom the night must look at: the certifications themselves decide.

@@ -23,6 +23,7 @@ class Duty(Enum):
     SEE = "see"
     COORDINATE = "coordinate"  # a chapter's coordinator, for the mentors of that chapter
     LEAD = "lead"  # an organisation-wide coordinator
+    OPERATE = "operate"  # a superuser
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,8 @@ class Scope:
                 reached: frozenset[int] = self.coordinated | self.audited
             case Duty.LEAD:
                 reached = self.led
+            case Duty.OPERATE:
+                reached = frozenset()
             case Duty.COORDINATE if chapter_id in self.chapters:
                 return True
             case Duty.COORDINATE:

@@ -10,11 +10,16 @@ from django.utils.translation import gettext_lazy as _
 validate_one_line = RegexValidator(
     r"[\x00-\x1f\x7f-\x9f]", _("Write it in one line, without control characters."), inverse_match=True
 )
+# It stands in a header of the public pages, whose policy another character could change.
+validate_origin = RegexValidator(
+    r"^https?://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?\Z",
+    _("Write it as https://www.example.org: no path, no wildcard, in small letters."),
+)
 # The first parts of the service's own addresses: /{organisation}/{chapter}/ is a public page.
 RESERVED_SLUGS = frozenset(
     [
-        "a", "accounts", "admin", "anymail", "api", "docs", "flower", "healthz", "media", "metrics", "p", "public",
-        "readyz", "static",
+        "a", "accounts", "admin", "anymail", "api", "c", "docs", "flower", "healthz", "i18n", "media", "metrics", "p",
+        "public", "readyz", "robots.txt", "static",
     ]
 )  # fmt: skip
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
-from django.forms import ModelForm
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -13,8 +14,9 @@ from django.utils import timezone
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
-from mentors.admin import ReadOnlyAdmin
+from mentors.desk.scoped import OperationsAdmin, ReadOnlyAdmin, ScopedAdmin
 from mentors.models import LANGUAGES
+from mentors.scope import Duty, Scope
 from notifications import queue
 from notifications.delivery import send_again
 from notifications.messages.previews import previews
@@ -30,11 +32,12 @@ class NotificationAdmin(ReadOnlyAdmin):
     change_list_template = "notifications/change_list.html"
     actions = ("send_again",)
 
+    def seen(self, scope: Scope) -> Q:
+        return scope.mentors("about")
+
     @admin.action(description=gettext_lazy("Send again what was not delivered"))
     def send_again(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
         """Queue the dead letters among those chosen; the others stay as they are."""
-        if not request.user.has_perm("notifications.change_notification"):
-            raise PermissionDenied
         count = send_again(queryset.select_related("organisation"), now=timezone.now())
         queue.deliver_after_commit()
         said = ngettext("%(count)d message will be sent again.", "%(count)d messages will be sent again.", count)
@@ -69,16 +72,20 @@ def _choose_language(request: HttpRequest) -> str:
 
 
 @admin.register(Preference)
-class PreferenceAdmin(admin.ModelAdmin[Preference]):
+class PreferenceAdmin(ScopedAdmin):
+    viewing = Duty.OPERATE
     list_display = ("__str__", "channel", "mail", "language")
     list_filter = ("channel", "mail")
     list_select_related = ("mentor", "user")
     search_fields = ("mentor__name", "mentor__ref", "user__username")
     autocomplete_fields = ("mentor", "user")
 
+    def seen(self, scope: Scope) -> Q:
+        return Q()
+
 
 @admin.register(BadAddress)
-class BadAddressAdmin(ReadOnlyAdmin):
+class BadAddressAdmin(OperationsAdmin):
     """Who removes one lets messages go there again; if they come back, it is marked anew."""
 
     list_display = ("address", "channel", "reason", "at")
@@ -86,22 +93,26 @@ class BadAddressAdmin(ReadOnlyAdmin):
     search_fields = ("address",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return request.user.has_perm("notifications.delete_badaddress")
+        return self.may(request, Duty.OPERATE)
 
 
 @admin.register(Webhook)
-class WebhookAdmin(admin.ModelAdmin[Webhook]):
+class WebhookAdmin(ScopedAdmin):
+    viewing = Duty.OPERATE
     fields = ("organisation", "url", "secret", "secret_version", "gone_at")
     list_display = ("organisation", "url", "gone_at")
     list_select_related = ("organisation",)
     readonly_fields = ("secret", "gone_at")
     actions = ("resume",)
 
+    def seen(self, scope: Scope) -> Q:
+        return Q()
+
     @admin.display(description=gettext_lazy("secret"))
     def secret(self, webhook: Webhook) -> str:
         return webhook_secret(webhook) if webhook.pk else ""
 
-    def save_model(self, request: HttpRequest, obj: Webhook, form: ModelForm[Webhook], change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if "url" in form.changed_data:
             obj.gone_at = None
         super().save_model(request, obj, form, change)
@@ -117,3 +128,6 @@ class AnswerAdmin(ReadOnlyAdmin):
     list_filter = ("choice",)
     list_select_related = ("mentor",)
     search_fields = ("mentor__name", "mentor__ref")
+
+    def seen(self, scope: Scope) -> Q:
+        return scope.mentors("mentor")

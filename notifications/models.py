@@ -43,6 +43,7 @@ class Notification(models.Model):
         NO_COORDINATOR = "no_coordinator", _("nobody looks after a mentor")
         LATE = "late", _("a run is late")
         FAILED = "failed", _("a run failed, in whole or in part")
+        INVITED = "invited", _("an invitation to the desk")
         APP_GONE = "app_gone", _("an organisation's app takes no messages any more")
 
     class Status(models.TextChoices):

@@ -1,0 +1,96 @@
+"""How the desk looks: its colours, and what stands in its menu, for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+# A blue that has a contrast of at least 4.5 to white where white text stands on it (500 and darker).
+PRIMARY = {
+    "50": "#eef5fc", "100": "#d9e8f8", "200": "#b6d2f1", "300": "#86b4e6", "400": "#5190d6", "500": "#2a6fbd",
+    "600": "#1b5aa3", "700": "#174a87", "800": "#173f6f", "900": "#18365d", "950": "#10233f",
+}  # fmt: skip
+# unfold's own grey is one step too light for small text.
+FONT = {
+    "subtle-light": "var(--color-base-600)", "subtle-dark": "var(--color-base-300)",
+    "default-light": "var(--color-base-700)", "default-dark": "var(--color-base-200)",
+    "important-light": "var(--color-base-900)", "important-dark": "var(--color-base-100)",
+}  # fmt: skip
+
+
+def _may(duty: str) -> Callable[[HttpRequest], bool]:
+    """Return whether who asks may do what asks for the duty, anywhere."""
+
+    def may(request: HttpRequest) -> bool:
+        from mentors.desk.scoped import scope_of
+        from mentors.scope import Duty
+
+        return scope_of(request).may(Duty(duty))
+
+    return may
+
+
+def _item(title: Any, icon: str, name: str, duty: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": _may(duty)}
+
+
+def _stylesheet(_request: HttpRequest) -> str:
+    return static("desk/desk.css")
+
+
+MENU = [
+    {
+        "items": [
+            _item(_("Home"), "home", "index", "see"),
+            _item(_("Mentors"), "group", "mentors_mentor_changelist", "coordinate"),
+            _item(_("Certifications"), "verified", "certifications_certification_changelist", "coordinate"),
+            _item(_("Messages"), "mail", "notifications_notification_changelist", "coordinate"),
+            _item(_("Runs"), "nights_stay", "cronjobs_run_changelist", "see"),
+        ],
+    },
+    {
+        "title": _("Organisation"),
+        "collapsible": True,
+        "items": [
+            _item(_("Schedules"), "schedule", "cronjobs_cronjob_changelist", "lead"),
+            _item(_("Exemptions"), "event_available", "certifications_exemption_changelist", "coordinate"),
+            _item(_("Extensions"), "update", "certifications_extension_changelist", "coordinate"),
+            _item(_("Types"), "category", "certifications_certificationtype_changelist", "coordinate"),
+            _item(_("Chapters"), "location_city", "mentors_chapter_changelist", "coordinate"),
+            _item(_("Coordinators"), "badge", "mentors_coordinatorrole_changelist", "lead"),
+            _item(_("Organisations"), "corporate_fare", "mentors_organisation_changelist", "lead"),
+        ],
+    },
+    {
+        "title": _("Operations"),
+        "collapsible": True,
+        "items": [
+            _item(_("Incidents"), "emergency_home", "cronjobs_incident_changelist", "operate"),
+            _item(_("Alerts"), "notifications_active", "cronjobs_alert_changelist", "operate"),
+            _item(_("Heartbeats"), "ecg_heart", "cronjobs_heartbeat_changelist", "operate"),
+            _item(_("Seals"), "lock", "cronjobs_seal_changelist", "operate"),
+            _item(_("Users"), "manage_accounts", "mentors_user_changelist", "operate"),
+            _item(_("Apps"), "webhook", "notifications_webhook_changelist", "operate"),
+            _item(_("Beat"), "timer", "django_celery_beat_periodictask_changelist", "operate"),
+        ],
+    },
+]
+
+LOOK: dict[str, Any] = {
+    "SITE_TITLE": "Nattevakt",
+    "SITE_HEADER": "Nattevakt",
+    "SITE_SYMBOL": "nights_stay",
+    "SITE_URL": None,
+    "SHOW_BACK_BUTTON": True,
+    "SHOW_LANGUAGES": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "COLORS": {"primary": PRIMARY, "font": FONT},
+    "STYLES": [_stylesheet],
+    "DASHBOARD_CALLBACK": "cronjobs.admin.home.show_home",
+    "SIDEBAR": {"show_search": True, "show_all_applications": _may("operate"), "navigation": MENU},
+}

@@ -1,0 +1,145 @@
+"""What every page of the desk stands on: `mentors/scope.py` decides what is there, and who may do what.
+
+Lists, pages, filters, the choices of a form, autocomplete, history, exports and actions all go through
+`ScopedAdmin.get_queryset` and the duties of its class.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+from django.contrib.admin import RelatedFieldListFilter
+from django.db.models import ForeignKey, Model, Q, QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+
+from mentors.models import User
+from mentors.scope import Duty, Scope
+
+
+def scope_of(request: HttpRequest) -> Scope:
+    """Return the scope of who asks, read once a request."""
+    known: Scope | None = getattr(request, "scope", None)
+    if known is None:
+        known = Scope.of(request.user)
+        request.scope = known  # type: ignore[attr-defined]
+    return known
+
+
+def actor_of(request: HttpRequest) -> User:
+    """Return who acts; the desk lets nobody in who has not logged in."""
+    return cast("User", request.user)
+
+
+class ScopedFilter(RelatedFieldListFilter):
+    """A filter by a foreign key that offers only what the user sees."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:
+        related = model_admin.admin_site._registry.get(field.remote_field.model)
+        rows = related.get_queryset(request) if related else field.remote_field.model._default_manager.none()
+        return [(row.pk, str(row)) for row in rows]
+
+
+class ScopedAdmin(ModelAdmin):
+    """A page of the desk for rows of one kind: of those, what the user's roles reach.
+
+    Each kind of act asks for a duty. OPERATE is nobody's but a superuser's.
+    """
+
+    viewing: ClassVar[Duty] = Duty.COORDINATE
+    adding: ClassVar[Duty] = Duty.OPERATE
+    changing: ClassVar[Duty] = Duty.OPERATE
+    deleting: ClassVar[Duty] = Duty.OPERATE
+    show_full_result_count = False
+    list_filter_submit = False
+    list_per_page = 50
+    warn_unsaved_form = True
+
+    def seen(self, scope: Scope) -> Q:
+        """Return the condition for the rows that are in scope."""
+        raise NotImplementedError
+
+    def place_of(self, obj: Any) -> tuple[int | None, int | None]:
+        """Return the organisation and the chapter, by id, to which a row belongs."""
+        raise NotImplementedError
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.filter(self.seen(scope_of(request)))
+
+    def may(self, request: HttpRequest, duty: Duty, obj: Any = None) -> bool:
+        if obj is None or duty is Duty.OPERATE:  # which nobody has in one place only
+            return scope_of(request).may(duty)
+        organisation_id, chapter_id = self.place_of(obj)
+        return scope_of(request).may(duty, organisation_id=organisation_id, chapter_id=chapter_id)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, self.viewing)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Say whether they may look at rows; which ones, `get_queryset` has decided before."""
+        return self.may(request, self.viewing)
+
+    def has_add_permission(self, request: HttpRequest, *_args: Any) -> bool:
+        return self.may(request, self.adding)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.may(request, self.changing, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self.may(request, self.deleting, obj)
+
+    def formfield_for_foreignkey(self, db_field: ForeignKey[Any], request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer, and take, only what the user sees: an id that was guessed is no valid choice."""
+        related = self.admin_site._registry.get(db_field.remote_field.model)
+        if isinstance(related, ScopedAdmin):
+            kwargs["queryset"] = related.get_queryset(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        return [self._scoped(item) for item in super().get_list_filter(request)]
+
+    def _scoped(self, item: Any) -> Any:
+        is_name_of_field = isinstance(item, str) and "__" not in item
+        is_related = is_name_of_field and self.opts.get_field(item).is_relation
+        return (item, ScopedFilter) if is_related else item
+
+
+class ReadOnlyAdmin(ScopedAdmin):
+    """History: to be looked at, by a superuser too."""
+
+    def has_add_permission(self, request: HttpRequest, *_args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class OperationsAdmin(ReadOnlyAdmin):
+    """What only operations look at."""
+
+    viewing = Duty.OPERATE
+
+    def seen(self, scope: Scope) -> Q:
+        return Q()
+
+
+class ReadOnlyInline(TabularInline):
+    """Rows below the one that they belong to, whose page has decided who sees it."""
+
+    extra = 0
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return True
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
