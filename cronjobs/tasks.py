@@ -22,7 +22,10 @@ def run_slot(cron_job_id: int) -> str | None:
     """Run the newest slot of the job; beat calls it. Return the run's id, or None if the slot had its run."""
     now = timezone.now()
     heartbeats.hear(Part.WORKERS, now=now)  # first: a slot that comes late must know until when there was no worker
-    job = CronJob.objects.select_related("organisation").get(pk=cron_job_id)
+    job = CronJob.objects.select_related("organisation").filter(pk=cron_job_id).first()
+    if job is None:
+        log.info("job removed", event_name="job_removed", cron_job=cron_job_id)  # since beat sent it
+        return None
     slot = cron.latest_slot(job.cron_expression, job.timezone, now=now)
     if slot is None:
         return None

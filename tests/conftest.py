@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from certifications.models import Certification, CertificationType
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from mentors.rest.views import ScopedViewSet
+from tests.processes import empty_broker
 
 TODAY = date(2026, 11, 21)
 NOW = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)  # noon in Oslo
@@ -27,6 +28,13 @@ def english() -> Iterator[None]:
     """Have what is raised outside of a request say it in English, as the tests read it."""
     with translation.override("en"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_queued(request: pytest.FixtureRequest) -> None:
+    """Have a test with a real worker begin with no message that another test left behind."""
+    if request.node.get_closest_marker("processes"):
+        empty_broker()
 
 
 @pytest.fixture

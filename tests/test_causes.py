@@ -291,6 +291,13 @@ def test_a_weekly_slot_that_comes_out_of_the_queue_too_late_is_kept_as_missed(hl
     assert Run.objects.get().status == Run.Status.MISSED
 
 
+def test_what_beat_fired_of_a_job_that_was_removed_since_does_nothing(job: CronJob) -> None:
+    pk = job.pk
+    job.delete()
+
+    assert run_slot(pk) is None
+
+
 # A run that was held up.
 
 
