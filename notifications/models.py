@@ -54,32 +54,47 @@ class Notification(models.Model):
         CANCELLED = "cancelled", _("cancelled")  # no longer true when it was about to leave: `error` says what
 
     # The same message is never written twice, whoever tries again: every insert relies on it.
-    dedupe_key = models.CharField(max_length=200)
-    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, db_index=False)
-    kind = models.CharField(max_length=14, choices=Kind)
-    channel = models.CharField(max_length=10, choices=channel_choices)
-    recipient_user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, db_index=False)
-    recipient_mentor = models.ForeignKey(
-        Mentor, on_delete=models.PROTECT, null=True, db_index=False, related_name="messages"
+    dedupe_key = models.CharField(_("key"), max_length=200)
+    organisation = models.ForeignKey(
+        Organisation, verbose_name=_("organisation"), on_delete=models.PROTECT, db_index=False
     )
-    about = models.ForeignKey(Mentor, on_delete=models.PROTECT, null=True, related_name="notifications_about")
-    run_id = models.UUIDField(null=True)
-    language = models.CharField(max_length=2, choices=LANGUAGES)
-    context = models.JSONField(default=dict)
+    kind = models.CharField(_("kind"), max_length=14, choices=Kind)
+    channel = models.CharField(_("channel"), max_length=10, choices=channel_choices)
+    recipient_user = models.ForeignKey(
+        User, verbose_name=_("coordinator"), on_delete=models.CASCADE, null=True, db_index=False
+    )
+    recipient_mentor = models.ForeignKey(
+        Mentor,
+        verbose_name=_("mentor as recipient"),
+        on_delete=models.PROTECT,
+        null=True,
+        db_index=False,
+        related_name="messages",
+    )
+    about = models.ForeignKey(
+        Mentor, verbose_name=_("about"), on_delete=models.PROTECT, null=True, related_name="notifications_about"
+    )
+    run_id = models.UUIDField(_("run"), null=True)
+    language = models.CharField(_("language"), max_length=2, choices=LANGUAGES)
+    context = models.JSONField(_("context"), default=dict)
     # Of a row in the inbox: the summary that told of it by another channel.
-    digest = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="told", db_index=False)
-    status = models.CharField(max_length=9, choices=Status, default=Status.QUEUED)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(null=True)
-    sent_at = models.DateTimeField(null=True)
-    read_at = models.DateTimeField(null=True)
-    message_id = models.CharField(max_length=255, blank=True)
-    error = models.TextField(blank=True)
-    created_at = models.DateTimeField()
+    digest = models.ForeignKey(
+        "self", verbose_name=_("told in"), on_delete=models.SET_NULL, null=True, related_name="told", db_index=False
+    )
+    status = models.CharField(_("status"), max_length=9, choices=Status, default=Status.QUEUED)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt at"), null=True)
+    sent_at = models.DateTimeField(_("sent at"), null=True)
+    read_at = models.DateTimeField(_("read at"), null=True)
+    message_id = models.CharField(_("message id"), max_length=255, blank=True)
+    error = models.TextField(_("error"), blank=True)
+    created_at = models.DateTimeField(_("created at"))
 
     objects = NotificationQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
         ordering = ("-id",)
         constraints = [
             models.UniqueConstraint(fields=["dedupe_key"], name="notification_is_written_once"),
@@ -136,20 +151,37 @@ class Preference(models.Model):
         WEEKLY = "weekly", _("one summary a week")
         NEVER = "never", _("no summaries, only what needs me")
 
-    mentor = models.OneToOneField(Mentor, on_delete=models.CASCADE, null=True, blank=True, related_name="preference")
-    user = models.OneToOneField(User, on_delete=models.CASCADE, null=True, blank=True, related_name="preference")
-    channel = models.CharField(max_length=10, choices=personal_channel_choices, default=EMAIL)
+    mentor = models.OneToOneField(
+        Mentor, verbose_name=_("mentor"), on_delete=models.CASCADE, null=True, blank=True, related_name="preference"
+    )
+    user = models.OneToOneField(
+        User, verbose_name=_("user"), on_delete=models.CASCADE, null=True, blank=True, related_name="preference"
+    )
+    channel = models.CharField(_("channel"), max_length=10, choices=personal_channel_choices, default=EMAIL)
     address = models.CharField(
-        max_length=200, blank=True, help_text=_("On that channel; empty: the e-mail address or phone on record.")
+        _("address"),
+        max_length=200,
+        blank=True,
+        help_text=_("On that channel; empty: the e-mail address or phone on record."),
     )
     mail = models.CharField(
-        max_length=6, choices=Mail, blank=True, help_text=_("Of coordinators; empty: as the organisation chose.")
+        _("e-mail"),
+        max_length=6,
+        choices=Mail,
+        blank=True,
+        help_text=_("Of coordinators; empty: as the organisation chose."),
     )
     language = models.CharField(
-        max_length=2, choices=LANGUAGES, blank=True, help_text=_("Of coordinators; empty: the organisation's.")
+        _("language"),
+        max_length=2,
+        choices=LANGUAGES,
+        blank=True,
+        help_text=_("Of coordinators; empty: the organisation's."),
     )
 
     class Meta:
+        verbose_name = _("way of being told")
+        verbose_name_plural = _("ways of being told")
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(mentor__isnull=False) ^ models.Q(user__isnull=False),
@@ -168,13 +200,14 @@ class Preference(models.Model):
 class BadAddress(models.Model):
     """An address from which messages come back; nothing is sent there until somebody removes the row."""
 
-    channel = models.CharField(max_length=10, choices=personal_channel_choices)
-    address = models.CharField(max_length=254)
-    reason = models.TextField()
-    at = models.DateTimeField()
+    channel = models.CharField(_("channel"), max_length=10, choices=personal_channel_choices)
+    address = models.CharField(_("address"), max_length=254)
+    reason = models.TextField(_("reason"))
+    at = models.DateTimeField(_("time"))
 
     class Meta:
-        verbose_name_plural = "bad addresses"
+        verbose_name = _("bad address")
+        verbose_name_plural = _("bad addresses")
         # The first report marks it and tells the coordinators; later ones find it marked.
         constraints = [models.UniqueConstraint(fields=["channel", "address"], name="bad_address_is_marked_once")]
 
@@ -189,10 +222,18 @@ class Webhook(models.Model):
     secret.
     """
 
-    organisation = models.OneToOneField(Organisation, on_delete=models.CASCADE, related_name="webhook")
-    url = models.CharField(max_length=500, validators=[URLValidator(schemes=["https", "http"])])
-    secret_version = models.PositiveIntegerField(default=1)
-    gone_at = models.DateTimeField(null=True, blank=True, help_text=_("Since when it answers that it is gone (410)."))
+    organisation = models.OneToOneField(
+        Organisation, verbose_name=_("organisation"), on_delete=models.CASCADE, related_name="webhook"
+    )
+    url = models.CharField(_("address"), max_length=500, validators=[URLValidator(schemes=["https", "http"])])
+    secret_version = models.PositiveIntegerField(_("version of the secret"), default=1)
+    gone_at = models.DateTimeField(
+        _("gone since"), null=True, blank=True, help_text=_("Since when it answers that it is gone (410).")
+    )
+
+    class Meta:
+        verbose_name = _("app")
+        verbose_name_plural = _("apps")
 
     def __str__(self) -> str:
         return f"{self.organisation}: {self.url}"
@@ -212,13 +253,17 @@ class Answer(models.Model):
         STOPPING = "stopping", _("I am stopping")
         HELP = "help", _("I need help")
 
-    notification = models.ForeignKey(Notification, on_delete=models.PROTECT, related_name="answers", db_index=False)
-    mentor = models.ForeignKey(Mentor, on_delete=models.PROTECT, related_name="answers")
-    choice = models.CharField(max_length=8, choices=Choice)
-    at = models.DateTimeField()
+    notification = models.ForeignKey(
+        Notification, verbose_name=_("message"), on_delete=models.PROTECT, related_name="answers", db_index=False
+    )
+    mentor = models.ForeignKey(Mentor, verbose_name=_("mentor"), on_delete=models.PROTECT, related_name="answers")
+    choice = models.CharField(_("answer"), max_length=8, choices=Choice)
+    at = models.DateTimeField(_("time"))
 
     class Meta:
         # A second tap on the same link is the same answer.
+        verbose_name = _("answer")
+        verbose_name_plural = _("answers")
         constraints = [models.UniqueConstraint(fields=["notification", "choice"], name="answer_is_given_once")]
 
     def __str__(self) -> str:
@@ -228,8 +273,12 @@ class Answer(models.Model):
 class HostBudget(models.Model):
     """From when the next message may go to a host whose rate is limited (notifications/rates.py)."""
 
-    host = models.CharField(max_length=255, primary_key=True)
-    free_at = models.DateTimeField()
+    host = models.CharField(_("host"), max_length=255, primary_key=True)
+    free_at = models.DateTimeField(_("free from"))
+
+    class Meta:
+        verbose_name = _("mail host")
+        verbose_name_plural = _("mail hosts")
 
     def __str__(self) -> str:
         return self.host

@@ -34,16 +34,22 @@ class CertificationTypeQuerySet(models.QuerySet["CertificationType"]):
 
 
 class CertificationType(models.Model):
-    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="certification_types")
-    code = models.SlugField(max_length=50)
-    name = models.CharField(max_length=200)
-    required = models.BooleanField(default=False, help_text=_("A mentor without a valid one is paused (rule 7)."))
-    validity_months = models.PositiveSmallIntegerField(null=True, blank=True)
-    grace_days = models.PositiveSmallIntegerField(default=0)
+    organisation = models.ForeignKey(
+        Organisation, verbose_name=_("organisation"), on_delete=models.PROTECT, related_name="certification_types"
+    )
+    code = models.SlugField(_("code"), max_length=50)
+    name = models.CharField(_("name"), max_length=200)
+    required = models.BooleanField(
+        _("required"), default=False, help_text=_("A mentor without a valid one is paused (rule 7).")
+    )
+    validity_months = models.PositiveSmallIntegerField(_("valid for months"), null=True, blank=True)
+    grace_days = models.PositiveSmallIntegerField(_("days of grace"), default=0)
 
     objects = CertificationTypeQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("certification type")
+        verbose_name_plural = _("certification types")
         ordering = ("code",)
         constraints = [models.UniqueConstraint(fields=["organisation", "code"], name="type_code_is_unique")]
 
@@ -126,19 +132,31 @@ class CertificationQuerySet(models.QuerySet["Certification"]):
     level=pghistory.Statement,
 )
 class Certification(models.Model):
-    mentor = models.ForeignKey(Mentor, on_delete=models.PROTECT, related_name="certifications", db_index=False)
-    type = models.ForeignKey(CertificationType, on_delete=models.PROTECT, related_name="certifications", db_index=False)
-    number = models.CharField(max_length=50, blank=True)
-    issued_on = models.DateField(validators=REASONABLE)
-    expires_on = models.DateField(null=True, blank=True, validators=REASONABLE, help_text=_("Empty: open-ended."))
-    revoked_at = models.DateTimeField(null=True, blank=True)
-    revoked_reason = models.TextField(blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    mentor = models.ForeignKey(
+        Mentor, verbose_name=_("mentor"), on_delete=models.PROTECT, related_name="certifications", db_index=False
+    )
+    type = models.ForeignKey(
+        CertificationType,
+        verbose_name=_("type"),
+        on_delete=models.PROTECT,
+        related_name="certifications",
+        db_index=False,
+    )
+    number = models.CharField(_("number"), max_length=50, blank=True)
+    issued_on = models.DateField(_("issued on"), validators=REASONABLE)
+    expires_on = models.DateField(
+        _("expires on"), null=True, blank=True, validators=REASONABLE, help_text=_("Empty: open-ended.")
+    )
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+    revoked_reason = models.TextField(_("revoked reason"), blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     objects = CertificationQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("certification")
+        verbose_name_plural = _("certifications")
         ordering = ("expires_on", "id")
         constraints = [
             models.UniqueConstraint(
@@ -198,17 +216,23 @@ class ExemptionQuerySet(models.QuerySet["Exemption"]):
 class Exemption(models.Model):
     """A dated promise that a mentor may go on without a certification of the type."""
 
-    mentor = models.ForeignKey(Mentor, on_delete=models.PROTECT, related_name="exemptions")
-    type = models.ForeignKey(CertificationType, on_delete=models.PROTECT, related_name="exemptions")
-    from_on = models.DateField()
-    until_on = models.DateField()
-    reason = models.TextField()
-    approved_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="approved_exemptions")
-    created_at = models.DateTimeField(auto_now_add=True)
+    mentor = models.ForeignKey(Mentor, verbose_name=_("mentor"), on_delete=models.PROTECT, related_name="exemptions")
+    type = models.ForeignKey(
+        CertificationType, verbose_name=_("type"), on_delete=models.PROTECT, related_name="exemptions"
+    )
+    from_on = models.DateField(_("from"))
+    until_on = models.DateField(_("until"))
+    reason = models.TextField(_("reason"))
+    approved_by = models.ForeignKey(
+        User, verbose_name=_("approved by"), on_delete=models.PROTECT, related_name="approved_exemptions"
+    )
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     objects = ExemptionQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("exemption")
+        verbose_name_plural = _("exemptions")
         ordering = ("-until_on", "id")
         constraints = [
             models.CheckConstraint(

@@ -12,15 +12,23 @@ from mentors.models import Organisation, User
 class Extension(models.Model):
     """One decision to let many certifications expire later, as when a course was cancelled."""
 
-    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="extensions")
-    reason = models.TextField()
-    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="extensions", db_index=False)
-    at = models.DateTimeField()
-    undone_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True, db_index=False)
-    undone_at = models.DateTimeField(null=True)
-    undone_reason = models.TextField(blank=True)
+    organisation = models.ForeignKey(
+        Organisation, verbose_name=_("organisation"), on_delete=models.PROTECT, related_name="extensions"
+    )
+    reason = models.TextField(_("reason"))
+    by = models.ForeignKey(
+        User, verbose_name=_("by"), on_delete=models.PROTECT, related_name="extensions", db_index=False
+    )
+    at = models.DateTimeField(_("time"))
+    undone_by = models.ForeignKey(
+        User, verbose_name=_("undone by"), on_delete=models.PROTECT, related_name="+", null=True, db_index=False
+    )
+    undone_at = models.DateTimeField(_("undone at"), null=True)
+    undone_reason = models.TextField(_("undone reason"), blank=True)
 
     class Meta:
+        verbose_name = _("extension")
+        verbose_name_plural = _("extensions")
         ordering = ("-at", "-id")
         constraints = [
             models.CheckConstraint(
@@ -37,13 +45,19 @@ class Extension(models.Model):
 class ExtendedCertification(models.Model):
     """What an extension changed in one certification."""
 
-    extension = models.ForeignKey(Extension, on_delete=models.CASCADE, related_name="certifications", db_index=False)
-    certification = models.ForeignKey(Certification, on_delete=models.CASCADE, related_name="extensions")
-    from_on = models.DateField(help_text=_("The last valid day before the extension."))
-    to_on = models.DateField(help_text=_("The last valid day with it."))
-    undone = models.BooleanField(default=False)
+    extension = models.ForeignKey(
+        Extension, verbose_name=_("extension"), on_delete=models.CASCADE, related_name="certifications", db_index=False
+    )
+    certification = models.ForeignKey(
+        Certification, verbose_name=_("certification"), on_delete=models.CASCADE, related_name="extensions"
+    )
+    from_on = models.DateField(_("expired on before"), help_text=_("The last valid day before the extension."))
+    to_on = models.DateField(_("to"), help_text=_("The last valid day with it."))
+    undone = models.BooleanField(_("undone"), default=False)
 
     class Meta:
+        verbose_name = _("extended certification")
+        verbose_name_plural = _("extended certifications")
         ordering = ("id",)
         constraints = [
             models.UniqueConstraint(fields=["extension", "certification"], name="extension_extends_each_once"),

@@ -14,25 +14,38 @@ from mentors.models import Organisation, validate_timezone
 class CronJob(models.Model):
     """A nightly job of an organisation; beat fires its `PeriodicTask`, kept in step by `cronjobs/schedule.py`."""
 
-    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="cron_jobs")
-    name = models.CharField(max_length=200)
-    cron_expression = models.CharField(max_length=100, default="30 0 * * *")
-    timezone = models.CharField(max_length=64, validators=[validate_timezone])
-    enabled = models.BooleanField(default=True)
-    pause_note = models.TextField(blank=True, help_text=_("Why it is switched off."))
-    paused_by = models.CharField(max_length=150, blank=True, default="", db_default="", editable=False)
-    paused_at = models.DateTimeField(null=True, editable=False)
-    alert_after_minutes = models.PositiveIntegerField(default=60)
+    organisation = models.ForeignKey(
+        Organisation, verbose_name=_("organisation"), on_delete=models.CASCADE, related_name="cron_jobs"
+    )
+    name = models.CharField(_("name"), max_length=200)
+    cron_expression = models.CharField(_("cron expression"), max_length=100, default="30 0 * * *")
+    timezone = models.CharField(_("timezone"), max_length=64, validators=[validate_timezone])
+    enabled = models.BooleanField(_("switched on"), default=True)
+    pause_note = models.TextField(_("why it is switched off"), blank=True, help_text=_("Why it is switched off."))
+    paused_by = models.CharField(
+        _("switched off by"), max_length=150, blank=True, default="", db_default="", editable=False
+    )
+    paused_at = models.DateTimeField(_("switched off at"), null=True, editable=False)
+    alert_after_minutes = models.PositiveIntegerField(_("alarm after minutes"), default=60)
     slots_from = models.DateTimeField(
-        editable=False, help_text=_("Slots before the schedule was made, changed or switched on are not missed.")
+        _("slots from"),
+        editable=False,
+        help_text=_("Slots before the schedule was made, changed or switched on are not missed."),
     )
     periodic_task = models.OneToOneField(
-        PeriodicTask, on_delete=models.SET_NULL, null=True, editable=False, related_name="cron_job"
+        PeriodicTask,
+        verbose_name=_("beat's entry"),
+        on_delete=models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="cron_job",
     )
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
     class Meta:
+        verbose_name = _("schedule")
+        verbose_name_plural = _("schedules")
         ordering = ("organisation", "name")
         constraints = [models.UniqueConstraint(fields=["organisation", "name"], name="cron_job_name_is_unique")]
 

@@ -12,12 +12,16 @@ from mentors.models import Organisation
 class Forecast(models.Model):
     """What a coming night is expected to do, as the close of the run before it saw it."""
 
-    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="forecasts")
-    business_date = models.DateField()
-    expected = models.JSONField(help_text=_("How many items by action."))
-    written_at = models.DateTimeField()
+    organisation = models.ForeignKey(
+        Organisation, verbose_name=_("organisation"), on_delete=models.CASCADE, related_name="forecasts"
+    )
+    business_date = models.DateField(_("business date"))
+    expected = models.JSONField(_("expected"), help_text=_("How many items by action."))
+    written_at = models.DateTimeField(_("written at"))
 
     class Meta:
+        verbose_name = _("forecast")
+        verbose_name_plural = _("forecasts")
         constraints = [
             # A later close on the same day knows better, and writes over it.
             models.UniqueConstraint(fields=["organisation", "business_date"], name="forecast_is_one_a_night")
@@ -33,15 +37,21 @@ class Seal(models.Model):
     A run that is retried is sealed again; its newest seal counts. Seals outlive the runs that are pruned.
     """
 
-    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="seals")
-    number = models.PositiveIntegerField(help_text=_("1, 2, 3 … in each organisation."))
-    run_id = models.UUIDField(db_index=True)
-    items = models.PositiveIntegerField(help_text=_("How many items the record has."))
-    record_digest = models.CharField(max_length=64, help_text=_("SHA-256 of the run and its items, as hexadecimal."))
-    digest = models.CharField(max_length=64, help_text=_("SHA-256 of the seal before it and this one."))
-    at = models.DateTimeField()
+    organisation = models.ForeignKey(
+        Organisation, verbose_name=_("organisation"), on_delete=models.PROTECT, related_name="seals"
+    )
+    number = models.PositiveIntegerField(_("place in the chain"), help_text=_("1, 2, 3 … in each organisation."))
+    run_id = models.UUIDField(_("run"), db_index=True)
+    items = models.PositiveIntegerField(_("items"), help_text=_("How many items the record has."))
+    record_digest = models.CharField(
+        _("record digest"), max_length=64, help_text=_("SHA-256 of the run and its items, as hexadecimal.")
+    )
+    digest = models.CharField(_("digest"), max_length=64, help_text=_("SHA-256 of the seal before it and this one."))
+    at = models.DateTimeField(_("time"))
 
     class Meta:
+        verbose_name = _("seal")
+        verbose_name_plural = _("seals")
         ordering = ("organisation", "number")
         constraints = [models.UniqueConstraint(fields=["organisation", "number"], name="seal_has_one_place")]
         triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
@@ -53,12 +63,16 @@ class Seal(models.Model):
 class RunSummary(models.Model):
     """What is left of a month's runs after they were pruned."""
 
-    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="run_summaries")
-    month = models.DateField(help_text=_("Its first day."))
-    runs = models.JSONField(help_text=_("How many runs by status."))
-    counts = models.JSONField(help_text=_("How many items by action and status."))
+    organisation = models.ForeignKey(
+        Organisation, verbose_name=_("organisation"), on_delete=models.PROTECT, related_name="run_summaries"
+    )
+    month = models.DateField(_("month"), help_text=_("Its first day."))
+    runs = models.JSONField(_("runs"), help_text=_("How many runs by status."))
+    counts = models.JSONField(_("counts"), help_text=_("How many items by action and status."))
 
     class Meta:
+        verbose_name = _("sum of pruned runs")
+        verbose_name_plural = _("sums of pruned runs")
         ordering = ("organisation", "month")
         constraints = [models.UniqueConstraint(fields=["organisation", "month"], name="run_summary_is_one_a_month")]
 

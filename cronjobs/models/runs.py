@@ -78,38 +78,59 @@ class Run(models.Model):
     SWITCHED_OFF = "The job was switched off."  # the error of a slot that was missed on purpose
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="runs")
-    cron_job = models.ForeignKey(CronJob, on_delete=models.SET_NULL, null=True, related_name="runs", db_index=False)
-    business_date = models.DateField()
-    scheduled_for = models.DateTimeField(null=True)
-    trigger = models.CharField(max_length=8, choices=Trigger)
-    actions = ArrayField(models.CharField(max_length=6, choices=Action))
-    dry_run = models.BooleanField(default=False)
-    approved = models.BooleanField(default=False, help_text=_("A person has looked: the brake does not hold it."))
-    approved_by = models.CharField(
-        max_length=150, blank=True, default="", db_default="", help_text=_("Who let a held run go on.")
+    organisation = models.ForeignKey(
+        Organisation, verbose_name=_("organisation"), on_delete=models.PROTECT, related_name="runs"
     )
-    requested_by = models.CharField(max_length=150, blank=True)
-    status = models.CharField(max_length=9, choices=Status, default=Status.PLANNED)
-    counts = models.JSONField(default=dict)
-    already_handled = models.PositiveIntegerField(default=0)
-    resent_at = models.DateTimeField(null=True, help_text=_("When the sweep last sent its items out again."))
-    created_at = models.DateTimeField()
-    started_at = models.DateTimeField(null=True)
-    finished_at = models.DateTimeField(null=True)
-    error = models.TextField(blank=True)
+    cron_job = models.ForeignKey(
+        CronJob, verbose_name=_("schedule"), on_delete=models.SET_NULL, null=True, related_name="runs", db_index=False
+    )
+    business_date = models.DateField(_("business date"))
+    scheduled_for = models.DateTimeField(_("scheduled for"), null=True)
+    trigger = models.CharField(_("started"), max_length=8, choices=Trigger)
+    actions = ArrayField(models.CharField(max_length=6, choices=Action), verbose_name=_("actions"))
+    dry_run = models.BooleanField(_("dry run"), default=False)
+    approved = models.BooleanField(
+        _("approved"), default=False, help_text=_("A person has looked: the brake does not hold it.")
+    )
+    approved_by = models.CharField(
+        _("approved by"),
+        max_length=150,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Who let a held run go on."),
+    )
+    requested_by = models.CharField(_("requested by"), max_length=150, blank=True)
+    status = models.CharField(_("status"), max_length=9, choices=Status, default=Status.PLANNED)
+    counts = models.JSONField(_("counts"), default=dict)
+    already_handled = models.PositiveIntegerField(_("already handled"), default=0)
+    resent_at = models.DateTimeField(
+        _("resent at"), null=True, help_text=_("When the sweep last sent its items out again.")
+    )
+    created_at = models.DateTimeField(_("created at"))
+    started_at = models.DateTimeField(_("started at"), null=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+    error = models.TextField(_("error"), blank=True)
     cause = models.TextField(
-        blank=True, default="", db_default="", help_text=_("Why it was missed, or had to be made up.")
+        _("cause"), blank=True, default="", db_default="", help_text=_("Why it was missed, had to be made up, or was held up.")
     )
     deviation = models.TextField(
-        blank=True, default="", db_default="", help_text=_("How it differs from what was expected of the night.")
+        _("deviation"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("How it differs from what was expected of the night."),
     )
-    concluded_at = models.DateTimeField(null=True, help_text=_("When what follows a closed run had been done."))
-    code_version = models.CharField(max_length=100)
+    concluded_at = models.DateTimeField(
+        _("concluded at"), null=True, help_text=_("When what follows a closed run had been done.")
+    )
+    code_version = models.CharField(_("code version"), max_length=100)
 
     objects = RunQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
         ordering = ("-created_at",)
         constraints = [
             # Two beats, a reloaded schedule, a second press: the claim in nightly.py relies on both.
@@ -180,27 +201,34 @@ class RunItem(models.Model):
         SKIPPED = "skipped", _("skipped")
         FAILED = "failed", _("failed")
 
-    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="items", db_index=False)
-    action = models.CharField(max_length=6, choices=Action)
-    dedupe_key = models.CharField(max_length=80)
-    mentor = models.ForeignKey(Mentor, on_delete=models.PROTECT, related_name="run_items")
+    run = models.ForeignKey(Run, verbose_name=_("run"), on_delete=models.PROTECT, related_name="items", db_index=False)
+    action = models.CharField(_("action"), max_length=6, choices=Action)
+    dedupe_key = models.CharField(_("key"), max_length=80)
+    mentor = models.ForeignKey(Mentor, verbose_name=_("mentor"), on_delete=models.PROTECT, related_name="run_items")
     certification = models.ForeignKey(
-        Certification, on_delete=models.SET_NULL, null=True, related_name="run_items", db_index=False
+        Certification,
+        verbose_name=_("certification"),
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="run_items",
+        db_index=False,
     )
-    type = models.TextField(blank=True)
-    number = models.CharField(max_length=50, blank=True)
-    expires_on = models.DateField(null=True)
-    stage = models.PositiveSmallIntegerField(null=True)
-    status = models.CharField(max_length=7, choices=Status, default=Status.PENDING)
-    outcome = models.TextField(blank=True)
-    error = models.TextField(blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
+    type = models.TextField(_("type"), blank=True)
+    number = models.CharField(_("number"), max_length=50, blank=True)
+    expires_on = models.DateField(_("expires on"), null=True)
+    stage = models.PositiveSmallIntegerField(_("days before"), null=True)
+    status = models.CharField(_("status"), max_length=7, choices=Status, default=Status.PENDING)
+    outcome = models.TextField(_("outcome"), blank=True)
+    error = models.TextField(_("error"), blank=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     # When the row last changed; of a pending row, the time from which it may be worked on.
-    at = models.DateTimeField()
+    at = models.DateTimeField(_("time"))
 
     objects = RunItemQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("item")
+        verbose_name_plural = _("items")
         ordering = ("id",)
         constraints = [
             # "Twice in a night does nothing twice": a thing that is done, or about to be, holds its key for ever.

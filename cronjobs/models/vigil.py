@@ -21,8 +21,12 @@ class Part(models.TextChoices):
 class Heartbeat(models.Model):
     """When a part last showed that it works: beat by turning, the broker by taking, the workers by doing."""
 
-    part = models.CharField(max_length=8, choices=Part, primary_key=True)
-    at = models.DateTimeField()
+    part = models.CharField(_("part"), max_length=8, choices=Part, primary_key=True)
+    at = models.DateTimeField(_("time"))
+
+    class Meta:
+        verbose_name = _("heartbeat")
+        verbose_name_plural = _("heartbeats")
 
     def __str__(self) -> str:
         return f"{self.part}: {self.at}"
@@ -31,11 +35,13 @@ class Heartbeat(models.Model):
 class Silence(models.Model):
     """A time during which a part was not heard of; written when it is heard of again."""
 
-    part = models.CharField(max_length=8, choices=Part)
-    from_at = models.DateTimeField()
-    until_at = models.DateTimeField()
+    part = models.CharField(_("part"), max_length=8, choices=Part)
+    from_at = models.DateTimeField(_("from"))
+    until_at = models.DateTimeField(_("until"))
 
     class Meta:
+        verbose_name = _("silence")
+        verbose_name_plural = _("silences")
         constraints = [
             # Two that hear of the part at the same moment write one silence.
             models.UniqueConstraint(fields=["part", "from_at"], name="silence_is_written_once"),
@@ -62,18 +68,30 @@ class Incident(models.Model):
         WEB = "web", _("the web server does not answer")
         TEST = "test", _("a test of the alarm")
 
-    kind = models.CharField(max_length=9, choices=Kind)
-    key = models.CharField(max_length=200, help_text=_("What is amiss; it is one incident as long as it lasts."))
-    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, null=True, related_name="incidents")
-    cron_job = models.ForeignKey(CronJob, on_delete=models.SET_NULL, null=True, related_name="incidents")
-    summary = models.TextField(help_text=_("One sentence, in the language of operations."))
-    began_at = models.DateTimeField(help_text=_("Since when it has been amiss, as far as is known."))
-    seen_at = models.DateTimeField(help_text=_("When it was first seen."))
-    told_at = models.DateTimeField(null=True, help_text=_("When operations were last told that it is amiss."))
-    ended_at = models.DateTimeField(null=True)
-    cleared_at = models.DateTimeField(null=True, help_text=_("When operations were told that it is over."))
+    kind = models.CharField(_("kind"), max_length=9, choices=Kind)
+    key = models.CharField(
+        _("key"), max_length=200, help_text=_("What is amiss; it is one incident as long as it lasts.")
+    )
+    organisation = models.ForeignKey(
+        Organisation, verbose_name=_("organisation"), on_delete=models.CASCADE, null=True, related_name="incidents"
+    )
+    cron_job = models.ForeignKey(
+        CronJob, verbose_name=_("schedule"), on_delete=models.SET_NULL, null=True, related_name="incidents"
+    )
+    summary = models.TextField(_("summary"), help_text=_("One sentence, in the language of operations."))
+    began_at = models.DateTimeField(_("began at"), help_text=_("Since when it has been amiss, as far as is known."))
+    seen_at = models.DateTimeField(_("seen at"), help_text=_("When it was first seen."))
+    told_at = models.DateTimeField(
+        _("told at"), null=True, help_text=_("When operations were last told that it is amiss.")
+    )
+    ended_at = models.DateTimeField(_("ended at"), null=True)
+    cleared_at = models.DateTimeField(
+        _("cleared at"), null=True, help_text=_("When operations were told that it is over.")
+    )
 
     class Meta:
+        verbose_name = _("incident")
+        verbose_name_plural = _("incidents")
         ordering = ("-seen_at", "-id")
         constraints = [
             # Two watchers that see it at the same moment open one incident, so the alarm is raised once.
@@ -102,13 +120,15 @@ class Alert(models.Model):
         STILL = "still", _("still amiss")
         CLEARED = "cleared", _("all clear")
 
-    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="alerts")
-    event = models.CharField(max_length=7, choices=Event)
-    route = models.CharField(max_length=100, help_text=_("By which way, without its address or password."))
-    at = models.DateTimeField()
-    error = models.TextField(blank=True, help_text=_("Why it did not get through; empty: it did."))
+    incident = models.ForeignKey(Incident, verbose_name=_("incident"), on_delete=models.CASCADE, related_name="alerts")
+    event = models.CharField(_("event"), max_length=7, choices=Event)
+    route = models.CharField(_("route"), max_length=100, help_text=_("By which way, without its address or password."))
+    at = models.DateTimeField(_("time"))
+    error = models.TextField(_("error"), blank=True, help_text=_("Why it did not get through; empty: it did."))
 
     class Meta:
+        verbose_name = _("alert")
+        verbose_name_plural = _("alerts")
         ordering = ("-at", "-id")
         indexes = [models.Index(fields=["route", "-at"], condition=models.Q(error=""), name="alert_last_proof")]
 

@@ -1,0 +1,29 @@
+"""Who: organisations, chapters, coordinators, mentors, and every change of a mentor's status."""
+
+from mentors.models.organisations import (
+    LANGUAGES,
+    Chapter,
+    ChapterQuerySet,
+    CoordinatorRole,
+    Organisation,
+    User,
+    default_reminder_days,
+    validate_timezone,
+)
+from mentors.models.people import Mentor, MentorQuerySet, StatusChange, ids_if_few, validate_phone
+
+__all__ = [
+    "LANGUAGES",
+    "Chapter",
+    "ChapterQuerySet",
+    "CoordinatorRole",
+    "Mentor",
+    "MentorQuerySet",
+    "Organisation",
+    "StatusChange",
+    "User",
+    "default_reminder_days",
+    "ids_if_few",
+    "validate_phone",
+    "validate_timezone",
+]
