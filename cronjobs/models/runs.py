@@ -112,7 +112,11 @@ class Run(models.Model):
     finished_at = models.DateTimeField(_("finished at"), null=True)
     error = models.TextField(_("error"), blank=True)
     cause = models.TextField(
-        _("cause"), blank=True, default="", db_default="", help_text=_("Why it was missed, had to be made up, or was held up.")
+        _("cause"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Why it was missed, had to be made up, or was held up."),
     )
     deviation = models.TextField(
         _("deviation"),
