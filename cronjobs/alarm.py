@@ -17,6 +17,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.db.models import Max
 
 from cronjobs.models import Alert
+from cronjobs.probe import answer_of
 from notifications.gateway import notify, open_service
 
 log = structlog.get_logger(__name__)
@@ -85,12 +86,14 @@ class Courier:
 def ping(url: str) -> bool:
     """Say that all is well to whoever notices when that stays away; return whether it was heard."""
     try:
-        requests.get(url, timeout=TIMEOUT_SECONDS).raise_for_status()
+        status = answer_of(url)
     except requests.RequestException as error:
         # Its text has the address, and that is a secret: who knows it can say that all is well.
         log.warning("heartbeat not heard", event_name="heartbeat_not_heard", error=type(error).__name__)
         return False
-    return True
+    if status >= 400:
+        log.warning("heartbeat not heard", event_name="heartbeat_not_heard", error=f"answered {status}")
+    return status < 400
 
 
 def _attempt(route: Route, letter: Letter) -> str:

@@ -24,6 +24,7 @@ from django.db import InterfaceError, OperationalError, connections
 from cronjobs import heartbeats, incidents, letters, sweep, watch
 from cronjobs.alarm import Courier, ping
 from cronjobs.models import Alert, Incident, Part
+from cronjobs.probe import answer_of
 from cronjobs.watch import Problem
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,6 @@ ROUNDS = 3
 NO_SWEEP = timedelta(minutes=5)
 SWEEP_EVERY = timedelta(minutes=2)
 LOOK_SECONDS, TELL_SECONDS = 60, 300
-WEB_TIMEOUT = (3, 5)  # seconds, to connect and to answer
 
 NO_DATABASE = (OperationalError, InterfaceError, TimeoutError)
 
@@ -187,7 +187,7 @@ def _tell_of(outage: Outage, event: Alert.Event) -> bool:
 def _web_answer(url: str) -> str:
     """Return what is wrong with the answer; nothing if it is 200."""
     try:
-        status = requests.get(url, timeout=WEB_TIMEOUT).status_code
+        status = answer_of(url)
     except requests.RequestException:
         return "does not answer"
     return "" if status == 200 else f"answers {status}"

@@ -13,7 +13,7 @@ from cronjobs.alarm import Courier, Letter, last_proofs, ping, routes
 from cronjobs.models import Alert, Incident
 from tests.mail import HANG, MailServer, always, mail_server
 from tests.processes import free_port
-from tests.receiver import Receiver, http_receiver
+from tests.receiver import Answer, Receiver, http_receiver
 
 # Apprise imports it as it loads its services, on Python 3.11 and 3.12.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -140,6 +140,12 @@ def test_a_heartbeat_is_heard_when_it_is_answered_well(receiver: Receiver, statu
 
     assert ping(f"{receiver.url}/ping/secret") is heard
     assert [request.path for request in receiver.received] == ["/ping/secret"]
+
+
+def test_an_answer_to_a_heartbeat_that_never_ends_is_not_read(receiver: Receiver) -> None:
+    receiver.answer = lambda _request: Answer(200, hangs=True)
+
+    assert ping(f"{receiver.url}/ping/secret") is True
 
 
 def test_a_heartbeat_that_nobody_takes_is_not_heard() -> None:

@@ -112,7 +112,7 @@ def test_as_json_it_is_one_document(job: CronJob) -> None:
 @pytest.mark.parametrize(
     ("fields", "code", "begins"),
     [
-        ({}, 0, "NATTEVAKT OK - 1 nights in order | 'hlf nightly'="),
+        ({}, 0, "NATTEVAKT OK - 1 night in order | 'hlf nightly'="),
         ({"status": "partial"}, 2, "NATTEVAKT CRITICAL - hlf nightly: its run is partial"),
         ({"status": "running", "finished_at": None}, 2, "NATTEVAKT CRITICAL - hlf nightly: its run is still running"),
     ],

@@ -16,11 +16,10 @@ from django.core import checks
 from django.db import connection, connections, transaction
 from structlog.testing import capture_logs
 
-from cronjobs import conclusion, nightly, schedule, sweep
+from cronjobs import conclusion, nightly, probe, schedule, sweep
 from cronjobs.hooks import RunError, RunResult
 from cronjobs.jobs import create_cron_job
 from cronjobs.models import CronJob, Run, Seal
-from cronjobs.reporting import heartbeat
 from cronjobs.retry import retry_failed
 from mentors.models import Organisation
 from tests.conftest import NOW, TODAY, Certify, Enrol
@@ -375,7 +374,7 @@ class TestHeartbeat:
         self, listener: Receiver, job: CronJob, answer: Answer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         listener.answer = lambda _request: answer
-        monkeypatch.setattr(heartbeat, "TIMEOUT_SECONDS", (0.5, 0.5))
+        monkeypatch.setattr(probe, "TIMEOUT_SECONDS", (0.5, 0.5))
 
         with capture_logs() as logs:
             run = run_night(job.organisation, TODAY, cron_job=job, scheduled_for=SLOT, trigger=Run.Trigger.SCHEDULE)
@@ -394,7 +393,7 @@ class TestHeartbeat:
         assert len(listener.received) == 2
 
     def test_it_waits_for_seconds_and_no_longer(self) -> None:
-        assert sum(heartbeat.TIMEOUT_SECONDS) < 10
+        assert sum(probe.TIMEOUT_SECONDS) < 10
 
 
 def test_the_example_of_the_documentation_works(

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import requests
 from django.conf import settings
 
 from cronjobs.hooks import RunError, RunResult
+from cronjobs.probe import answer_of
 
-TIMEOUT_SECONDS = (3, 5)  # to connect, to answer
+
+class HeartbeatRefused(Exception):
+    """The heartbeat service takes no signal from this address: look whether the check still exists there."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"The heartbeat service answered {status}: look whether the check still exists there.")
 
 
 def on_run_claimed(result: RunResult) -> None:
@@ -35,9 +40,8 @@ def _beat(signal: str, result: RunResult) -> None:
     if result.scheduled_for is None or result.cron_job_id is None:
         return
     address = _address(settings.HEARTBEAT_URL.replace("{slug}", result.slug), signal, result)
-    # Not read: an answer that never ends would hold up the night.
-    with requests.get(address, timeout=TIMEOUT_SECONDS, stream=True) as answer:
-        answer.raise_for_status()
+    if (status := answer_of(address)) >= 400:
+        raise HeartbeatRefused(status)
 
 
 def _address(url: str, signal: str, result: RunResult) -> str:

@@ -63,7 +63,7 @@ class Command(NattevaktCommand):
         faults = [f"{night.organisation} {night.job}: {night.fault}" for night in nights if night.fault]
         others = [problem.summary.partition("\n")[0] for problem in problems]
         code = NAGIOS_CRITICAL if faults else NAGIOS_WARNING if others else NAGIOS_OK
-        said = "; ".join(faults + others) or f"{len(nights)} nights in order"
+        said = "; ".join(faults + others) or f"{len(nights)} night{'' if len(nights) == 1 else 's'} in order"
         data = " ".join(
             f"'{_label(night)}'={ages[night.cron_job.pk]}s" for night in nights if night.cron_job.pk in ages
         )
