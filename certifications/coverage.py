@@ -68,8 +68,21 @@ def _uncovered(mentor_ids: Iterable[int], *, on: date) -> QuerySet[Any, Any]:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PublicList:
+    """Who stands on the public page of a chapter."""
+
+    names: list[str]
+    is_searchable: bool  # whether there is somebody, and everybody there consents to be found by search engines
+
+
 def public_names(*, chapter: Chapter, on: date) -> list[str]:
-    """Return the names on the public page of a chapter, sorted (rule 11), whatever became of the last night.
+    """Return the names on the public page of a chapter, sorted (rule 11)."""
+    return find_public_list(chapter=chapter, on=on).names
+
+
+def find_public_list(*, chapter: Chapter, on: date) -> PublicList:
+    """Return what the public page of a chapter shows (rule 11), whatever became of the last night.
 
     Only those are checked who can have lapsed: whose `lapses_on` has come, or who hold a certification that begins
     later and so may have a gap today. Of the others every required type that they hold is covered. On most days that
@@ -78,10 +91,14 @@ def public_names(*, chapter: Chapter, on: date) -> list[str]:
     begins_later = Certification.objects.in_force().filter(issued_on__gt=on, mentor__chapter=chapter)
     doubtful = Q(lapses_on__lte=on) | Q(pk__in=begins_later.order_by().values("mentor"))
     listed = Mentor.objects.active().filter(chapter=chapter, listed=True).order_by("name", "id")
-    rows = list(listed.annotate(doubtful=doubtful).values_list("pk", "name", "doubtful"))
-    to_check = [pk for pk, _name, is_doubtful in rows if is_doubtful]
+    rows = list(listed.annotate(doubtful=doubtful).values_list("pk", "name", "searchable", "doubtful"))
+    to_check = [pk for pk, _name, _searchable, is_doubtful in rows if is_doubtful]
     lapsed = set(_lapsed(on).filter(mentor__in=to_check).values_list("mentor", flat=True)) if to_check else set()
-    return [name for pk, name, _is_doubtful in rows if pk not in lapsed]
+    shown = [(name, searchable) for pk, name, searchable, _is_doubtful in rows if pk not in lapsed]
+    return PublicList(
+        names=[name for name, _searchable in shown],
+        is_searchable=bool(shown) and all(searchable for _name, searchable in shown),
+    )
 
 
 @lru_cache(maxsize=4)

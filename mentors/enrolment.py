@@ -29,20 +29,21 @@ def enrol_mentor(
     phone: str = "",
     language: str | None = None,
     listed: bool = True,
+    searchable: bool = False,
 ) -> Mentor:
     """Enrol a mentor in a chapter and so in its organisation, whose language they get unless another is given.
 
     Raises ValidationError, and RefTaken with the id of the mentor who has the ref.
     """
     mentor = Mentor(organisation=chapter.organisation)
-    details = {"ref": ref, "name": name, "email": email, "phone": phone, "listed": listed}
+    details = {"ref": ref, "name": name, "email": email, "phone": phone, "listed": listed, "searchable": searchable}
     _write(mentor, chapter=chapter, language=language or chapter.organisation.language, **details)
     return mentor
 
 
 @transaction.atomic
 def change_mentor(mentor: Mentor, **changes: Any) -> None:
-    """Change what is written about a mentor: `chapter`, `ref`, `name`, `email`, `phone`, `language`, `listed`.
+    """Change what is written about a mentor: the fields of `enrol_mentor`.
 
     Raises ValidationError, also for a chapter of another organisation, and RefTaken.
     """

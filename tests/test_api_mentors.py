@@ -43,6 +43,7 @@ def test_a_mentor_is_shown_whole(
         "pause_cause": None,
         "pause_reason": "",
         "listed": True,
+        "searchable": False,
         "lapsed_types": ["likepersonkurs"],
         "missing_types": ["taushetserklaering"],
         "created_at": mentor.created_at.isoformat().replace("+00:00", "Z"),
@@ -64,6 +65,14 @@ class TestEnrolling:
         assert (row["organisation"], row["language"], row["status"], row["listed"]) == ("hlf", "nn", "active", True)
         assert row["email"] == "aase@example.org"
         assert answer["ETag"] == client.get(f"{URL}/{row['id']}")["ETag"]
+
+    def test_search_engines_find_nobody_who_has_not_consented(self, client: APIClient, oslo: Chapter) -> None:
+        silent = client.post(URL, {"chapter": oslo.pk, "ref": "X1", "name": "Åse Bø"})
+        asked = client.post(URL, {"chapter": oslo.pk, "ref": "X2", "name": "Bo Li", "searchable": True})
+
+        assert [answer.json()["searchable"] for answer in (silent, asked)] == [False, True]
+        assert dict(Mentor.objects.values_list("ref", "searchable")) == {"X1": False, "X2": True}
+        assert asked["ETag"] == client.get(f"{URL}/{asked.json()['id']}")["ETag"]
 
     def test_a_ref_that_is_taken_is_409_with_the_id_of_who_has_it(
         self, client: APIClient, mentor: Mentor, oslo: Chapter
@@ -124,6 +133,7 @@ class TestEnrolling:
             ({"phone": "+47９０００００１２"}, "phone"),
             ({"language": "xx"}, "language"),
             ({"listed": "perhaps"}, "listed"),
+            ({"searchable": None}, "searchable"),
             ({"chapter": 10**30}, "chapter"),
             ({"chapter": "1"}, "chapter"),
             ({"status": "ended"}, "status"),
@@ -155,8 +165,19 @@ class TestChanging:
         patch = client.patch(f"{URL}/{mentor.pk}", {"listed": False})
 
         assert (put.status_code, patch.status_code) == (400, 200)
-        assert sorted(error["attr"] for error in put.json()["errors"]) == ["email", "language", "listed", "phone"]
+        needed = sorted(error["attr"] for error in put.json()["errors"])
+        assert needed == ["email", "language", "listed", "phone", "searchable"]
         assert (patch.json()["listed"], patch.json()["email"]) == (False, "liv@example.org")
+
+    def test_a_consent_is_withdrawn_by_itself(self, client: APIClient, enrol: Enrol) -> None:
+        mentor = enrol(searchable=True)
+        before = client.get(f"{URL}/{mentor.pk}")["ETag"]
+
+        answer = client.patch(f"{URL}/{mentor.pk}", {"searchable": False})
+
+        mentor.refresh_from_db()
+        assert (answer.json()["searchable"], answer.json()["listed"]) == (False, True)
+        assert (mentor.searchable, answer["ETag"] != before) == (False, True)
 
     @pytest.mark.parametrize("field", ["status", "pause_cause", "organisation", "chapter_name", "id"])
     def test_what_cannot_be_written_is_refused_by_name(self, client: APIClient, mentor: Mentor, field: str) -> None:

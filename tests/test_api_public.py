@@ -1,4 +1,4 @@
-"""What everybody may see of a chapter: its mentors' names, as data and as a page (rule 11)."""
+"""What everybody may see of a chapter as data: its mentors' names (rule 11). The page: tests/test_public_page.py."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from tests.conftest import Certify, Enrol
 pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/public/hlf/chapters/oslo/mentors"
-PAGE = "/hlf/oslo/"
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +54,7 @@ class TestData:
             "results": [{"name": name, "chapter": "Oslo"} for name in shown],
         }
         assert answer["Cache-Control"] == "public, max-age=60"
+        assert answer["X-Robots-Tag"] == "noindex"
         assert not answer.cookies
         assert "Cookie" not in answer["Vary"]
 
@@ -122,51 +122,6 @@ class TestData:
 
         assert [answer.status_code for answer in answers] == [200, 429]
         assert "Cache-Control" not in answers[1]
-
-
-class TestPage:
-    def test_it_lists_the_names_in_the_language_of_the_organisation(
-        self, client: Client, shown: list[str], hlf: Organisation
-    ) -> None:
-        norwegian = client.get(PAGE, headers={"Accept-Language": "en"}).content.decode()
-        hlf.language = "en"
-        hlf.save()
-
-        english = client.get(PAGE, headers={"Accept-Language": "nb"})
-
-        assert [f"<li>{name}</li>" in norwegian for name in [*shown, "Lapsed", "Hidden"]] == [True, True, False, False]
-        assert '<html lang="nb">' in norwegian
-        assert "<h1>Likepersoner i Oslo</h1>" in norwegian
-        assert "<h1>Peer mentors in Oslo</h1>" in english.content.decode()
-        assert english["Content-Language"] == "en"
-
-    def test_names_are_text_and_nothing_private_is_told(self, client: Client, enrol: Enrol) -> None:
-        enrol(name="<script>alert(1)</script>", email="secret@example.org", phone="+4790000012", ref="SECRET")
-
-        html = client.get(PAGE).content.decode()
-
-        assert "&lt;script&gt;" in html
-        assert not any(secret in html for secret in ("<script", "secret@", "+47", "SECRET"))
-
-    def test_a_chapter_without_mentors_says_so(self, client: Client, oslo: Chapter) -> None:
-        html = client.get(PAGE).content.decode()
-
-        assert "<ul>" not in html
-        assert "Ingen står på listen for tiden." in html
-
-    def test_it_is_asked_for_again_each_time_and_sent_again_only_when_it_changed(
-        self, client: Client, shown: list[str]
-    ) -> None:
-        first = client.get(PAGE)
-        again = client.get(PAGE, headers={"If-None-Match": first["ETag"]})
-
-        assert first["Cache-Control"] == "public, no-cache"
-        assert again.status_code == 304
-        assert "Cookie" not in first["Vary"]
-
-    def test_an_address_without_a_chapter_is_404(self, client: Client, oslo: Chapter) -> None:
-        assert client.get("/hlf/unheard-of/").status_code == 404
-        assert client.post(PAGE).status_code == 405
 
 
 def test_no_organisation_takes_an_address_of_the_service() -> None:

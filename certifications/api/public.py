@@ -48,6 +48,7 @@ class PublicMentorViewSet(ScopedViewSet):
             OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="The `ETag` that is at hand."),
             OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="Of the content."),
             OpenApiParameter("Cache-Control", str, OpenApiParameter.HEADER, response=[200, 304]),
+            OpenApiParameter("X-Robots-Tag", str, OpenApiParameter.HEADER, response=[200], description="`noindex`."),
         ],
         tags=["public"],
     )
@@ -58,4 +59,5 @@ class PublicMentorViewSet(ScopedViewSet):
         page = self.paginate_queryset(names)
         response = self.get_paginated_response([{"name": name, "chapter": found.name} for name in page or []])
         patch_cache_control(response, **FOR_EVERYBODY)
+        response["X-Robots-Tag"] = "noindex"  # what search engines may have is the page
         return response

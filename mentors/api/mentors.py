@@ -44,12 +44,14 @@ EXAMPLE = {
     "pause_cause": "certification_expired",
     "pause_reason": "Lapsed: likepersonkurs",
     "listed": True,
+    "searchable": False,
     "lapsed_types": ["likepersonkurs"],
     "missing_types": ["taushetserklaering"],
     "created_at": "2024-12-02T09:14:00Z",
     "updated_at": "2026-11-21T23:30:04Z",
 }
-WRITTEN = {name: EXAMPLE[name] for name in ("chapter", "ref", "name", "email", "phone", "language", "listed")}
+WRITTEN_FIELDS = ("chapter", "ref", "name", "email", "phone", "language", "listed", "searchable")
+WRITTEN = {name: EXAMPLE[name] for name in WRITTEN_FIELDS}
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Paused by the night", value=EXAMPLE)])
@@ -67,6 +69,7 @@ class MentorSerializer(serializers.Serializer[Any]):
     pause_cause = serializers.ChoiceField(Mentor.PauseCause.choices, allow_null=True)
     pause_reason = serializers.CharField(allow_blank=True)
     listed = serializers.BooleanField(help_text="Consents to stand on the public page.")
+    searchable = serializers.BooleanField(help_text="Consents to be found there by search engines.")
     lapsed_types = serializers.ListField(
         child=serializers.CharField(), help_text="The codes of required types that have lapsed as of today (rule 3)."
     )
@@ -94,7 +97,10 @@ class EnrolSerializer(StrictSerializer):
     email = serializers.EmailField(max_length=254, allow_blank=True, required=False)
     phone = serializers.RegexField(PHONE, max_length=16, allow_blank=True, required=False, help_text="As E.164 has it.")
     language = serializers.ChoiceField(LANGUAGES, required=False, help_text="Left out: the organisation's.")
-    listed = serializers.BooleanField(required=False, help_text="Left out: yes.")
+    listed = serializers.BooleanField(required=False, help_text="Consents to stand on the public page. Left out: yes.")
+    searchable = serializers.BooleanField(
+        required=False, help_text="Consents to be found there by search engines. Left out: no."
+    )
 
 
 @extend_schema_serializer(examples=[OpenApiExample("A new address", value=WRITTEN)])
@@ -106,7 +112,8 @@ class ChangeMentorSerializer(EnrolSerializer):
     email = serializers.EmailField(max_length=254, allow_blank=True)
     phone = serializers.RegexField(PHONE, max_length=16, allow_blank=True, help_text="As E.164 has it.")
     language = serializers.ChoiceField(LANGUAGES)
-    listed = serializers.BooleanField()
+    listed = serializers.BooleanField(help_text="Consents to stand on the public page.")
+    searchable = serializers.BooleanField(help_text="Consents to be found there by search engines.")
 
 
 @extend_schema_serializer(
@@ -277,6 +284,7 @@ def _row(mentor: Mentor, gaps: Gaps) -> dict[str, Any]:
         "pause_cause": mentor.pause_cause,
         "pause_reason": mentor.pause_reason,
         "listed": mentor.listed,
+        "searchable": mentor.searchable,
         "lapsed_types": gaps.lapsed,
         "missing_types": gaps.missing,
         "created_at": mentor.created_at,
