@@ -228,6 +228,14 @@ def check_that_somebody_is_told(**_kwargs: Any) -> list[checks.CheckMessage]:
                 id="nattevakt.W003",
             )
         )
+    if not settings.SECOND_FACTOR_REQUIRED:
+        warnings.append(
+            checks.Warning(
+                "SECOND_FACTOR_REQUIRED is off: a password that others have got hold of opens the desk.",
+                hint="Leave it out, or set it to true, and let everybody set up an app.",
+                id="nattevakt.W005",
+            )
+        )
     if not alarm.routes():
         warnings.append(
             checks.Warning(

@@ -119,15 +119,17 @@ TEMPLATES = [
 # Reading changes nothing; and asking who reads would make every answer, the public page's too, depend on a cookie.
 PGHISTORY_MIDDLEWARE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 AUTH_USER_MODEL = "mentors.User"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+RULES_OF_DJANGO = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
+    {"NAME": f"{RULES_OF_DJANGO}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": f"{RULES_OF_DJANGO}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{RULES_OF_DJANGO}.CommonPasswordValidator"},
+    {"NAME": f"{RULES_OF_DJANGO}.NumericPasswordValidator"},
+    {"NAME": "mentors.passwords.EndTokens"},
 ]
+PASSWORD_RESET_TIMEOUT = 24 * 3600  # seconds for which a link to a new password is good
+INVITATION_DAYS = env.int("INVITATION_DAYS", 7, validate=positive)
+SESSION_COOKIE_AGE = env.int("SESSION_HOURS", 12, validate=positive) * 3600
 # Who comes to the desk has two factors: a password, and a code from an app or from paper.
 SECOND_FACTOR_REQUIRED = env.bool("SECOND_FACTOR_REQUIRED", not DEBUG)
 OTP_TOTP_ISSUER = "Nattevakt"
@@ -138,7 +140,6 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 
 # How the desk looks
 UNFOLD = desk.LOOK
-IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True  # a cell that begins with = is text to a spreadsheet too
 
 # How the API behaves
 # In production a proxy ends TLS (SECURE_PROXY_SSL_HEADER above relies on it), and its own address says nothing.
@@ -147,7 +148,7 @@ rate = validate.Regexp(r"^(|[1-9]\d*/(second|minute|hour|day))$", error="Write a
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "mentors.rest.authentication.DeviceToken",
-        "rest_framework.authentication.SessionAuthentication",
+        "mentors.rest.authentication.DeskSession",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["mentors.rest.parsers.BoundedJSONParser"],
@@ -206,7 +207,8 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
-AXES_LOCKOUT_CALLABLE = "mentors.api.sign_in.answer_locked"
+AXES_LOCKOUT_CALLABLE = "mentors.desk.sign_in.answer_locked"
+AXES_SENSITIVE_PARAMETERS = ["code", "proof"]  # kept as little as passwords are
 AXES_CLIENT_IP_CALLABLE = "mentors.rest.throttles.client_address"
 
 # Where the truth is

@@ -12,7 +12,7 @@ from certifications.api.certifications import CertificationViewSet
 from certifications.api.exemptions import ExemptionViewSet
 from certifications.api.public import PublicMentorViewSet
 from certifications.api.types import CertificationTypeViewSet
-from certifications.pages import chapter_page
+from certifications.pages import calendar_feed, chapter_page, robots
 from config import health
 from config.metrics import metrics
 from cronjobs.api.cron_jobs import CronJobViewSet
@@ -22,6 +22,7 @@ from cronjobs.api.runs import RunViewSet
 from mentors.api.chapters import ChapterViewSet
 from mentors.api.mentors import MentorViewSet
 from mentors.api.sign_in import LoginView, LogoutAllView, LogoutView, MeView
+from mentors.desk import passwords
 from mentors.rest.views import Router, no_such_address
 from notifications.api import NotificationViewSet
 from notifications.pages import answer_page, preference_page
@@ -68,6 +69,11 @@ urlpatterns = [
     path("healthz/nightly", health.nightly),
     path("readyz", health.readyz),
     path("metrics", metrics),
+    path("admin/password/", passwords.ForgottenView.as_view(), name="admin_password_reset"),
+    path("admin/password/sent/", passwords.SentView.as_view(), name="password_reset_done"),
+    path("admin/password/changed/", passwords.ChangedView.as_view(), name="password_reset_complete"),
+    path("admin/password/<uidb64>/<token>/", passwords.NewPasswordView.as_view(), name="password_reset_confirm"),
+    path("admin/invitation/<uidb64>/<token>/", passwords.InvitationView.as_view(), name="invitation"),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/v1/", include((api, "api"))),
@@ -75,6 +81,9 @@ urlpatterns = [
     path("a/<str:token>/", answer_page, name="answer"),
     path("a/<str:token>/<str:choice>/", answer_page, name="answer"),
     path("p/<str:token>/", preference_page, name="preference"),
+    # Whoever has the token reads the calendar; `find_feed_owner` says whose it is.
+    path("c/<str:token>/nattevakt.ics", calendar_feed, name="calendar_feed"),
+    path("robots.txt", robots),
     path("anymail/", include(provider_webhooks(settings.EMAIL_PROVIDER))),
     # An organisation is never called like one of the addresses above: mentors.validators.RESERVED_SLUGS.
     path("<slug:organisation>/<slug:chapter>/", chapter_page, name="chapter"),

@@ -31,6 +31,7 @@ from mentors.models import Organisation
 from notifications.bounces import mark_app_gone, mark_bad, tell_of_mentor
 from notifications.channel import Channel, Envelope, Refused, Send, TryLater, Unreachable
 from notifications.channels import CHANNELS, EMAIL
+from notifications.links import add_secret
 from notifications.messages.message import Message, gather, read_notifications
 from notifications.messages.payload import payload_of
 from notifications.messages.words import write_letter
@@ -45,6 +46,8 @@ LONGEST_PAUSE = timedelta(hours=6)
 MOST_WORKERS = 8
 # A batch gives a host up after so many connections in a row that came to nothing.
 CONNECTIONS = 2
+# Somebody waits for it: it leaves at any hour.
+AT_ANY_HOUR = (Notification.Kind.INVITED,)
 
 # Takes out of the messages what is no longer true, and returns why, by id, for those of which nothing is left to say;
 # rule 8 is known two floors up.
@@ -111,7 +114,7 @@ def defer(*, now: datetime) -> None:
         closed[organisation.next_sending_time(now)].append(organisation.pk)
     closed.pop(now, None)  # those that are open
     at_any_hour = [code for code, channel in CHANNELS.items() if not channel.keeps_hours]
-    due = Notification.objects.due(now=now).exclude(channel__in=at_any_hour)
+    due = Notification.objects.due(now=now).exclude(channel__in=at_any_hour).exclude(kind__in=AT_ANY_HOUR)
     for opens_at, organisations in closed.items():
         due.filter(organisation__in=organisations).update(next_attempt_at=opens_at)
 
@@ -143,11 +146,15 @@ def send_again(notifications: Iterable[Notification], *, now: datetime) -> int:
     """Queue dead letters anew, with all their attempts, under the Message-ID they had; return how many there were."""
     queued = 0
     for row in notifications:
-        keeps_hours = row.channel not in CHANNELS or CHANNELS[row.channel].keeps_hours
-        at = row.organisation.next_sending_time(now) if keeps_hours else now
+        at = row.organisation.next_sending_time(now) if _keeps_hours(row) else now
         failed = Notification.objects.filter(pk=row.pk, status=Notification.Status.FAILED)
         queued += failed.update(status=Notification.Status.QUEUED, attempts=0, next_attempt_at=at)
     return queued
+
+
+def _keeps_hours(row: Notification) -> bool:
+    """Say whether the message waits for its organisation's sending hours (rule 12)."""
+    return row.kind not in AT_ANY_HOUR and (row.channel not in CHANNELS or CHANNELS[row.channel].keeps_hours)
 
 
 def _claim(*, now: datetime) -> list[Notification]:
@@ -238,6 +245,7 @@ def _send(send: Send, message: Message, address: str, *, now: datetime) -> bool:
 
 def _envelope(message: Message, address: str) -> Envelope:
     row = message.notification
+    message.links = add_secret(message.links, row)
     letter = write_letter(message)
     return Envelope(
         address=address,
@@ -266,7 +274,7 @@ def _try_later(row: Notification, reason: str, *, now: datetime, after: timedelt
     pause = min(timedelta(seconds=settings.DELIVERY_RETRY_SECONDS * 2 ** (row.attempts - 1)), LONGEST_PAUSE)
     # With jitter, or what failed together would come back together.
     at = now + max(pause * random.uniform(0.75, 1.25), after)  # noqa: S311
-    if CHANNELS[row.channel].keeps_hours:
+    if _keeps_hours(row):
         at = row.organisation.next_sending_time(at)
     Notification.objects.filter(pk=row.pk, status=Notification.Status.SENDING).update(
         status=Notification.Status.QUEUED, next_attempt_at=at, error=reason

@@ -116,9 +116,10 @@ class Desk:
         recipient_user_id: int | None = None,
         recipient_mentor_id: int | None = None,
         about_id: int | None = None,
+        at_any_hour: bool = False,
     ) -> None:
         in_the_inbox = channel == INBOX
-        leaves_at = self.leaves_at if CHANNELS[channel].keeps_hours else self.now
+        leaves_at = self.leaves_at if CHANNELS[channel].keeps_hours and not at_any_hour else self.now
         recipient = recipient_user_id or (recipient_mentor_id and "mentor") or "operations"
         self.rows.append(
             {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
 
+from mentors.invitations import InvitationTokens, is_outstanding
 from notifications.models import Answer, Notification
 from notifications.signing import sign_id
 
@@ -21,6 +24,7 @@ class Links:
     answers: dict[Answer.Choice, str] = field(default_factory=dict)  # to confirm one
     preference: str = ""  # to choose how to be told; also for List-Unsubscribe
     desk: str = ""
+    invitation: str = field(default="", repr=False)  # to choose the first password; made as the message leaves
 
 
 def links_of(notification: Notification) -> Links:
@@ -39,6 +43,15 @@ def links_of(notification: Notification) -> Links:
             answers={choice: _absolute(reverse("answer", args=[token, choice])) for choice in Answer.Choice},
         )
     return Links(desk="" if notification.recipient_mentor_id else desk)
+
+
+def add_secret(links: Links, notification: Notification) -> Links:
+    """Add what only the recipient may follow, as the message leaves: it stands nowhere, and nobody else sees it."""
+    user = notification.recipient_user
+    if notification.kind != Notification.Kind.INVITED or not links.desk or user is None or not is_outstanding(user):
+        return links
+    uid = urlsafe_base64_encode(force_bytes(user.pk))
+    return replace(links, invitation=_absolute(reverse("invitation", args=[uid, InvitationTokens().make_token(user)])))
 
 
 def _absolute(path: str) -> str:

@@ -42,6 +42,16 @@ def deliver_at(at: datetime, *, now: datetime) -> None:
     _nudge(countdown=max(0.0, (at - now).total_seconds()))
 
 
+def mail_password_link(user_id: int, *, base_url: str) -> bool:
+    """Let a worker send somebody the link to a new password; return whether the broker has taken it."""
+    try:
+        current_app.send_task("notifications.mail_password_link", [user_id, base_url])
+    except OperationalError:
+        log.warning("the broker did not take a password link", event_name="broker_unavailable")
+        return False
+    return True
+
+
 def _nudge(*, countdown: float = 0) -> None:
     if _muted.get():
         return

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from mentors.models import Mentor, Organisation, User
+from notifications.channels import EMAIL
 from notifications.desk import Desk, Happening, as_facts
 from notifications.models import Notification
 from notifications.people import Coordinator, coordinators, coordinators_by_chapter, organisation_wide
@@ -57,6 +58,9 @@ class NotificationService(Protocol):
         operations: bool = True,
     ) -> None:
         """Tell operations, unless they know, and the organisation-wide coordinators, except one."""
+
+    def invite(self, *, user: User, organisation: Organisation, key: str, facts: dict[str, Any], now: datetime) -> None:
+        """Tell somebody, by e-mail and at any hour, that they have a role in the organisation."""
 
 
 def get_notification_service() -> NotificationService:
@@ -143,6 +147,11 @@ class DatabaseNotificationService:
         for coordinator in organisation_wide(organisation):
             if leave_out is None or coordinator.user_id != leave_out.pk:
                 desk.tell_coordinator(coordinator, kind, key, facts, at_once=True)
+        desk.write()
+
+    def invite(self, *, user: User, organisation: Organisation, key: str, facts: dict[str, Any], now: datetime) -> None:
+        desk = Desk(organisation=organisation, now=now, run_id=None)
+        desk.add(Notification.Kind.INVITED, EMAIL, key, facts, recipient_user_id=user.pk, at_any_hour=True)
         desk.write()
 
 

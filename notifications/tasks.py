@@ -8,7 +8,9 @@ from celery import shared_task
 from django.utils import timezone
 
 from certifications.truth import find_outdated
+from mentors.models import User
 from notifications import delivery, queue
+from notifications.passwords import send_password_link
 
 # What is due later than that is left to the sweep.
 SOON = timedelta(minutes=2)
@@ -21,3 +23,9 @@ def deliver() -> None:
         now, next_at = timezone.now(), delivery.next_due_at()
         if next_at and next_at <= now + SOON:
             queue.deliver_at(next_at, now=now)
+
+
+@shared_task(name="notifications.mail_password_link")
+def mail_password_link(user_id: int, base_url: str) -> None:
+    """Send the link to a new password."""
+    send_password_link(User.objects.get(pk=user_id), base_url=base_url)

@@ -30,6 +30,7 @@ def pytest_load_initial_conftests() -> None:
     os.environ |= _servers.enter_context(development_environment(NAME, scratch=True))
     os.environ["DEBUG"] = "false"
     os.environ["EMAIL_URL"] = "memory:"
+    os.environ["SECOND_FACTOR_REQUIRED"] = "false"  # most tests are about something else
     os.environ |= {"API_RATE_USER": "", "API_RATE_ADDRESS": "", "API_RATE_LOGIN": "", "SECURE_SSL_REDIRECT": "false"}
     worker = re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", ""))
     if worker:

@@ -7,9 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.core.cache import CacheHandler, cache
 from django.test import Client
+from django_otp.oath import totp
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from knox.models import AuthToken
 from rest_framework.settings import api_settings
 from rest_framework.test import APIClient
@@ -18,12 +21,13 @@ from rest_framework.throttling import SimpleRateThrottle
 from config.urls import api
 from mentors.models import Chapter, User
 from mentors.rest.throttles import PerAddress, PerLogin, PerUser, client_address
-from tests.conftest import Api
+from tests.conftest import NOW, Api
 
 pytestmark = pytest.mark.django_db
 
 API = "/api/v1"
 PASSWORD = "correct horse battery staple"
+KEY = "3132333435363738393031323334353637383930"
 
 
 @pytest.fixture
@@ -34,9 +38,10 @@ def berit(kari: User) -> User:
     return kari
 
 
-def log_in(username: str = "kari", password: str = PASSWORD, **extra: Any) -> Any:
+def log_in(username: str = "kari", password: str = PASSWORD, code: str = "", **extra: Any) -> Any:
     client = APIClient(headers={"Accept-Language": "en"})
-    return client.post(f"{API}/auth/login", {"username": username, "password": password}, **extra)
+    body = {"username": username, "password": password} | ({"code": code} if code else {})
+    return client.post(f"{API}/auth/login", body, **extra)
 
 
 def with_token(token: str) -> APIClient:
@@ -106,6 +111,62 @@ class TestLogin:
             answer = client.post("/admin/login/", {"username": "kari", "password": f"guess {n}"})
 
         assert (answer.status_code, answer["Retry-After"]) == (429, "900")
+
+
+class TestSecondFactor:
+    """Who has a device gives a code here too; tests/test_second_factor.py has the rest."""
+
+    @pytest.fixture(autouse=True)
+    def app(self, berit: User) -> Iterator[Any]:
+        TOTPDevice.objects.create(user=berit, name="app", key=KEY)
+        with time_machine.travel(NOW, tick=False) as clock:
+            yield clock
+
+    def code(self) -> str:
+        return f"{totp(bytes.fromhex(KEY)):06}"  # type: ignore[no-untyped-call]
+
+    def errors(self, answer: Any) -> tuple[int, str]:
+        return answer.status_code, answer.json()["errors"][0]["code"]
+
+    def test_with_the_code_there_is_a_token(self) -> None:
+        token = log_in(code=self.code()).json()["token"]
+
+        assert with_token(token).get(f"{API}/me").status_code == 200
+
+    def test_without_it_there_is_none(self) -> None:
+        assert self.errors(log_in()) == (401, "second_factor_required")
+        assert not AuthToken.objects.exists()
+
+    def test_a_wrong_password_does_not_say_that_there_is_a_device(self) -> None:
+        assert self.errors(log_in(password="wrong")) == (401, "authentication_failed")
+
+    def test_a_wrong_one_is_refused_and_then_makes_one_wait(self, app: Any) -> None:
+        wrong, at_once = log_in(code="000000"), log_in(code=self.code())
+        app.shift(30)
+
+        assert self.errors(wrong) == (401, "second_factor_wrong")
+        assert (self.errors(at_once), at_once["Retry-After"]) == ((429, "throttled"), "1")
+        assert log_in(code=self.code()).status_code == 200
+
+    def test_one_that_was_used_is_wrong(self, app: Any) -> None:
+        code = self.code()
+        log_in(code=code)
+
+        assert self.errors(log_in(code=code)) == (401, "second_factor_wrong")
+
+    def test_guessing_locks_the_name(self, app: Any) -> None:
+        answers = []
+        for _guess in range(5):
+            answers.append(log_in(code="000000").status_code)
+            app.shift(60)
+
+        assert answers == [401, 401, 401, 401, 429]
+        assert log_in(code=self.code()).status_code == 429
+
+    def test_who_has_no_device_needs_none(self, berit: User) -> None:
+        TOTPDevice.objects.all().delete()
+
+        assert log_in().status_code == 200
 
 
 class TestLogout:

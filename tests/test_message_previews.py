@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
@@ -113,14 +112,10 @@ def test_the_desk_shows_all_where_nothing_is_chosen(
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("permitted", "status"), [(False, 403), (True, 200)])
+@pytest.mark.parametrize(("who", "status"), [("auditor", 403), ("kari", 200)])
 def test_the_desk_shows_the_messages_to_whom_may_see_messages(
-    client: Client, settings: Any, permitted: bool, status: int
+    request: pytest.FixtureRequest, client: Client, who: str, status: int
 ) -> None:
-    settings.SECURE_SSL_REDIRECT = False
-    clerk = User.objects.create_user("clerk", is_staff=True)
-    if permitted:
-        clerk.user_permissions.add(Permission.objects.get(codename="view_notification"))
-    client.force_login(clerk)
+    client.force_login(request.getfixturevalue(who))
 
     assert client.get(reverse(PREVIEWS)).status_code == status

@@ -124,6 +124,7 @@ def test_a_lease_shorter_than_a_task_may_take_is_an_error(monkeypatch: pytest.Mo
         ({"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}, "nattevakt.W002"),
         ({"PUBLIC_URL": ""}, "nattevakt.W003"),
         ({"PUBLIC_URL": "http://nattevakt.example.org"}, "nattevakt.W003"),
+        ({"SECOND_FACTOR_REQUIRED": False}, "nattevakt.W005"),
     ],
 )
 def test_telling_nobody_is_a_warning_in_production_only(changes: dict[str, Any], id: str) -> None:
@@ -131,6 +132,7 @@ def test_telling_nobody_is_a_warning_in_production_only(changes: dict[str, Any],
         "OPERATIONS_EMAIL": "operations@example.org",
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
         "PUBLIC_URL": "https://nattevakt.example.org",
+        "SECOND_FACTOR_REQUIRED": True,
     }
     with override_settings(**production | changes):
         assert found(deploy=True) == {id}
@@ -155,6 +157,7 @@ def test_every_message_of_a_check_says_what_to_do() -> None:
         "CHAT_URL": "pigeon://password@loft.example.org/{to}",
         "ALERT_URLS": ["pigeon://password@loft.example.org/"],
         "PUBLIC_URL": "",
+        "SECOND_FACTOR_REQUIRED": False,
     }
     with override_settings(**wrong):
         messages = [
@@ -163,7 +166,7 @@ def test_every_message_of_a_check_says_what_to_do() -> None:
             if (message.id or "").startswith("nattevakt.")
         ]
 
-    assert len(messages) == 12
+    assert len(messages) == 13
     assert all(message.hint for message in messages)
     said = " ".join(f"{message.msg} {message.hint}" for message in messages)
     assert not re.search(rf"redis.example.org/password|password@loft|{TWILIO}", said)

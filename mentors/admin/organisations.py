@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Q
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.admin import StackedInline
+from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from mentors.desk.scoped import ScopedAdmin
+from mentors.admin.inviting import F, InviteButtons, button
+from mentors.desk.asking import AskForm, ask
+from mentors.desk.scoped import ScopedAdmin, actor_of
 from mentors.models import Chapter, CoordinatorRole, Organisation, User
 from mentors.scope import Duty, Scope
+from mentors.second_factor import reset_second_factor
 from notifications.models import Preference
 
 admin.site.unregister(Group)  # roles decide (mentors/scope.py), and Django's permissions nothing
+
+
+def badge(**options: Any) -> Callable[[F], F]:
+    """Make a method a column of coloured labels, as unfold does, whose own annotations know no lazy texts."""
+    decorate: Callable[[F], F] = display(**options)
+    return decorate
 
 
 class CoordinatorPreferenceInline(StackedInline):
@@ -60,9 +75,12 @@ class ChapterAdmin(ScopedAdmin):
 
 
 @admin.register(CoordinatorRole)
-class CoordinatorRoleAdmin(ScopedAdmin):
-    viewing = adding = changing = deleting = Duty.LEAD
-    list_display = ("user", "duty", "organisation", "chapter")
+class CoordinatorRoleAdmin(InviteButtons):
+    """Whoever leads an organisation invites; to choose among all users of the installation is for operations."""
+
+    viewing = changing = deleting = Duty.LEAD
+    fields = ("user", "organisation", "duty", "chapter")
+    list_display = ("user", "full_name", "duty", "organisation", "chapter", "has_come")
     list_select_related = ("user", "organisation", "chapter")
     list_filter = ("organisation", "duty")
     autocomplete_fields = ("user", "chapter")
@@ -72,6 +90,21 @@ class CoordinatorRoleAdmin(ScopedAdmin):
 
     def place_of(self, obj: CoordinatorRole) -> tuple[int | None, int | None]:
         return obj.organisation_id, None
+
+    def get_readonly_fields(self, request: HttpRequest, obj: CoordinatorRole | None = None) -> tuple[str, ...]:
+        """A role stays with its user: another user gets another role."""
+        return ("user", "organisation") if obj else ()
+
+    @admin.display(description=gettext_lazy("name"), ordering="user__last_name")
+    def full_name(self, role: CoordinatorRole) -> str:
+        return role.user.get_full_name()
+
+    @badge(description=gettext_lazy("account"), label={"invited": "warning", "in use": "success", "closed": "danger"})
+    def has_come(self, role: CoordinatorRole) -> tuple[str, str]:
+        """Say whether who was invited has come."""
+        if not role.user.is_active:
+            return "closed", _("closed")
+        return ("in use", _("in use")) if role.user.has_usable_password() else ("invited", _("invited"))
 
 
 @admin.register(User)
@@ -89,6 +122,30 @@ class PersonAdmin(ScopedAdmin, UserAdmin):  # type: ignore[misc,type-arg]  # unf
     list_filter = ("is_superuser", "is_active")
     filter_horizontal = ()
     inlines = (CoordinatorPreferenceInline,)
+    actions_detail: Any = ("reset_second_factor",)
 
     def seen(self, scope: Scope) -> Q:
         return Q()
+
+    def has_operate_permission(self, request: HttpRequest, _object_id: object = None) -> bool:
+        return self.may(request, Duty.OPERATE)
+
+    @button(description=gettext_lazy("Reset the second factor"), permissions=["operate"], icon="phonelink_erase")
+    def reset_second_factor(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask whether to remove the app and the codes of somebody who has lost them, and do it."""
+        user = get_object_or_404(self.get_queryset(request), pk=object_id)
+
+        def act() -> str:
+            if not reset_second_factor(user, actor=actor_of(request)):
+                return _("There was no second factor.")
+            self.log_change(request, user, _("Second factor reset"))
+            return _("The second factor is removed.")
+
+        context = self.admin_site.each_context(request) | {
+            "title": _("Reset the second factor"),
+            "opts": self.opts,
+            "explanation": _("Make sure who is asking: at the next login the password is enough to set up a new app."),
+        }
+        back = reverse("admin:mentors_user_change", args=[user.pk])
+        form = AskForm(request.POST if request.method == "POST" else None)
+        return ask(request, form, context=context, act=act, back=back)

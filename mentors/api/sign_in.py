@@ -7,10 +7,8 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.signals import user_logged_out
-from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from knox.models import AuthToken
 from rest_framework import serializers, status
@@ -24,16 +22,27 @@ from mentors.models import CoordinatorRole, User
 from mentors.rest.authentication import DeviceToken
 from mentors.rest.serializers import StrictSerializer
 from mentors.rest.throttles import PerLogin
+from mentors.second_factor import CodeTooSoon, CodeWrong, LoginLocked, has_device, verify_code
 
-TOO_MANY = gettext_lazy("Too many failed logins: wait, then try again.")
 
-
-@extend_schema_serializer(examples=[OpenApiExample("Login", value={"username": "kari", "password": "correct horse"})])
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Login", value={"username": "kari", "password": "correct horse"}),
+        OpenApiExample(
+            "Login with a second factor", value={"username": "kari", "password": "correct horse", "code": "492039"}
+        ),
+    ]
+)
 class LoginSerializer(StrictSerializer):
     """Who wants to log in."""
 
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=1000, trim_whitespace=False)
+    code = serializers.CharField(
+        max_length=32,
+        required=False,
+        help_text="From the user's app, or from paper; without it, who has a device gets `second_factor_required`.",
+    )
 
 
 @extend_schema_serializer(
@@ -101,12 +110,14 @@ class LoginView(APIView):
         """Log in: a token for this device."""
         credentials = LoginSerializer(data=request.data)
         credentials.is_valid(raise_exception=True)
-        http_request = request._request
-        user = authenticate(http_request, **credentials.validated_data)
-        if getattr(http_request, "axes_locked_out", False):
-            raise Throttled(wait=settings.AXES_COOLOFF_TIME.total_seconds(), detail=str(TOO_MANY))
-        if user is None:
+        code = credentials.validated_data.pop("code", "")
+        user = authenticate(request._request, **credentials.validated_data)
+        if getattr(request._request, "axes_locked_out", False):
+            raise _locked()
+        if not isinstance(user, User):
             raise AuthenticationFailed(_("The username or the password is wrong."))
+        if has_device(user):
+            _take_code(request, user, code)
         AuthToken.objects.filter(user=user, expiry__lt=timezone.now()).delete()
         issued, token = AuthToken.objects.create(user)
         return Response(TokenSerializer({"token": token, "expiry": issued.expiry}).data)
@@ -115,14 +126,23 @@ class LoginView(APIView):
         return "Token"  # without it, REST framework makes 403 of a wrong password
 
 
-def answer_locked(
-    _request: HttpRequest, response: HttpResponse | None = None, _credentials: object = None
-) -> HttpResponse:
-    """Answer for django-axes a login that is locked: the API has done so itself, the admin's form has not."""
-    if response is not None and response.status_code == status.HTTP_429_TOO_MANY_REQUESTS:
-        return response
-    wait = int(settings.AXES_COOLOFF_TIME.total_seconds())
-    return HttpResponse(str(TOO_MANY), status=status.HTTP_429_TOO_MANY_REQUESTS, headers={"Retry-After": str(wait)})
+def _take_code(request: Request, user: User, code: str) -> None:
+    if not code:
+        raise AuthenticationFailed(_("A code from your app, or from paper, is needed too."), "second_factor_required")
+    try:
+        verify_code(user, code, request=request._request, now=timezone.now())
+    except CodeTooSoon as refusal:
+        raise Throttled(wait=refusal.seconds, detail=str(refusal)) from refusal
+    except CodeWrong as refusal:
+        if getattr(request._request, "axes_locked_out", False):
+            raise _locked() from refusal
+        raise AuthenticationFailed(str(refusal), refusal.code) from refusal
+    except LoginLocked as refusal:
+        raise _locked() from refusal
+
+
+def _locked() -> Throttled:
+    return Throttled(wait=settings.AXES_COOLOFF_TIME.total_seconds(), detail=str(LoginLocked.message))
 
 
 class LogoutView(APIView):

@@ -1,16 +1,54 @@
-"""The desk itself: who may come in."""
+"""The desk itself: who may come in, and by which door."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from unfold.sites import UnfoldAdminSite
 
+from mentors.desk import second_factor
 from mentors.desk.scoped import scope_of
+from mentors.desk.sign_in import CodeView, sign_in_view
 from mentors.scope import Duty
+from mentors.second_factor import is_satisfied
 
 
 class Desk(UnfoldAdminSite):
     """The admin for whoever has a role, whatever `is_staff` says. Django's own permissions decide nothing here."""
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_active and scope_of(request).may(Duty.SEE))
+        may_see = request.user.is_active and scope_of(request).may(Duty.SEE)
+        return bool(may_see and is_satisfied(request.user))
+
+    @method_decorator(never_cache)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "GET" and self.has_permission(request):
+            return HttpResponseRedirect(reverse("admin:index"))
+        request.current_app = self.name
+        context = self.each_context(request) | {"title": _("Log in"), "app_path": request.get_full_path()}
+        answer: HttpResponse = sign_in_view(context | (extra_context or {}))(request)
+        return answer
+
+    def extra_urls(self) -> list[URLPattern]:
+        return [
+            path("login/code/", CodeView.as_view(), name="login_code"),
+            path("second-factor/device/", second_factor.DeviceView.as_view(), name="second_factor_device"),
+            path(
+                "second-factor/codes/", self.admin_view(second_factor.CodesView.as_view()), name="second_factor_codes"
+            ),
+            path("second-factor/remove/", self.admin_view(second_factor.remove), name="second_factor_remove"),
+            path("second-factor/", self.admin_view(second_factor.show), name="second_factor"),
+        ]
+
+    def _get_account_links(self, request: HttpRequest) -> list[dict[str, Any]]:
+        calendar = {"title": _("My calendar"), "link": reverse("admin:certifications_calendarfeed_changelist")}
+        return [
+            *([calendar] if scope_of(request).may(Duty.COORDINATE) else []),
+            {"title": _("Change password"), "link": reverse("admin:password_change")},
+            {"title": _("Second factor"), "link": reverse("admin:second_factor")},
+        ]

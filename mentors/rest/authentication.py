@@ -1,4 +1,4 @@
-"""Who asks: a token for each device, hashed at rest (django-rest-knox)."""
+"""Who asks: a token for each device, hashed at rest (django-rest-knox), or who has come in at the desk."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 from knox.auth import TokenAuthentication
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from mentors.second_factor import is_satisfied
 
 
 class DeviceToken(TokenAuthentication):  # type: ignore[misc]  # knox has no types
@@ -22,6 +27,18 @@ class DeviceToken(TokenAuthentication):  # type: ignore[misc]  # knox has no typ
     def _cleanup_token(self, auth_token: Any) -> bool:
         """Say whether it has expired."""
         return auth_token.expiry is not None and auth_token.expiry < timezone.now()
+
+
+class DeskSession(SessionAuthentication):
+    """A session at the desk, which opens no more here than there: not without the second factor."""
+
+    def authenticate(self, request: Request) -> Any:
+        found = super().authenticate(request)
+        return found if found and is_satisfied(found[0]) else None
+
+
+class DeskSessionScheme(SessionScheme):  # type: ignore[no-untyped-call]  # registers itself
+    target_class = "mentors.rest.authentication.DeskSession"
 
 
 class DeviceTokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # registers itself

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from mentors.models import Chapter, Mentor, Organisation, User
+from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from notifications.channel import Recipient
 from notifications.channels import EMAIL, OPERATIONS
 from notifications.links import Links
@@ -37,6 +37,7 @@ def sample_messages(language: str, today: date) -> list[tuple[str, Message]]:
             *_to_coordinators(language, today),
             *_summaries(language, today),
             *_to_operations(language),
+            *_to_invited(language),
         )
     ]
 
@@ -102,6 +103,13 @@ def _to_operations(language: str) -> Samples:
     yield "run-is-late", _message(language, Kind.LATE, run_id=RUN)
     yield "run-has-failed", _message(language, Kind.FAILED, run_id=RUN, context={"failed": 3})
     yield "app-is-gone", _message(language, Kind.APP_GONE, context={"host": "app.hlf.example"})
+
+
+def _to_invited(language: str) -> Samples:
+    facts = {"duty": CoordinatorRole.Duty.COORDINATOR, "chapter": "Oslo", "invited_by": "Ola Berg"}
+    new = _to_coordinator(language, Kind.INVITED, [], context=facts)
+    yield "invitation", new | {"links": Links(desk=f"{HOST}/admin/", invitation=f"{HOST}/admin/invitation/MQ/{TOKEN}/")}
+    yield "another-role", _to_coordinator(language, Kind.INVITED, [], context={**facts, "chapter": ""})
 
 
 def _facts(kind: Kind, *names: str) -> dict[str, Any]:

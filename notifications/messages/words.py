@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from notifications.messages import digests, to_coordinators, to_mentors, to_operations
+from notifications.messages import digests, to_coordinators, to_invited, to_mentors, to_operations
 from notifications.messages.letter import Letter, Link, Paragraph
 from notifications.messages.message import Message
 from notifications.messages.phrases import Draft, clean, make_short, nothing_left, organisation_of, paragraphs
@@ -29,6 +29,7 @@ WRITERS: dict[str, Callable[[Message], Draft]] = {
     Kind.LATE: to_operations.late,
     Kind.FAILED: to_operations.failed,
     Kind.APP_GONE: to_operations.app_gone,
+    Kind.INVITED: to_invited.invited,
 }
 
 
@@ -80,6 +81,8 @@ def _greeting(message: Message) -> str:
 def _footer(message: Message) -> tuple[Paragraph | Link, ...]:
     """Say why the reader gets this, and how to get it otherwise."""
     row, organisation = message.notification, {"organisation": organisation_of(message)}
+    if row.kind == Kind.INVITED:
+        return to_invited.footer(message)
     if row.recipient_mentor_id:
         return paragraphs(
             _(

@@ -1,0 +1,70 @@
+"""Telling somebody that they are invited: written in the transaction that invites, sent at once by e-mail."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext_lazy
+
+from mentors.invitations import Invited, invite_coordinator, renew_invitation
+from mentors.models import Chapter, CoordinatorRole, Organisation, User
+from mentors.refusal import Refusal
+from notifications.service import get_notification_service
+
+
+class NoAddressOfOurs(Refusal):
+    """An invitation is nothing without its link."""
+
+    code = "no_public_url"
+    message = gettext_lazy("No link can be sent, because PUBLIC_URL is not set: ask operations to set it.")
+
+
+@transaction.atomic
+def invite(
+    *,
+    organisation: Organisation,
+    name: str,
+    email: str,
+    duty: str,
+    chapter: Chapter | None,
+    actor: User,
+    now: datetime,
+) -> Invited:
+    """Give somebody a role, and tell them; who has it already is told nothing. Raises what `invite_coordinator` does.
+
+    Also raises NoAddressOfOurs.
+    """
+    _refuse_without_address()
+    invited = invite_coordinator(organisation=organisation, name=name, email=email, duty=duty, chapter=chapter)
+    if invited.is_new:
+        _tell(invited.role, actor=actor, now=now)
+    return invited
+
+
+@transaction.atomic
+def invite_again(role: CoordinatorRole, *, actor: User, now: datetime) -> None:
+    """Send the invitation anew; the links from before are void. Raises InvitationAccepted and NoAddressOfOurs."""
+    _refuse_without_address()
+    renew_invitation(role)
+    _tell(role, actor=actor, now=now)
+
+
+def _refuse_without_address() -> None:
+    if not settings.PUBLIC_URL:
+        raise NoAddressOfOurs
+
+
+def _tell(role: CoordinatorRole, *, actor: User, now: datetime) -> None:
+    get_notification_service().invite(
+        user=role.user,
+        organisation=role.organisation,
+        key=f"invited:{role.pk}:{now:%Y-%m-%dT%H:%M}",  # a second press at once is the same message
+        facts={
+            "duty": role.duty,
+            "chapter": role.chapter.name if role.chapter else "",
+            "invited_by": actor.get_full_name(),
+        },
+        now=now,
+    )

@@ -1,0 +1,67 @@
+"""What somebody is told who is invited to the desk."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from mentors.models import CoordinatorRole
+from notifications.messages.letter import Link, Links, Paragraph
+from notifications.messages.message import Message
+from notifications.messages.phrases import Draft, clean, organisation_of, paragraphs, to_the_desk
+
+
+def invited(message: Message) -> Draft:
+    """Invite to the desk: by a link to choose a password, or, who has one, simply to log in."""
+    names = {"organisation": organisation_of(message)}
+    duty = _duty(message)
+    by = clean(message.notification.context.get("invited_by") or "")
+    who = _("%(name)s has invited you.") % {"name": by} if by else ""
+    return Draft(
+        subject=_("You are invited to Nattevakt, for %(organisation)s") % names,
+        gist=duty,
+        blocks=(
+            *paragraphs(
+                duty,
+                who,
+                _(
+                    "Nattevakt watches over the certifications of the mentors: it reminds them in time, "
+                    "and tells you who is paused and why."
+                ),
+            ),
+            *(_by_link(message) if message.links.invitation else to_the_desk(message)),
+        ),
+    )
+
+
+def footer(message: Message) -> tuple[Paragraph, ...]:
+    return paragraphs(
+        _("You get this because somebody in %(organisation)s has typed in your e-mail address.")
+        % {"organisation": organisation_of(message)},
+        _("Do you know nothing of it? Then do nothing, and show the message to nobody."),
+    )
+
+
+def _duty(message: Message) -> str:
+    facts = message.notification.context
+    names = {"organisation": organisation_of(message), "chapter": clean(facts.get("chapter") or "")}
+    if facts.get("duty") == CoordinatorRole.Duty.AUDITOR:
+        return _("You may now read what the night runs of %(organisation)s have done.") % names
+    if names["chapter"]:
+        return _("You are now a coordinator of %(chapter)s in %(organisation)s.") % names
+    return _("You are now a coordinator of the whole of %(organisation)s.") % names
+
+
+def _by_link(message: Message) -> tuple[Links | Paragraph, ...]:
+    days = settings.INVITATION_DAYS
+    user = message.notification.recipient_user
+    name = {"username": clean(user.get_username()) if user else ""}
+    login = _("Then you log in with it and the name %(username)s.") % name
+    good = ngettext(
+        "The link is for you alone, good once, and for %(days)d day. Afterwards, ask for a new one.",
+        "The link is for you alone, good once, and for %(days)d days. Afterwards, ask for a new one.",
+        days,
+    ) % {"days": days}
+    link = Link(label=_("Choose your password"), url=message.links.invitation)
+    return Links(heading="", links=(link,)), *paragraphs(login, good)
