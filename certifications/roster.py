@@ -26,8 +26,9 @@ from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
 from django.utils.text import slugify
 
+from certifications.expiry import find_renewed_mentors
 from certifications.models import Certification, CertificationType
-from certifications.roster_file import LineError, RosterFile, open_roster
+from certifications.roster_file import Cells, LineError, RosterFile, open_roster
 from certifications.roster_line import Known, RosterLine, parse_line
 from certifications.roster_sql import (
     COMPARE_CERTIFICATIONS,
@@ -52,6 +53,7 @@ ROSTER_LOCK = 0x4E56
 
 Note = tuple[str, str]  # a column, or nothing, and a message
 Progress = Callable[[str, int, int], None]  # the step, how much of it is done, of how much
+OnLine = Callable[[int, Cells | LineError], None]  # its number and its cells, as the file has them
 
 
 class LineVerdict(NamedTuple):
@@ -95,7 +97,7 @@ class ImportReport:
     lines: LineVerdicts
     imported: bool
     ignored_columns: tuple[str, ...]
-    resumed: int  # mentors
+    resumed: int  # mentors; if nothing was imported, who would be
 
     @property
     def created(self) -> int:
@@ -123,13 +125,19 @@ def import_roster(
     skip_errors: bool = False,
     dry_run: bool = False,
     on_progress: Progress | None = None,
+    on_line: OnLine | None = None,
 ) -> ImportReport:
     """Import a roster and report every line; with errors, only if they are to be skipped.
 
     A mentor is known by (organisation, ref), a certification by (mentor, type, number, issued_on); the last line of
     a key counts. Raises RosterFileError if the file cannot be read.
     """
-    merge = _Merge(organisation=organisation, now=now, on_progress=on_progress or _no_progress)
+    merge = _Merge(
+        organisation=organisation,
+        now=now,
+        on_progress=on_progress or _nobody_watches,
+        on_line=on_line or _nobody_watches,
+    )
     with transaction.atomic():
         with open_roster(file) as roster:
             errors = merge.load(roster, create_chapters=create_chapters)
@@ -149,8 +157,8 @@ def import_roster(
     return report
 
 
-def _no_progress(_step: str, _done: int, _total: int) -> None:
-    """Nobody watches."""
+def _nobody_watches(*_args: object) -> None:
+    pass
 
 
 STATEMENTS = (COMPARE_MENTORS, UPDATE_MENTORS, INSERT_MENTORS, COMPARE_CERTIFICATIONS, UPDATE_CERTIFICATIONS)
@@ -163,6 +171,7 @@ class _Merge:
     organisation: Organisation
     now: datetime
     on_progress: Progress
+    on_line: OnLine
 
     def load(self, roster: RosterFile, *, create_chapters: bool) -> dict[int, Note]:
         """Stream the good lines into `roster_line`; return what is wrong with the others."""
@@ -181,6 +190,7 @@ class _Merge:
 
     def _parse(self, roster: RosterFile, known: Known) -> Iterator[tuple[int, RosterLine | LineError]]:
         for count, (number, cells) in enumerate(roster.lines, 1):
+            self.on_line(number, cells)
             try:
                 yield number, cells if isinstance(cells, LineError) else parse_line(cells, known=known)
             except LineError as error:
@@ -196,7 +206,7 @@ class _Merge:
         return dict.fromkeys(lines, ("name", "mentor_ref already used in this file with another name"))
 
     def write(self, *, create_chapters: bool, resume: bool) -> int:
-        """Write what differs; return how many mentors were resumed."""
+        """Write what differs; return how many mentors were resumed, or else would be."""
         steps = len(STATEMENTS) + 3
         self.on_progress("writing", 0, steps)
         self._lock_mentors()
@@ -208,7 +218,7 @@ class _Merge:
             self.on_progress("writing", done, steps)
         self._insert_certifications()
         self.on_progress("writing", steps - 1, steps)
-        resumed = self._resume_renewed() if resume else 0
+        resumed = self._resume_renewed(resume=resume)
         self.on_progress("writing", steps, steps)
         return resumed
 
@@ -235,9 +245,14 @@ class _Merge:
         with connection.cursor() as cursor:
             cursor.execute(statement, {"organisation": self.organisation.pk, "now": self.now, "limit": limit})
 
-    def _resume_renewed(self) -> int:
+    def _resume_renewed(self, *, resume: bool) -> int:
+        """Resume those who renewed, or only find them; return how many they are."""
         changed = RawSQL("SELECT mentor_id FROM pg_temp.roster_certification WHERE verdict <> 'unchanged'", ())
         paused = Mentor.objects.paused_because_expired().filter(pk__in=changed).values_list("pk", flat=True)
+        if not resume:
+            on = self.organisation.local_date(self.now)
+            renewed = find_renewed_mentors(organisation=self.organisation, on=on, mentor_ids=list(paused))
+            return sum(not row["codes"] for row in renewed)
         return len(resume_renewed(organisation=self.organisation, mentor_ids=list(paused), now=self.now))
 
 

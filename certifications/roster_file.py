@@ -19,6 +19,8 @@ from typing import Any
 
 from openpyxl import load_workbook
 
+from mentors.cells import unguard
+
 COLUMNS = (
     "chapter",
     "mentor_ref",
@@ -243,7 +245,7 @@ def _pick_columns(raw: Iterator[RawLine], places: list[int], *, width: int | Non
         if isinstance(raw_cells, LineError):
             yield number, raw_cells
             continue
-        cells = [cell.strip() for cell in raw_cells]
+        cells = [unguard(cell.strip()) for cell in raw_cells]  # it may be a list that the desk exported
         if not any(cells):
             continue
         if width is not None and (len(cells) < width or any(cells[width:])):

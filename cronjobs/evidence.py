@@ -12,7 +12,6 @@ links to what may be removed.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from hashlib import sha256
@@ -40,8 +39,6 @@ RUN_ROW, END_ROW = "run", "end"  # in the column `action`
 
 ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 AT_ONCE = 2000  # rows
-# What a spreadsheet takes for the beginning of a formula, and would calculate; perhaps guarded already.
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def text_of(value: object) -> str:
@@ -64,16 +61,6 @@ def text_of(value: object) -> str:
 def canonical(value: object) -> str:
     """Write a value as JSON in the one way in which it is hashed."""
     return ENCODER.encode(value)
-
-
-def guard(text: str) -> str:
-    """Write a text so that a spreadsheet shows it and does not calculate it."""
-    return f"'{text}" if FORMULA.match(text) else text
-
-
-def unguard(text: str) -> str:
-    """Return the text that was guarded, to the byte."""
-    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 
 
 def hash_row(previous: str, row: Mapping[str, object]) -> str:

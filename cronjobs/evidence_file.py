@@ -24,8 +24,8 @@ from cronjobs.evidence import (
     digest_seal,
     hash_row,
     text_of,
-    unguard,
 )
+from mentors.cells import unguard
 
 Row = dict[str, Any]
 Line = tuple[int, Row | None]  # its number in the file, and its row if it can be read

@@ -10,6 +10,7 @@ from celery import Task, shared_task
 from django.utils import timezone
 from structlog.contextvars import bind_contextvars
 
+from certifications import roster_uploads
 from cronjobs import cron, heartbeats, incidents, nightly, queue, records, schedule, sweep
 from cronjobs.models import CronJob, Part, Run
 from cronjobs.work import Batch, work_batch
@@ -59,5 +60,7 @@ def sweep_up() -> None:
 
 @shared_task(name="cronjobs.prune")
 def prune() -> None:
-    """Remove records that are older than they are kept; beat calls it once a day."""
-    records.prune(now=timezone.now())
+    """Remove records that are older than they are kept, and uploads nobody confirmed; beat calls it once a day."""
+    now = timezone.now()
+    records.prune(now=now)
+    roster_uploads.forget_old_uploads(now=now)

@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
 from cronjobs.api.serializers import ITEM_FIELDS
-from cronjobs.evidence import COLUMNS, ITEM_FACTS, digest_seal, guard, hash_row, unguard
+from cronjobs.evidence import COLUMNS, ITEM_FACTS, digest_seal, hash_row
 from cronjobs.evidence_file import check_file, read_rows
 from cronjobs.models import Run, RunItem, Seal
 from cronjobs.nightly import ALL_ACTIONS
@@ -24,6 +24,7 @@ from cronjobs.records import prune
 from cronjobs.retry import retry_failed
 from cronjobs.schedule import execute_expiry_check
 from cronjobs.verification import check_exported
+from mentors.cells import guard, unguard
 from mentors.models import Chapter, Organisation, User
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.nights import plan_night, run_night, work_night

@@ -72,7 +72,8 @@ class Command(NattevaktCommand):
         if report.ignored_columns:
             self.stdout.write(f"Columns not used: {', '.join(report.ignored_columns)}.")
         if report.resumed:
-            self.stdout.write(f"Mentors resumed, because they have renewed: {report.resumed}.")
+            who = "resumed" if report.imported else "who would be resumed"
+            self.stdout.write(f"Mentors {who}, because they have renewed: {report.resumed}.")
         self.stdout.write(
             ("Imported: " if report.imported else "Nothing was written. An import would give: ")
             + f"{report.created} created, {report.updated} updated, "

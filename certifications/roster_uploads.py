@@ -1,0 +1,128 @@
+"""A roster that comes in at the desk: kept in the database between its preview and its import, and imported once.
+
+It is read by the code of `manage.py import_roster` and nothing else. That wants a file in a folder: it stands in one
+for as long as it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID
+from zipfile import BadZipFile, ZipFile
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from certifications.models import RosterUpload
+from certifications.roster import ImportReport, import_roster
+from certifications.roster_file import Cells, LineError, RosterFileError
+from mentors.models import Organisation, User
+from mentors.refusal import Refusal
+
+# What one request does in good time; more is for the command.
+MAX_BYTES = 5_000_000
+MAX_LINES = 20_000
+MAX_UNPACKED = 200_000_000  # bytes: an XLSX is an archive, and a small one may hold anything
+ASK_OPERATIONS = "ask operations to import it with the command import_roster"
+KEPT = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadReport:
+    """What became of every line of an upload, and the cells of each by its number, none of one that cannot be read."""
+
+    report: ImportReport
+    cells: Mapping[int, Cells]
+
+
+class UploadGone(Refusal):
+    """The file was imported already, or another was uploaded since, or it has waited for too long."""
+
+    code = "upload_gone"
+    message = _("The file is not here any more: it was imported, or replaced by another, or has waited for a day.")
+
+
+@transaction.atomic
+def keep_upload(*, user: User, organisation: Organisation, name: str, content: bytes, now: datetime) -> RosterUpload:
+    """Keep a file until its user says yes, in the place of the one that waited."""
+    RosterUpload.objects.filter(user=user).delete()
+    return RosterUpload.objects.create(
+        user=user, organisation=organisation, name=name[:200], content=content, uploaded_at=now
+    )
+
+
+def lock_upload(upload_id: str, *, user: User) -> RosterUpload:
+    """Return the file that the user uploaded, locked: of two who import it, the second finds it gone.
+
+    Raises UploadGone.
+    """
+    uploads = RosterUpload.objects.select_for_update(of=("self",)).select_related("organisation")
+    try:
+        return uploads.get(pk=UUID(upload_id), user=user)
+    except (ValueError, RosterUpload.DoesNotExist):
+        raise UploadGone from None
+
+
+def forget_upload(upload_id: str | UUID) -> None:
+    RosterUpload.objects.filter(pk=upload_id).delete()
+
+
+def forget_old_uploads(*, now: datetime) -> int:
+    """Remove the files that nobody said yes to within a day; return how many."""
+    count, _by_model = RosterUpload.objects.filter(uploaded_at__lt=now - KEPT).delete()
+    return count
+
+
+def import_upload(
+    upload: RosterUpload, *, now: datetime, create_chapters: bool, skip_errors: bool, dry_run: bool
+) -> UploadReport:
+    """Import a file as `import_roster` does. Raises RosterFileError, also if it is more than one request can do."""
+    _check_unpacked(upload)
+    cells: dict[int, Cells] = {}
+
+    def on_line(number: int, line: Cells | LineError) -> None:
+        cells[number] = () if isinstance(line, LineError) else line
+        if len(cells) > MAX_LINES:
+            raise RosterFileError(f"{upload.name} has more than {MAX_LINES} lines: {ASK_OPERATIONS}.")
+
+    with _on_disk(upload) as file:
+        report = import_roster(
+            file,
+            organisation=upload.organisation,
+            now=now,
+            create_chapters=create_chapters,
+            skip_errors=skip_errors,
+            dry_run=dry_run,
+            on_line=on_line,
+        )
+    if not cells:
+        raise RosterFileError(f"{upload.name} has no lines below its header.")
+    return UploadReport(report=report, cells=cells)
+
+
+@contextmanager
+def _on_disk(upload: RosterUpload) -> Iterator[Path]:
+    """Have the file in a folder that nobody else may look into; what is wrong with it is said by its own name."""
+    with TemporaryDirectory(prefix="roster-") as folder:
+        file = Path(folder, "roster")
+        file.write_bytes(upload.content)
+        try:
+            yield file
+        except RosterFileError as error:
+            raise RosterFileError(str(error).replace(str(file), upload.name)) from error
+
+
+def _check_unpacked(upload: RosterUpload) -> None:
+    try:
+        with ZipFile(BytesIO(upload.content)) as archive:
+            size = sum(part.file_size for part in archive.infolist())
+    except BadZipFile:  # a CSV; or a broken XLSX, of which the reader speaks
+        return
+    if size > MAX_UNPACKED:
+        raise RosterFileError(f"{upload.name} is too large when it is unpacked: save only the lines and columns.")
