@@ -14,7 +14,14 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import Model
 from pytest_django import Settings
 
-from certifications.models import Certification, CertificationType, Exemption
+from certifications.models import (
+    CalendarFeed,
+    Certification,
+    CertificationType,
+    Exemption,
+    ExtendedCertification,
+    Extension,
+)
 from cronjobs import nightly
 from cronjobs.ledger import DueItem, show_due_items
 from cronjobs.models import Action, CronJob, Forecast, Incident, Part, Run, RunItem, RunSummary, Seal, Silence
@@ -877,6 +884,7 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
     user = User.objects.create_user("user")
     other = Organisation.objects.create(slug="other", name="Other")
     held = Certification.objects.create(mentor=mentor, type=course, number="C1", issued_on=TODAY, expires_on=TODAY)
+    also_held = Certification.objects.create(mentor=mentor, type=course, number="C2", issued_on=TODAY)
     run = Run.objects.create(
         organisation=hlf,
         cron_job=job,
@@ -919,6 +927,15 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
         "created_at": NOW,
         "code_version": "test",
     }
+    extended = {
+        "extension": Extension.objects.create(organisation=hlf, reason="x", by=user, at=NOW),
+        "certification": held,
+        "from_on": TODAY,
+        "to_on": TODAY + timedelta(days=1),
+    }
+    ExtendedCertification.objects.create(**extended)
+    feed = {"digest": "0" * 64, "created_at": NOW}
+    CalendarFeed.objects.create(user=user, **feed)
     elsewhere = Chapter.objects.create(organisation=other, name="Elsewhere", slug="elsewhere")
     someone = {"organisation": hlf, "name": "Someone"}
     return {
@@ -944,6 +961,10 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
             reason="x",
             approved_by=user,
         ),
+        "extension_extends_each_once": ExtendedCertification(**extended),
+        "extension_is_to_later": ExtendedCertification(**extended | {"certification": also_held, "to_on": TODAY}),
+        "extension_is_undone_by_somebody": Extension(organisation=hlf, reason="x", by=user, at=NOW, undone_at=NOW),
+        "calendar_feed_address_is_unique": CalendarFeed(user=User.objects.create_user("another"), **feed),
         "cron_job_name_is_unique": CronJob(organisation=hlf, name=job.name, timezone="Europe/Oslo", slots_from=NOW),
         "silence_is_written_once": Silence(**silence),
         "silence_ends_after_it_begins": Silence(part=Part.BROKER, from_at=NOW, until_at=NOW),
@@ -985,6 +1006,10 @@ CONSTRAINTS = [
     "certification_is_recorded_once",
     "certification_expires_after_issue",
     "exemption_ends_after_it_begins",
+    "extension_extends_each_once",
+    "extension_is_to_later",
+    "extension_is_undone_by_somebody",
+    "calendar_feed_address_is_unique",
     "cron_job_name_is_unique",
     "silence_is_written_once",
     "silence_ends_after_it_begins",

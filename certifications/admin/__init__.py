@@ -1,5 +1,5 @@
 """The desk for certifications, their types, exemptions and rosters."""
 
-from certifications.admin import certifications, extensions
+from certifications.admin import calendar, certifications, extensions, rosters
 
-__all__ = ["certifications", "extensions"]
+__all__ = ["calendar", "certifications", "extensions", "rosters"]

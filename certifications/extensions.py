@@ -1,0 +1,210 @@
+"""Extending many certifications at once, with a reason, and undoing it.
+
+plan_extension ── what would be done ──► extend_certifications ── what was done, kept ──► undo_extension
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import cast
+
+from dateutil.relativedelta import relativedelta
+from django.db import transaction
+from django.db.models import F, OuterRef, QuerySet, Subquery, TextChoices
+from django.utils.translation import gettext_lazy as _
+
+from certifications.foresight import find_would_be_resumed, would_cover_today
+from certifications.models import LAST_DAY, Certification, ExtendedCertification, Extension
+from certifications.standing import resume_renewed
+from mentors.models import Mentor, Organisation, User
+from mentors.refusal import Refusal
+
+
+class SeveralOrganisations(Refusal):
+    """An extension is one organisation's decision."""
+
+    code = "several_organisations"
+    message = _("They belong to several organisations: extend those of one organisation at a time.")
+
+
+class NothingToExtend(Refusal):
+    """At least one certification is extended, or there is nothing to keep."""
+
+    code = "nothing_to_extend"
+    message = _("None of them can be extended like this: choose others, or a later day.")
+
+
+class AlreadyUndone(Refusal):
+    """An extension is undone once."""
+
+    code = "already_undone"
+    message = _("It has been undone already.")
+
+
+class LeftOut(TextChoices):
+    """Why a certification is not extended."""
+
+    REVOKED = "revoked", _("revoked: it stays as it is")
+    OPEN_ENDED = "open_ended", _("open-ended: it never expires")
+    NOT_LATER = "not_later", _("expires then or later as it is")
+    TOO_FAR = "too_far", _("would expire later than a calendar reasonably goes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Until:
+    """How far: through a day, or by so many days and months from what each has; an end of a month stays in it."""
+
+    on: date | None = None
+    days: int = 0
+    months: int = 0
+
+    def of(self, expires_on: date) -> date | None:
+        """Return the new last day, or None for one that no calendar has."""
+        if self.on is not None:
+            return self.on
+        try:
+            return expires_on + relativedelta(months=self.months) + timedelta(days=self.days)
+        except (OverflowError, ValueError):
+            return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One certification's part in an extension: `to_on`, or why it is left out."""
+
+    certification: Certification
+    to_on: date | None = None
+    left_out: LeftOut | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an extension would do."""
+
+    organisation: Organisation
+    steps: Sequence[Step]
+    resumed: frozenset[int]
+
+    @property
+    def extended(self) -> list[Step]:
+        return [step for step in self.steps if step.left_out is None]
+
+
+def plan_extension(certification_ids: Collection[int], *, until: Until, now: datetime) -> Plan:
+    """Say what `extend_certifications` would do; nothing is written. Raises SeveralOrganisations, NothingToExtend."""
+    certifications = _certifications(certification_ids)
+    plan = _plan(certifications, until=until)
+    mentors = {step.certification.mentor_id: step.certification.mentor for step in plan.extended}
+    resumed = find_would_be_resumed(mentors.values(), covered=_covered(plan, now=now), now=now)
+    return Plan(organisation=plan.organisation, steps=plan.steps, resumed=frozenset(resumed))
+
+
+@transaction.atomic
+def extend_certifications(
+    certification_ids: Collection[int], *, until: Until, reason: str, by: User, now: datetime
+) -> tuple[Extension, Plan]:
+    """Let the certifications expire later, and keep what each was; resumes by rule 5.
+
+    What cannot be extended is left out. Raises SeveralOrganisations, and NothingToExtend.
+    """
+    _lock_mentors(Certification.objects.filter(pk__in=certification_ids))
+    plan = _plan(_certifications(certification_ids), until=until)
+    if not plan.extended:
+        raise NothingToExtend
+    extension = Extension.objects.create(organisation=plan.organisation, reason=reason, by=by, at=now)
+    ExtendedCertification.objects.bulk_create((_row(extension, step) for step in plan.extended), batch_size=1000)
+    _set_expiry(extension.certifications.all(), to="to_on", now=now)
+    mentor_ids = {step.certification.mentor_id for step in plan.extended}
+    resumed = resume_renewed(organisation=plan.organisation, mentor_ids=mentor_ids, now=now, actor=by)
+    return extension, Plan(organisation=plan.organisation, steps=plan.steps, resumed=frozenset(resumed))
+
+
+@transaction.atomic
+def undo_extension(
+    extension: Extension, *, reason: str, by: User, now: datetime
+) -> tuple[int, list[ExtendedCertification]]:
+    """Give each certification back the expiry that it had; return how many, and those that are left alone.
+
+    Left alone is what has changed since: renewed, extended again, revoked. Nobody is paused by it at once: the next
+    night finds who has lapsed again (rule 4). Raises AlreadyUndone.
+    """
+    locked = Extension.objects.select_for_update().get(pk=extension.pk)
+    if locked.undone_at is not None:
+        raise AlreadyUndone(id=extension.pk)
+    _lock_mentors(Certification.objects.filter(extensions__extension=extension))
+    untouched = extension.certifications.filter(
+        certification__expires_on=F("to_on"),
+        certification__issued_on__lte=F("from_on"),
+        certification__revoked_at__isnull=True,
+    )
+    restored = list(untouched.values_list("pk", flat=True))
+    rows = extension.certifications.filter(pk__in=restored)
+    _set_expiry(rows, to="from_on", now=now)
+    rows.update(undone=True)
+    locked.undone_by, locked.undone_at, locked.undone_reason = by, now, reason
+    locked.save(update_fields=["undone_by", "undone_at", "undone_reason"])
+    extension.refresh_from_db()
+    left = extension.certifications.filter(undone=False).select_related("certification__mentor", "certification__type")
+    return len(restored), list(left)
+
+
+def _certifications(ids: Collection[int]) -> list[Certification]:
+    related = ("mentor__organisation", "mentor__chapter", "type__organisation")
+    found = Certification.objects.filter(pk__in=ids).select_related(*related)
+    return list(found.order_by("mentor__name", "mentor", "expires_on", "pk"))
+
+
+def _lock_mentors(certifications: QuerySet[Certification]) -> None:
+    list(Mentor.objects.filter(pk__in=certifications.order_by().values("mentor")).locked().values_list("pk"))
+
+
+def _plan(certifications: list[Certification], *, until: Until) -> Plan:
+    organisations = {certification.mentor.organisation for certification in certifications}
+    if len(organisations) > 1:
+        raise SeveralOrganisations
+    if not organisations:
+        raise NothingToExtend
+    steps = [_step(certification, until) for certification in certifications]
+    return Plan(organisation=organisations.pop(), steps=steps, resumed=frozenset())
+
+
+def _step(certification: Certification, until: Until) -> Step:
+    if certification.revoked_at is not None:
+        return Step(certification=certification, left_out=LeftOut.REVOKED)
+    if certification.expires_on is None:
+        return Step(certification=certification, left_out=LeftOut.OPEN_ENDED)
+    to_on = until.of(certification.expires_on)
+    if to_on is None or to_on > LAST_DAY:
+        return Step(certification=certification, left_out=LeftOut.TOO_FAR)
+    if to_on <= certification.expires_on:
+        return Step(certification=certification, left_out=LeftOut.NOT_LATER)
+    return Step(certification=certification, to_on=to_on)
+
+
+def _covered(plan: Plan, *, now: datetime) -> dict[int, set[str]]:
+    """Return the codes of the types that the extended certifications would cover today, by the mentor's id."""
+    covered: dict[int, set[str]] = defaultdict(set)
+    for step in plan.extended:
+        certification = step.certification
+        if would_cover_today(certification.type, issued_on=certification.issued_on, expires_on=step.to_on, now=now):
+            covered[certification.mentor_id].add(certification.type.code)
+    return covered
+
+
+def _row(extension: Extension, step: Step) -> ExtendedCertification:
+    from_on, to_on = cast("date", step.certification.expires_on), cast("date", step.to_on)  # of what is not left out
+    return ExtendedCertification(
+        extension=extension,
+        certification=step.certification,
+        from_on=from_on,
+        to_on=to_on,
+    )
+
+
+def _set_expiry(rows: QuerySet[ExtendedCertification], *, to: str, now: datetime) -> None:
+    """Let each certification of the rows expire on the row's day, in one statement."""
+    day = rows.filter(certification=OuterRef("pk")).values(to)[:1]
+    Certification.objects.filter(pk__in=rows.values("certification")).update(expires_on=Subquery(day), updated_at=now)

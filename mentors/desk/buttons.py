@@ -1,0 +1,32 @@
+"""What the addresses of buttons have in common: the row that they are about, and who may press them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
+
+from mentors.desk.scoped import ScopedAdmin
+from mentors.scope import Duty
+
+
+class ButtonsAdmin(ScopedAdmin):
+    """Rows with buttons of their own."""
+
+    def find(self, request: HttpRequest, object_id: str) -> Any:
+        """Return the row if it is in scope; what is out of scope is not there."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        return row
+
+    def find_for(self, request: HttpRequest, object_id: str, duty: Duty) -> Any:
+        """Return the row to whoever has the duty where it belongs."""
+        row = self.find(request, object_id)
+        if not self.may(request, duty, row):
+            raise PermissionDenied
+        return row
+
+    def context_of(self, request: HttpRequest, *, title: str, **more: Any) -> dict[str, Any]:
+        return self.admin_site.each_context(request) | {"title": title, "opts": self.opts, **more}
