@@ -13,6 +13,7 @@ So it speaks of 0 where 40 were expected, and of 400 where 40 were; not of 2 whe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -65,19 +66,31 @@ def find_deviation(run: Run) -> str:
 
 
 def next_night(organisation: Organisation, *, now: datetime) -> date:
-    """Return the date of the organisation's next slot, of those dates that no run was for yet; or the next such day.
+    """Return the date of the organisation's next slot, of those dates that no run was for yet; or the next such day."""
+    runs = Run.objects.real().filter(organisation=organisation)
+    newest: date | None = runs.aggregate(day=Max("business_date"))["day"]
+    jobs = CronJob.objects.filter(organisation=organisation, enabled=True)
+    if slot := next_slot_after(newest, organisation=organisation, jobs=jobs, now=now):
+        return organisation.local_date(slot)
+    return newest + timedelta(days=1) if newest else organisation.local_date(now)
+
+
+def next_slot_after(
+    newest: date | None, *, organisation: Organisation, jobs: Iterable[CronJob], now: datetime
+) -> datetime | None:
+    """Return the first slot of the jobs that are switched on, on a day after the newest that a run was for.
 
     A day that a run was for has begun: a later job of the same day finds only what the first has left.
     """
-    runs = Run.objects.real().filter(organisation=organisation)
-    newest: date = runs.aggregate(day=Max("business_date"))["day"]
-    ends = datetime.combine(newest + timedelta(days=1), time(), ZoneInfo(organisation.timezone)).astimezone(UTC)
-    after = max(now, ends - timedelta(microseconds=1))
-    soonest = []
-    for job in CronJob.objects.filter(organisation=organisation, enabled=True):
+    after = now
+    if newest:
+        next_day = datetime.combine(newest + timedelta(days=1), time(), ZoneInfo(organisation.timezone))
+        after = max(now, next_day.astimezone(UTC) - timedelta(microseconds=1))
+    soonest: list[datetime] = []
+    for job in jobs:
         with suppress(ValidationError):  # an edit past the checks: beat cannot read it either
-            soonest += next_slots(job.cron_expression, job.timezone, after=after, count=1)
-    return organisation.local_date(min(soonest)) if soonest else newest + timedelta(days=1)
+            soonest += next_slots(job.cron_expression, job.timezone, after=after, count=1) if job.enabled else []
+    return min(soonest, default=None)
 
 
 def count_planned(organisation: Organisation, *, on: date) -> dict[Action, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,26 +11,16 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
 
-from cronjobs.models import CronJob, Run
 from mentors.models import Mentor, Organisation, User
 from notifications.models import BadAddress, Notification, Webhook
 from notifications.signing import webhook_secret
 from tests.conftest import Certify, Enrol
-from tests.nights import plan_night
 
 pytestmark = pytest.mark.django_db
 OURS = [model for model in admin.site._registry if model._meta.app_label in {
     "mentors", "certifications", "notifications", "cronjobs",
 }]  # fmt: skip
-CRON_JOB = {
-    "name": "nightly",
-    "cron_expression": "30 0 * * *",
-    "timezone": "Europe/Oslo",
-    "enabled": "on",
-    "alert_after_minutes": "60",
-}
 
 
 @pytest.fixture
@@ -68,66 +58,6 @@ def test_a_renewal_in_the_desk_resumes_at_once(desk: Client, enrol: Enrol, certi
     mentor.refresh_from_db()
     assert answer.status_code == 302
     assert mentor.status == Mentor.Status.ACTIVE
-
-
-def test_a_schedule_made_in_the_desk_is_beats_too(desk: Client, hlf: Organisation) -> None:
-    desk.post(reverse("admin:cronjobs_cronjob_add"), CRON_JOB | {"organisation": hlf.pk})
-
-    entry = PeriodicTask.objects.get(task="cronjobs.nightly")
-    assert (entry.crontab.hour, entry.crontab.minute, str(entry.crontab.timezone)) == ("0", "30", "Europe/Oslo")
-    assert CronJob.objects.get().periodic_task == entry
-
-
-def test_a_schedule_made_in_the_desk_is_written_as_beat_reads_it(desk: Client, hlf: Organisation) -> None:
-    desk.post(
-        reverse("admin:cronjobs_cronjob_add"), CRON_JOB | {"organisation": hlf.pk, "cron_expression": "30 0 * * SUN"}
-    )
-
-    assert CronJob.objects.get().cron_expression == "30 0 * * 0"
-
-
-@pytest.mark.parametrize("expression", ["30 25 * * *", "hello", "30 0 * *", "0 0 * * 8"])
-def test_a_schedule_that_beat_cannot_read_is_refused(desk: Client, hlf: Organisation, expression: str) -> None:
-    answer = desk.post(
-        reverse("admin:cronjobs_cronjob_add"),
-        CRON_JOB | {"organisation": hlf.pk, "cron_expression": expression},
-        headers={"Accept-Language": "en"},
-    )
-
-    assert "cron expression" in answer.content.decode()
-    assert not CronJob.objects.exists()
-
-
-def test_switching_a_schedule_off_asks_for_a_note(desk: Client, hlf: Organisation) -> None:
-    desk.post(
-        reverse("admin:cronjobs_cronjob_add"),
-        {key: value for key, value in CRON_JOB.items() if key != "enabled"} | {"organisation": hlf.pk},
-    )
-
-    assert not CronJob.objects.exists()
-
-
-def test_a_removed_schedule_fires_no_more(desk: Client, hlf: Organisation) -> None:
-    desk.post(reverse("admin:cronjobs_cronjob_add"), CRON_JOB | {"organisation": hlf.pk})
-
-    desk.post(reverse("admin:cronjobs_cronjob_delete", args=[CronJob.objects.get().pk]), {"post": "yes"})
-
-    assert not PeriodicTask.objects.filter(task="cronjobs.nightly").exists()
-
-
-@pytest.mark.parametrize(("action", "status"), [("approve", "running"), ("reject", "partial")])
-def test_a_held_run_is_approved_or_rejected(
-    desk: Client, hlf: Organisation, mentor: Mentor, certify: Certify, today: date, action: str, status: str
-) -> None:
-    Organisation.objects.update(brake_minimum=0, brake_percent=0)
-    certify(mentor, expires_in=-1)
-    run = plan_night(Organisation.objects.get(), today)
-    assert run.status == Run.Status.HELD
-
-    desk.post(reverse("admin:cronjobs_run_changelist"), {"action": action, "_selected_action": [str(run.pk)]})
-
-    run.refresh_from_db()
-    assert run.status == status
 
 
 def test_a_dead_letter_is_sent_again_from_the_desk(desk: Client, hlf: Organisation, mentor: Mentor) -> None:

@@ -1,27 +1,40 @@
-"""Schedules: when the nights are."""
+"""Schedules: when the nights are, and the buttons that switch them off and on, or run one now."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
-from django.template.defaultfilters import linebreaksbr
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from cronjobs import jobs
+from cronjobs import jobs, nightly, schedule
+from cronjobs.admin.cron_words import say_schedule
+from cronjobs.admin.told import Look, look_of, sign, url_of
+from cronjobs.api.starting import handed_out
 from cronjobs.cron import clock_change_warnings, next_slots
 from cronjobs.drift import ScheduleDrifted, find_drift, refuse_if_drifted
-from cronjobs.models import CronJob
-from mentors.desk.scoped import ScopedAdmin
+from cronjobs.models import CronJob, Run
+from mentors.desk.asking import AskForm, ask
+from mentors.desk.buttons import ButtonsAdmin
 from mentors.refusal import Refusal
 from mentors.scope import Duty, Scope
+
+ON = Look(tone="good", icon="check_circle", words=gettext_lazy("switched on"))
+OFF = Look(tone="none", icon="pause_circle", words=gettext_lazy("switched off"))
 
 
 class CronJobForm(ModelForm[CronJob]):
@@ -37,15 +50,36 @@ class CronJobForm(ModelForm[CronJob]):
         return values
 
 
+class PauseForm(AskForm):
+    """Why it is switched off."""
+
+    pause_note = forms.CharField(
+        label=gettext_lazy("Why it is switched off"), max_length=1000, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+
+class RunNowForm(AskForm):
+    """Whether only to look."""
+
+    dry_run = forms.BooleanField(
+        label=gettext_lazy("Only show what would be done"),
+        required=False,
+        help_text=gettext_lazy("A dry run changes nothing, and tells nobody."),
+    )
+
+
 @admin.register(CronJob)
-class CronJobAdmin(ScopedAdmin):
+class CronJobAdmin(ButtonsAdmin):
     viewing = adding = changing = deleting = Duty.LEAD
     form = CronJobForm
     fields = ("organisation", "name", "cron_expression", "timezone", "enabled", "pause_note", "alert_after_minutes")
-    shown = ("next_runs", "warnings", "drift", "paused_by", "paused_at")
-    list_display = ("name", "organisation", "cron_expression", "timezone", "enabled")
+    list_display = ("name", "organisation", "when", "next_run", "last_run", "state")
     list_select_related = ("organisation",)
     actions = ("keep_schedule", "take_over_beats")
+    change_form_outer_before_template = "cronjobs/schedule.html"  # type: ignore[assignment]  # unfold has None
+
+    class Media:
+        css = {"all": ["desk/home.css", "desk/runs.css"]}
 
     def seen(self, scope: Scope) -> Q:
         return scope.organisations_led("organisation")
@@ -53,11 +87,13 @@ class CronJobAdmin(ScopedAdmin):
     def place_of(self, obj: CronJob) -> tuple[int | None, int | None]:
         return obj.organisation_id, None
 
-    def get_fields(self, request: HttpRequest, obj: CronJob | None = None) -> tuple[str, ...]:
-        return (*self.fields, *self.shown) if obj else self.fields
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CronJob]:
+        """Read the last run of each with it, by one query more for them all."""
+        last_runs = Prefetch("runs", Run.objects.real().newest_of_each_job(), to_attr="last_runs")
+        return super().get_queryset(request).prefetch_related(last_runs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: CronJob | None = None) -> tuple[str, ...]:
-        return ("organisation", *self.shown) if obj else ()
+        return ("organisation",) if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         save = partial(jobs.change_cron_job, obj) if change else jobs.create_cron_job
@@ -72,26 +108,151 @@ class CronJobAdmin(ScopedAdmin):
         for job in queryset:
             jobs.remove_cron_job(job)
 
-    @admin.display(description=_("Next runs"))
-    def next_runs(self, job: CronJob) -> str:
-        zone = ZoneInfo(job.timezone)
-        coming = next_slots(job.cron_expression, job.timezone, after=timezone.now()) if job.enabled else []
-        return linebreaksbr("\n".join(f"{slot.astimezone(zone):%Y-%m-%d %H:%M %Z}" for slot in coming)) or "–"
+    @admin.display(description=gettext_lazy("when"), ordering="cron_expression")
+    def when(self, job: CronJob) -> str:
+        return say_schedule(job.cron_expression)
 
-    @admin.display(description=_("Warnings"))
-    def warnings(self, job: CronJob) -> str:
-        said = clock_change_warnings(job.cron_expression, job.timezone, now=timezone.now())
-        return linebreaksbr("\n".join(said)) or "–"
+    @admin.display(description=gettext_lazy("next run"))
+    def next_run(self, job: CronJob) -> str:
+        return next(iter(_coming(job, count=1)), "–")
 
-    @admin.display(description=_("Differs from beat's own tables"))
-    def drift(self, job: CronJob) -> str:
-        return linebreaksbr("\n".join(find_drift([job]).get(job.pk, []))) or "–"
+    @admin.display(description=gettext_lazy("last run"))
+    def last_run(self, job: CronJob) -> str:
+        run = next(iter(job.last_runs), None)  # type: ignore[attr-defined]  # prefetched
+        if run is None:
+            return "–"
+        return format_html('{} <a href="{}">{}</a>', sign(look_of(run)), url_of(run), date_format(run.business_date))
 
-    @admin.action(description=_("Keep the jobs' schedules: write them to beat again"), permissions=["change"])
+    @admin.display(description=gettext_lazy("status"), ordering="enabled")
+    def state(self, job: CronJob) -> str:
+        return format_html("{} {}", sign(ON if job.enabled else OFF), job.pause_note)
+
+    def get_urls(self) -> list[URLPattern]:
+        pages: dict[str, Callable[..., HttpResponse]] = {
+            "pause": self.pause,
+            "switch-on": self.switch_on,
+            "run-now": self.run_now,
+            "keep": partial(self.resolve_drift, keep="schedule"),
+            "take-over": partial(self.resolve_drift, keep="beat"),
+        }
+        own = [
+            path(f"<int:object_id>/{name}/", self.admin_site.admin_view(view), name=f"cronjobs_cronjob_{name}")
+            for name, view in pages.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        job = self.get_object(request, object_id)
+        glance = {"glance": self._look_at(job)} if job else {}
+        return super().change_view(request, object_id, form_url, glance | (extra_context or {}))
+
+    def _look_at(self, job: CronJob) -> dict[str, Any]:
+        """Return what stands above the form: the job in words, what comes, and what is amiss."""
+        return {
+            "job": job,
+            "look": ON if job.enabled else OFF,
+            "words": say_schedule(job.cron_expression),
+            "coming": _coming(job, count=5),
+            "warnings": clock_change_warnings(job.cron_expression, job.timezone, now=timezone.now()),
+            "drift": find_drift([job]).get(job.pk, []),
+            "last_run": self.last_run(job),
+        }
+
+    def pause(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        def act(pause_note: str) -> str:
+            self._change(request, job, enabled=False, pause_note=pause_note)
+            return _("The schedule is switched off.")
+
+        job = self.find_for(request, str(object_id), Duty.LEAD)
+        explanation = _("No night runs by itself until it is switched on again. Nights in between are not made up.")
+        return self._ask(
+            request, job, PauseForm, act, title=_("Switch off “%(job)s”") % {"job": job}, button=_("Switch off"),
+            explanation=explanation,
+        )  # fmt: skip
+
+    def switch_on(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        def act() -> str:
+            self._change(request, job, enabled=True)
+            return _("The schedule is switched on.")
+
+        job = self.find_for(request, str(object_id), Duty.LEAD)
+        explanation = _("It was switched off because: %(note)s") % {"note": job.pause_note} if job.pause_note else ""
+        return self._ask(
+            request, job, AskForm, act, title=_("Switch on “%(job)s”") % {"job": job}, button=_("Switch on"),
+            explanation=explanation,
+        )  # fmt: skip
+
+    def run_now(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Run it, and show the run; while one is open, show the way to that one."""
+
+        def act(*, dry_run: bool) -> str:
+            begun.append(self._start(request, job, dry_run=dry_run))
+            return _("The run has begun.") if not dry_run else _("This is what a run would do now.")
+
+        job = self.find_for(request, str(object_id), Duty.LEAD)
+        begun: list[UUID] = []
+        answer = self._ask(
+            request, job, RunNowForm, act, template="cronjobs/run_now.html",
+            title=_("Run “%(job)s” now") % {"job": job}, button=_("Run now"),
+            explanation=_("It does what is due today, and tells those whom it concerns."),
+            open_run=Run.objects.open().filter(organisation=job.organisation_id).first(),
+        )  # fmt: skip
+        return HttpResponseRedirect(reverse("admin:cronjobs_run_change", args=begun)) if begun else answer
+
+    @staticmethod
+    def _start(request: HttpRequest, job: CronJob, *, dry_run: bool) -> UUID:
+        return handed_out(
+            schedule.execute_expiry_check,
+            organisation=job.organisation,
+            cron_job=job,
+            actions=nightly.ALL_ACTIONS,
+            dry_run=dry_run,
+            requested_by=request.user.get_username(),
+            now=timezone.now(),
+        )
+
+    def resolve_drift(self, request: HttpRequest, object_id: int, *, keep: Literal["schedule", "beat"]) -> HttpResponse:
+        def act() -> str:
+            jobs.resolve_drift(job, keep=keep, by=request.user.get_username(), now=timezone.now())
+            return _("%(job)s and beat have one schedule.") % {"job": job}
+
+        job = self.find_for(request, str(object_id), Duty.LEAD)
+        title = _("Keep the schedule") if keep == "schedule" else _("Take over beat's schedule")
+        return self._ask(
+            request, job, AskForm, act, title=title, button=title,
+            explanation="\n".join(find_drift([job]).get(job.pk, [])),
+        )  # fmt: skip
+
+    def _ask(
+        self, request: HttpRequest, job: CronJob, form: type[forms.Form], act: Callable[..., str],
+        template: str = "desk/ask.html", **context: Any,
+    ) -> HttpResponse:  # fmt: skip
+        back = reverse("admin:cronjobs_cronjob_change", args=[job.pk])
+        shown = self.context_of(request, **context)
+        return ask(
+            request,
+            form(request.POST if request.method == "POST" else None),
+            context=shown,
+            act=act,
+            back=back,
+            template=template,
+        )
+
+    @staticmethod
+    def _change(request: HttpRequest, job: CronJob, **changes: Any) -> None:
+        jobs.change_cron_job(job, **changes, by=request.user.get_username(), now=timezone.now())
+
+    @admin.action(
+        description=gettext_lazy("Keep the jobs' schedules: write them to beat again"), permissions=["change"]
+    )
     def keep_schedule(self, request: HttpRequest, queryset: QuerySet[CronJob]) -> None:
         self._resolve(request, queryset, keep="schedule")
 
-    @admin.action(description=_("Take over the schedules that beat has for the jobs"), permissions=["change"])
+    @admin.action(
+        description=gettext_lazy("Take over the schedules that beat has for the jobs"), permissions=["change"]
+    )
     def take_over_beats(self, request: HttpRequest, queryset: QuerySet[CronJob]) -> None:
         self._resolve(request, queryset, keep="beat")
 
@@ -103,3 +264,18 @@ class CronJobAdmin(ScopedAdmin):
                 messages.error(request, f"{job}: {refusal}")
             else:
                 messages.success(request, _("%(job)s and beat have one schedule.") % {"job": job})
+
+
+def _coming(job: CronJob, *, count: int) -> list[str]:
+    """Return the next slots in the job's own time; none while it is switched off, or cannot be read."""
+    if not job.enabled:
+        return []
+    zone = ZoneInfo(job.timezone)
+    try:
+        slots = next_slots(job.cron_expression, job.timezone, after=timezone.now(), count=count)
+    except ValidationError:  # an edit past the checks: beat cannot read it either
+        return []
+    return [
+        f"{date_format(slot.astimezone(zone), 'l')} {date_format(slot.astimezone(zone))} {slot.astimezone(zone):%H:%M}"
+        for slot in slots
+    ]

@@ -1,0 +1,152 @@
+"""The items of a run as its page lists them: within the scope, filtered, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
+
+from cronjobs.api.serializers import PLANNED, Row, Rows, due_row, ledger_rows
+from cronjobs.ledger import count_items, show_due_items
+from cronjobs.models import Action, Run, RunItem
+from mentors.scope import Scope
+
+AT_ONCE = 50
+# What the ledger says of an item, as the night writes it; what a person or an error has said is shown as it is.
+OUTCOMES = {
+    gettext_noop("paused"),
+    gettext_noop("resumed"),
+    gettext_noop("reminded"),
+    gettext_noop("reminded the coordinators only: the mentor has answered"),
+    gettext_noop("automatic pausing was switched off"),
+    gettext_noop("automatic resuming was switched off"),
+    gettext_noop("the mentor is paused already"),
+    gettext_noop("the mentor is ended already"),
+    gettext_noop("the mentor is active"),
+    gettext_noop("the mentor is ended"),
+    gettext_noop("the mentor is paused (manual)"),
+    gettext_noop("the mentor is paused (certification_revoked)"),
+    gettext_noop("renewed or exempted in between: no lapsed type is left"),
+    gettext_noop("lapsed again in between"),
+    gettext_noop("renewed, changed or revoked in between"),
+    gettext_noop("would be paused: these types have lapsed (rule 4)"),
+    gettext_noop("would be resumed: no lapsed type is left (rule 5)"),
+    gettext_noop("would be reminded: it expires within the stage (rule 6)"),
+}
+STATUSES: dict[str, StrOrPromise] = {**dict(RunItem.Status.choices), PLANNED: _("would be done")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A filter's choice, and the address of the list that it makes."""
+
+    words: StrOrPromise
+    query: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Items:
+    """A page of items. Whether there is a next one is known without counting them all."""
+
+    rows: Sequence[Any]
+    page: int
+    is_last: bool
+    action: str
+    status: str
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.action or self.status)
+
+    @property
+    def previous(self) -> str:
+        return self._query(page=self.page - 1) if self.page > 1 else ""
+
+    @property
+    def next(self) -> str:
+        return "" if self.is_last else self._query(page=self.page + 1)
+
+    @property
+    def actions(self) -> list[Choice]:
+        return [self._choice(words, action=value) for value, words in [("", _("all")), *Action.choices]]
+
+    @property
+    def statuses(self) -> list[Choice]:
+        return [self._choice(words, status=value) for value, words in [("", _("all")), *RunItem.Status.choices]]
+
+    def _choice(self, words: StrOrPromise, **chosen: str) -> Choice:
+        [(name, value)] = chosen.items()
+        return Choice(words=words, query=self._query(**chosen), is_chosen=getattr(self, name) == value)
+
+    def _query(self, **changed: Any) -> str:
+        params = {"action": self.action, "status": self.status} | changed
+        return "?" + urlencode({name: value for name, value in params.items() if value}) + "#items"
+
+
+def items_seen(run: Run, scope: Scope) -> QuerySet[RunItem]:
+    """Return the items of the run that the user sees; who sees all of them pays for no look at the mentors."""
+    items = RunItem.objects.filter(run=run)
+    return items if scope.sees_all_items(organisation_id=run.organisation_id) else items.filter(scope.ledger())
+
+
+def planned_rows(run: Run, scope: Scope) -> Rows:
+    """Return what a dry run would do, planned anew, as far as the user sees it."""
+    actions = [Action(action) for action in run.actions]
+    return [
+        due_row(item) | {"mentor_id": item.mentor_id}
+        for item in show_due_items(organisation=run.organisation, actions=actions, on=run.business_date)
+        if scope.sees_item(organisation_id=run.organisation_id, chapter_id=item.chapter_id)
+    ]
+
+
+def list_items(run: Run, *, scope: Scope, params: MultiValueDict[str, str]) -> Items:
+    """Return the page of items that is asked for; what is asked amiss is not asked."""
+    action = _one_of(params.get("action"), Action.values)
+    status = _one_of(params.get("status"), RunItem.Status.values)
+    asked = params.get("page", "")
+    page = max(int(asked), 1) if asked.isascii() and asked.isdigit() and len(asked) < 8 else 1
+    start = (page - 1) * AT_ONCE
+    found = _planned(run, scope, action) if run.dry_run else _stored(run, scope, action=action, status=status)
+    rows = list(found[start : start + AT_ONCE + 1])
+    shown = [_shown(row) for row in rows[:AT_ONCE]]
+    return Items(rows=shown, page=page, is_last=len(rows) <= AT_ONCE, action=action, status=status)
+
+
+def _one_of(asked: str | None, values: Sequence[str]) -> str:
+    return asked if asked and asked in values else ""
+
+
+def _planned(run: Run, scope: Scope, action: str) -> Rows:
+    return [row for row in planned_rows(run, scope) if action in ("", row["action"])]
+
+
+def _stored(run: Run, scope: Scope, *, action: str, status: str) -> QuerySet[RunItem, Row]:
+    asked = {name: value for name, value in (("action", action), ("status", status)) if value}
+    return ledger_rows(items_seen(run, scope).filter(**asked).order_by("id"), "mentor_id")
+
+
+def _shown(row: Row) -> Row:
+    return row | {
+        "action_words": Action(row["action"]).label,
+        "status_words": STATUSES[row["status"]],
+        "outcome": gettext(row["outcome"]) if row["outcome"] in OUTCOMES else row["outcome"],
+    }
+
+
+def count_by_action(run: Run) -> list[tuple[Action, dict[str, int]]]:
+    """Return how many items of each action the run has, by what became of them; of an open run as of now."""
+    counted = count_items(run) if run.is_open else {}
+    found = []
+    for action in Action:
+        if action in run.counts:
+            counts = run.counts[action] | counted.get(action, {})
+            found.append((action, {"pending": 0} | counts | {"planned": run.counts[action]["planned"]}))
+    return found

@@ -1,0 +1,120 @@
+"""A run in a few words: how it stands, what it did, and how long it took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django_stubs_ext import StrOrPromise
+
+from cronjobs.models import Action, Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How something is shown: in words, with a sign, and in a colour that says the same."""
+
+    tone: str  # good, busy, warn, bad or none
+    icon: str
+    words: StrOrPromise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deed:
+    """Something that a run did, and where the items of it are listed."""
+
+    tone: str
+    words: str
+    url: str
+
+
+STATUSES = {
+    Run.Status.PLANNED: ("busy", "schedule"),
+    Run.Status.RUNNING: ("busy", "sync"),
+    Run.Status.HELD: ("warn", "front_hand"),
+    Run.Status.SUCCEEDED: ("good", "check_circle"),
+    Run.Status.PARTIAL: ("warn", "error"),
+    Run.Status.FAILED: ("bad", "cancel"),
+    Run.Status.MISSED: ("bad", "event_busy"),
+}
+SWITCHED_OFF = Look(tone="none", icon="pause_circle", words=gettext_lazy("switched off"))
+NO_RUN = Look(tone="none", icon="remove", words=gettext_lazy("no run"))
+
+
+def look_of(run: Run | None) -> Look:
+    if run is None:
+        return NO_RUN
+    if run.was_switched_off:
+        return SWITCHED_OFF
+    tone, icon = STATUSES[Run.Status(run.status)]
+    return Look(tone=tone, icon=icon, words=run.get_status_display())
+
+
+def sign(look: Look) -> SafeString:
+    return format_html(
+        '<span class="desk-sign desk-{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>',
+        look.tone,
+        look.icon,
+        look.words,
+    )
+
+
+def url_of(run: Run, **params: str) -> str:
+    address = reverse("admin:cronjobs_run_change", args=[run.pk])
+    return f"{address}?{urlencode(params)}" if params else address
+
+
+def deeds(run: Run) -> list[Deed]:
+    """Say what a run did, and what failed; of one that only looked or is held, what it would do."""
+    did = "planned" if run.dry_run or run.status == Run.Status.HELD else "done"
+    found = [
+        Deed(tone="", words=_count(action, number, would=did == "planned"), url=url_of(run, action=action))
+        for action in Action
+        if (number := run.counts.get(action, {}).get(did, 0))
+    ]
+    failed = sum(count.get("failed", 0) for count in run.counts.values())
+    if failed:
+        words = ngettext("%(count)d failed", "%(count)d failed", failed) % {"count": failed}
+        found.append(Deed(tone="bad", words=words, url=url_of(run, status="failed")))
+    return found
+
+
+def _count(action: Action, count: int, *, would: bool) -> str:
+    match action, would:
+        case Action.PAUSE, False:
+            words = ngettext("%(count)d paused", "%(count)d paused", count)
+        case Action.RESUME, False:
+            words = ngettext("%(count)d resumed", "%(count)d resumed", count)
+        case Action.REMIND, False:
+            words = ngettext("%(count)d reminder", "%(count)d reminders", count)
+        case Action.PAUSE, True:
+            words = ngettext("%(count)d to pause", "%(count)d to pause", count)
+        case Action.RESUME, True:
+            words = ngettext("%(count)d to resume", "%(count)d to resume", count)
+        case _:
+            words = ngettext("%(count)d to remind", "%(count)d to remind", count)
+    return words % {"count": count}
+
+
+def say_deeds(run: Run) -> str:
+    """Say it as one text; a closed run that had nothing to do says so."""
+    said = ", ".join(deed.words for deed in deeds(run))
+    return said or ("–" if run.is_open or run.status == Run.Status.MISSED else _("nothing was due"))
+
+
+def say_duration(run: Run) -> str:
+    if run.started_at is None or run.finished_at is None:
+        return "–"
+    return _in_words(run.finished_at - run.started_at)
+
+
+def _in_words(taken: timedelta) -> str:
+    seconds: dict[str, Any] = {"seconds": f"{taken.total_seconds():.1f}", "minutes": round(taken.total_seconds() / 60)}
+    return _("%(seconds)s s") % seconds if taken < timedelta(minutes=2) else _("%(minutes)d min") % seconds
