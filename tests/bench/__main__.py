@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 django.setup()
 
-from tests.bench import dataset, mail, measure, metrics, report, web  # noqa: E402
+from tests.bench import dataset, desk, mail, measure, metrics, report, web  # noqa: E402
 from tests.bench.databases import template  # noqa: E402
 from tests.bench.dataset import Size  # noqa: E402
 from tests.bench.measure import Measurement  # noqa: E402
@@ -34,6 +34,7 @@ class Programme:
     night: Size
     less_history: Size
     many_due: Size
+    desk: Size
     repeats: int
     plain: int  # how many mentors the plain ways are given
     mail: int  # how many e-mails are queued
@@ -42,13 +43,14 @@ class Programme:
 
     @property
     def sizes(self) -> tuple[Size, ...]:
-        return (self.night, self.less_history, self.many_due)
+        return (self.night, self.less_history, self.many_due, self.desk)
 
 
 FULL = Programme(
     night=Size(name="night", certifications=1_000_000, due=10_000),
     less_history=Size(name="less_history", certifications=100_000, due=10_000),
     many_due=Size(name="many_due", certifications=1_000_000, due=100_000),
+    desk=Size(name="desk", certifications=333_340, due=3_000),
     repeats=3,
     plain=2_000,
     mail=10_000,
@@ -59,6 +61,7 @@ SMALL = Programme(
     night=Size(name="night", certifications=2_000, due=60),
     less_history=Size(name="less_history", certifications=1_000, due=60),
     many_due=Size(name="many_due", certifications=2_000, due=300),
+    desk=Size(name="desk", certifications=2_000, due=60),
     repeats=1,
     plain=60,
     mail=200,
@@ -94,6 +97,9 @@ METHOD = """\
   to PostgreSQL, which (e) pays for with each message. It is given {plain_mail:,} of the messages.
 - **GET /metrics** is the whole request, in this process, the median of 20: after {years} years of nights, and while a
   night of {due:,} mentors is planned and not yet worked on (`tests/bench/metrics.py`).
+- **The desk's pages** are all lists and the page of the first row of each, for a coordinator of a chapter, one of the
+  organisation and a superuser, with {desk_mentors:,} mentors while a night is at work: the whole request, in this
+  process, the median of 5 (`tests/bench/desk.py`).
 - PostgreSQL, Redis, the worker's processes and the bench share the cores, so that ratios say more than seconds.
 """
 
@@ -131,6 +137,7 @@ def main(arguments: Sequence[str]) -> int:
             plain=programme.plain,
             plain_mail=programme.plain_mail,
             years=metrics.YEARS,
+            desk_mentors=programme.desk.mentors,
         )
         report.write_page(rows, machine=machine, method=method, now=now)
     return 1 if differences else 0
@@ -138,7 +145,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def measure_all(programme: Programme, templates: dict[str, str], *, on: date) -> tuple[list[Row], list[str]]:
     """Measure everything; return the rows of the table, and what should have been alike and is not."""
-    night, less, many = (templates[size.name] for size in programme.sizes)
+    night, less, many, many_mentors = (templates[size.name] for size in programme.sizes)
     statements, nights, plans, earlier_plans = [], [], [], []
     for _ in range(programme.repeats):
         statements.append(_measure("(a) one statement", lambda: measure.measure_statement(night, on=on)))
@@ -164,6 +171,8 @@ def measure_all(programme: Programme, templates: dict[str, str], *, on: date) ->
     )
     _say("measuring a scrape of /metrics")
     rows += metrics.describe(metrics.measure_scrape(night, on=on), certifications=programme.night.certifications)
+    _say("measuring the pages of the desk")
+    rows += desk.describe(desk.measure_pages(many_mentors, on=on), mentors=programme.desk.mentors)
     whole = [("the night", nights[0]), ("(b)", tasks), ("(c)", loop)]
     differences = [
         f"{name} left other rows than (a): {_differences(statements[0], measurement)}"
