@@ -39,8 +39,13 @@ def _item(title: Any, icon: str, name: str, duty: str) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": _may(duty)}
 
 
-def _stylesheet(_request: HttpRequest) -> str:
-    return static("desk/desk.css")
+def _static(name: str) -> Callable[[HttpRequest], str]:
+    """Return what unfold asks for the address of a file: settings are read before addresses are known."""
+
+    def address(_request: HttpRequest) -> str:
+        return static(name)
+
+    return address
 
 
 MENU = [
@@ -58,6 +63,7 @@ MENU = [
         "collapsible": True,
         "items": [
             _item(_("Schedules"), "schedule", "cronjobs_cronjob_changelist", "lead"),
+            _item(_("Import roster"), "upload", "certifications_rosterupload_import", "lead"),
             _item(_("Exemptions"), "event_available", "certifications_exemption_changelist", "coordinate"),
             _item(_("Extensions"), "update", "certifications_extension_changelist", "coordinate"),
             _item(_("Types"), "category", "certifications_certificationtype_changelist", "coordinate"),
@@ -90,7 +96,8 @@ LOOK: dict[str, Any] = {
     "SHOW_LANGUAGES": True,
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": {"primary": PRIMARY, "font": FONT},
-    "STYLES": [_stylesheet],
+    "STYLES": [_static("desk/desk.css"), _static("desk/accessible.css")],
+    "SCRIPTS": [_static("desk/accessible.js")],
     "DASHBOARD_CALLBACK": "cronjobs.admin.home.show_home",
     "SIDEBAR": {"show_search": True, "show_all_applications": _may("operate"), "navigation": MENU},
 }
