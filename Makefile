@@ -8,10 +8,10 @@ RUN := $(BIN)/python -m config.embedded run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench faults schema pictures lock clean install
+.PHONY: help demo up test check bench faults schema pictures desk-pictures lock clean install
 
 help: ## Say what each target does
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 install: $(READY) ## Install into .venv, nothing more
 
@@ -49,6 +49,9 @@ schema: $(READY) ## Write docs/openapi.yaml anew from the code
 
 pictures: $(READY) ## Draw docs/messages anew: every message, in its languages side by side
 	@$(RUN) --name test --scratch -- python -m tests.pictures
+
+desk-pictures: $(READY) ## Draw docs/desk anew: the browser tests keep what they see (needs a Chromium)
+	@PICTURES=1 python -m pytest -q -n 0 -p no:randomly tests/browser
 
 lock: $(READY) ## Write the locks anew from pyproject.toml
 	@uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

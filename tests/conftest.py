@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from certifications.models import Certification, CertificationType
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from mentors.rest.views import ScopedViewSet
+from tests.browser.chromium import MISSING, find_chromium
 from tests.processes import empty_broker
 
 TODAY = date(2026, 11, 21)
@@ -21,6 +22,10 @@ NOW = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)  # noon in Oslo
 Certify = Callable[..., Certification]
 Enrol = Callable[..., Mentor]
 Api = Callable[..., APIClient]
+
+
+def pytest_report_header() -> str:
+    return f"browser tests: {find_chromium() or 'skipped, ' + MISSING}"
 
 
 @pytest.fixture(autouse=True)

@@ -67,10 +67,8 @@ def ask(
     if request.method == "POST" and form.is_valid():
         try:
             said = act(**form.cleaned_data)
-        except Refusal as refusal:
-            form.add_error(None, str(refusal))
-        except ValidationError as error:
-            form.add_error(None, error if _is_about(form, error) else ValidationError(error.messages))
+        except (Refusal, ValidationError) as refusal:
+            say_refused(form, refusal)
         else:
             messages.success(request, said)
             return HttpResponseRedirect(back)
@@ -78,6 +76,10 @@ def ask(
     return TemplateResponse(request, template, {**context, "back": back, "form": form}, status=status)
 
 
-def _is_about(form: forms.Form, error: ValidationError) -> bool:
-    """Whether every field that the error names is asked for in the form."""
-    return set(getattr(error, "error_dict", {})) <= set(form.fields)
+def say_refused(form: forms.Form, refusal: Refusal | ValidationError) -> None:
+    """Say in the form what was refused, beside the fields that it names if all of them are asked for."""
+    if isinstance(refusal, ValidationError):
+        is_about_fields = set(getattr(refusal, "error_dict", {})) <= set(form.fields)
+        form.add_error(None, refusal if is_about_fields else ValidationError(refusal.messages))
+    else:
+        form.add_error(None, str(refusal))

@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from mentors.desk.asking import AskForm
+from mentors.desk.asking import AskForm, say_refused
 from mentors.refusal import Refusal
 
 MOST = 5000  # rows that one transaction locks, and that a person can still look at
@@ -81,11 +81,8 @@ def preview_then_do(
             if "apply" in request.POST:
                 return act(**form.cleaned_data)
             shown = preview(**form.cleaned_data)
-        except Refusal as refusal:
-            form.add_error(None, str(refusal))
-        except ValidationError as error:
-            known = set(getattr(error, "error_dict", {})) <= set(form.fields)
-            form.add_error(None, error if known else ValidationError(error.messages))
+        except (Refusal, ValidationError) as refusal:
+            say_refused(form, refusal)
     if shown is not None:
         hide(form)
     told = {**context, "form": form, "preview": shown}

@@ -1,0 +1,38 @@
+"""axe-core: what keeps people from using a page, by WCAG 2.1 A and AA, on a phone and a screen, by day and by night."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Page
+
+from tests.browser.sizes import SIZES
+
+RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa")
+RUN = "rules => axe.run(document, {runOnly: {type: 'tag', values: rules}, resultTypes: ['violations']})"
+
+
+def assert_accessible(page: Page, *, reload: bool = True) -> None:
+    """Look at the page in every size and scheme of colours; a page that came of a form is not asked for again."""
+    found = []
+    for scheme, (width, height) in product(("light", "dark"), SIZES.values()):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        page.set_viewport_size({"width": width, "height": height})
+        if reload:
+            page.reload()
+        found += [f"{width} px, {scheme}: {line}" for line in _violations(page)]
+    assert not found, f"{page.url}\n" + "\n".join(found)
+
+
+def _violations(page: Page) -> list[str]:
+    """Return what axe finds: the rule, where, and how to mend it."""
+    page.evaluate(AXE_SCRIPT)
+    report: dict[str, Any] = page.evaluate(RUN, list(RULES))
+    return [
+        f"{violation['id']} ({violation['help']})\n    at {', '.join(map(str, node['target']))}\n"
+        f"    {node['html'][:200]}\n    {node['failureSummary']}"
+        for violation in report["violations"]
+        for node in violation["nodes"]
+    ]

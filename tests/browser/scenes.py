@@ -1,0 +1,58 @@
+"""A chapter that looks like a real one: people in every state, and the nights that brought them there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django.utils import timezone
+
+from certifications.models import CertificationType
+from cronjobs.models import CronJob, Run
+from cronjobs.schedule import schedule_nightly_run
+from mentors.models import Mentor, Organisation
+from tests.conftest import Certify, Enrol
+from tests.nights import noon, run_night
+
+NIGHTS = 8
+# Name, and in how many days the course and the declaration of secrecy expire.
+PEOPLE = (
+    ("Liv Moe", 212, 480),
+    ("Åse Ødegård", 25, 300),
+    ("Kåre Nilsen", 12, 91),
+    ("Ingrid Solberg", 6, 402),
+    ("Bjørn Haugen", -2, 122),
+    ("Randi Lie", 78, 64),
+    ("Terje Bakken", 44, 51),
+    ("Solveig Dahl", 1, 350),
+    ("Odd Strand", -5, -1),
+    ("Gerd Myhre", 330, 29),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Who and what is in it."""
+
+    paused: Mentor
+    run: Run
+    job: CronJob
+
+
+def set_scene(
+    organisation: Organisation,
+    *,
+    enrol: Enrol,
+    certify: Certify,
+    secrecy: CertificationType,
+    today: date,
+) -> Scene:
+    """Enrol the people, and let the nights up to yesterday pass."""
+    for name, course, declaration in PEOPLE:
+        mentor = enrol(name=name, language="nb")
+        certify(mentor, expires_in=course)
+        certify(mentor, type=secrecy, expires_in=declaration, issued=-500)
+    job = schedule_nightly_run(organisation=organisation, now=timezone.now() - timedelta(days=30))
+    nights = [today - timedelta(days=days) for days in range(NIGHTS, 0, -1)]
+    runs = [run_night(organisation, night, now=noon(night), cron_job=job) for night in nights]
+    return Scene(paused=Mentor.objects.get(name="Odd Strand"), run=runs[-1], job=job)

@@ -1,0 +1,44 @@
+"""What a visitor of the public page sees while somebody works at the desk (rule 11)."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from mentors.models import Mentor, User
+from tests.browser.conftest import Visit
+from tests.browser.pictures import draw
+from tests.browser.scenes import Scene
+from tests.conftest import Certify
+
+
+def test_a_mentor_is_gone_at_once_when_her_certification_is_revoked(
+    visit: Visit, kari: User, mentor: Mentor, certify: Certify, width: int
+) -> None:
+    certify(mentor)
+    visitor = visit()
+    public = visitor.open("/hlf/oslo/")
+    name = public.get_by_text("Liv Moe")
+    expect(name).to_be_visible()
+    public.reload()  # so that the browser has a copy, and knows its tag
+    expect(name).to_be_visible()
+
+    desk = visit(kari).open(f"/admin/mentors/mentor/{mentor.pk}/change/")
+    desk.get_by_role("link", name="Revoke Kurs").click()
+    desk.get_by_label("Reason").fill("She has left the association.")
+    desk.get_by_role("button", name="Revoke").click()
+    expect(desk.get_by_text("Revoked, and Liv Moe is paused.")).to_be_visible()
+
+    for path in ("/hlf/oslo/", "/hlf/oslo/", "/hlf/oslo/?lang=en"):
+        visitor.open(path)
+        expect(public.get_by_role("main")).to_be_visible()
+        expect(name).to_have_count(0)
+
+
+def test_it_shows_whoever_is_covered_and_nobody_else(visit: Visit, scene: Scene, width: int) -> None:
+    page = visit().open("/hlf/oslo/?lang=en")
+
+    draw(page, "public")
+
+    names = page.get_by_role("main").get_by_role("listitem")
+    expect(names.filter(has_text="Liv Moe")).to_have_count(1)
+    expect(names.filter(has_text="Odd Strand")).to_have_count(0)
