@@ -222,6 +222,7 @@ DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
 # The words and the hours
 LANGUAGE_CODE = "nb"
 LANGUAGES = [("nb", "Norsk bokmål"), ("nn", "Norsk nynorsk"), ("en", "English")]
+FORMAT_MODULE_PATH = ["config.formats"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 

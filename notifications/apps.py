@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from anymail.signals import tracking
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class NotificationsConfig(AppConfig):
     name = "notifications"
+    verbose_name = _("Messages")
 
     def ready(self) -> None:
         from notifications.bounces import record_event  # reads models, which are there from now on

@@ -315,7 +315,7 @@ class TestPage:
         said = text(desk(kari).get(page(mentor)))
 
         for words in (
-            "since 11/21/2026: paused by a person", "On leave until May", "Never held:</strong> Taushet",
+            "since 21 Nov 2026: paused by a person", "On leave until May", "Never held:</strong> Taushet",
             "expires soon", "12 days left", "Forged", "Paused by kari.",
         ):  # fmt: skip
             assert words in said, words
@@ -345,7 +345,7 @@ class TestPage:
         said = text(desk(kari).get(page(mentor)))
 
         for words in (
-            "Reminded of Kurs A1, which expires on 11/28/2026.",
+            "Reminded of Kurs A1, which expires on 28 Nov 2026.",
             "Rule 6: reminded 30, 14 and 7 days before the expiry, once each.",
             "Not reminded of Kurs A1",
             "Renewed, changed or revoked in between.",
