@@ -99,5 +99,6 @@ LOOK: dict[str, Any] = {
     "STYLES": [_static("desk/desk.css"), _static("desk/accessible.css")],
     "SCRIPTS": [_static("desk/accessible.js")],
     "DASHBOARD_CALLBACK": "cronjobs.admin.home.show_home",
-    "SIDEBAR": {"show_search": True, "show_all_applications": _may("operate"), "navigation": MENU},
+    # No search: the menu is short, and unfold keeps what was found in Redis, which may be away.
+    "SIDEBAR": {"show_search": False, "show_all_applications": _may("operate"), "navigation": MENU},
 }
