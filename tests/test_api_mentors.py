@@ -166,7 +166,7 @@ class TestChanging:
 
         assert (put.status_code, patch.status_code) == (400, 200)
         needed = sorted(error["attr"] for error in put.json()["errors"])
-        assert needed == ["email", "language", "listed", "phone", "searchable"]
+        assert needed == ["email", "language", "listed", "phone"]
         assert (patch.json()["listed"], patch.json()["email"]) == (False, "liv@example.org")
 
     def test_a_consent_is_withdrawn_by_itself(self, client: APIClient, enrol: Enrol) -> None:
@@ -178,6 +178,15 @@ class TestChanging:
         mentor.refresh_from_db()
         assert (answer.json()["searchable"], answer.json()["listed"]) == (False, True)
         assert (mentor.searchable, answer["ETag"] != before) == (False, True)
+
+    def test_an_app_that_does_not_know_a_consent_leaves_it_as_it_is(self, client: APIClient, enrol: Enrol) -> None:
+        mentor = enrol(searchable=True)
+        body = client.get(f"{URL}/{mentor.pk}").json()
+        del body["searchable"]
+
+        answer = client.put(f"{URL}/{mentor.pk}", body)
+
+        assert (answer.status_code, answer.json()["searchable"]) == (200, True)
 
     @pytest.mark.parametrize("field", ["status", "pause_cause", "organisation", "chapter_name", "id"])
     def test_what_cannot_be_written_is_refused_by_name(self, client: APIClient, mentor: Mentor, field: str) -> None:

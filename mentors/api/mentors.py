@@ -113,7 +113,10 @@ class ChangeMentorSerializer(EnrolSerializer):
     phone = serializers.RegexField(PHONE, max_length=16, allow_blank=True, help_text="As E.164 has it.")
     language = serializers.ChoiceField(LANGUAGES)
     listed = serializers.BooleanField(help_text="Consents to stand on the public page.")
-    searchable = serializers.BooleanField(help_text="Consents to be found there by search engines.")
+    # Came later than the others: an app that does not know it changes nobody's consent.
+    searchable = serializers.BooleanField(
+        required=False, help_text="Consents to be found there by search engines. Left out: as it is."
+    )
 
 
 @extend_schema_serializer(
