@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from statistics import median
+from urllib.parse import quote
 
 from django.contrib import admin
 from django.db import connection
@@ -129,7 +130,7 @@ def _addresses(user: User) -> Iterator[tuple[str, str]]:
         if (first := page.get_queryset(request).order_by("pk").first()) is not None:
             yield f"page of a {model._meta.verbose_name}", reverse(f"admin:{name}_change", args=[first.pk])
     someone = Mentor.objects.order_by("pk").values_list("name", flat=True)[0]
-    yield "search for a mentor", reverse("admin:mentors_mentor_changelist") + f"?q={someone.split()[0]}"
+    yield "search for a mentor", reverse("admin:mentors_mentor_changelist") + f"?q={quote(someone)}"
 
 
 def _measure(client: Client, who: str, name: str, address: str, *, repeats: int) -> Page:
