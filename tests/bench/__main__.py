@@ -99,7 +99,7 @@ METHOD = """\
   night of {due:,} mentors is planned and not yet worked on (`tests/bench/metrics.py`).
 - **The desk's pages** are all lists and the page of the first row of each, for a coordinator of a chapter, one of the
   organisation and a superuser, with {desk_mentors:,} mentors while a night is at work: the whole request, in this
-  process, the median of 5 (`tests/bench/desk.py`).
+  process, the median of {repeats} (`tests/bench/desk.py`).
 - PostgreSQL, Redis, the worker's processes and the bench share the cores, so that ratios say more than seconds.
 """
 
@@ -172,7 +172,8 @@ def measure_all(programme: Programme, templates: dict[str, str], *, on: date) ->
     _say("measuring a scrape of /metrics")
     rows += metrics.describe(metrics.measure_scrape(night, on=on), certifications=programme.night.certifications)
     _say("measuring the pages of the desk")
-    rows += desk.describe(desk.measure_pages(many_mentors, on=on), mentors=programme.desk.mentors)
+    pages = desk.measure_pages(many_mentors, on=on, repeats=programme.repeats)
+    rows += desk.describe(pages, mentors=programme.desk.mentors)
     whole = [("the night", nights[0]), ("(b)", tasks), ("(c)", loop)]
     differences = [
         f"{name} left other rows than (a): {_differences(statements[0], measurement)}"

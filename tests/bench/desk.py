@@ -36,7 +36,7 @@ class Page:
     queries: int
 
 
-def measure_pages(template: str, *, on: date, repeats: int = 5) -> list[Page]:
+def measure_pages(template: str, *, on: date, repeats: int) -> list[Page]:
     """Ask for every page again and again, the whole request; the first time only fetches what it reads."""
     with clone(template), override_settings(ALLOWED_HOSTS=["testserver"], SECOND_FACTOR_REQUIRED=False):
         _fill(on=on)
