@@ -18,14 +18,27 @@ BASE = str(settings.DATABASES["default"]["NAME"])
 
 
 @contextmanager
-def template(name: str, fill: Callable[[], None]) -> Iterator[str]:
-    """Create a migrated database and fill it; it is dropped at the end."""
-    database = f"{BASE}_bench_{name}"
+def migrated() -> Iterator[str]:
+    """Create a migrated database with nothing in it, which each template begins as; it is dropped at the end."""
+    database = f"{BASE}_bench_migrated"
     _administer("DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
     _administer("CREATE DATABASE {}", database)
     try:
         with connected_to(database):
             call_command("migrate", verbosity=0)
+        yield database
+    finally:
+        _administer("DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
+
+
+@contextmanager
+def template(name: str, fill: Callable[[], None], *, empty: str) -> Iterator[str]:
+    """Copy the migrated database and fill the copy; it is dropped at the end."""
+    database = f"{BASE}_bench_{name}"
+    _administer("DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
+    _administer("CREATE DATABASE {} TEMPLATE {}", database, empty)
+    try:
+        with connected_to(database):
             fill()
         yield database
     finally:

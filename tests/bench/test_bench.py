@@ -10,11 +10,10 @@ from tests.processes import live_environment, running
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(600)
 @pytest.mark.django_db(transaction=True)
 def test_night_statement_tasks_and_loop_leave_the_same_rows() -> None:
     with running(sys.executable, "-m", "tests.bench", "--small", env=live_environment()) as bench:
-        code = bench.popen.wait(540)
+        code = bench.popen.wait(240)
 
         assert code == 0, bench.output
         assert "| (c) one transaction a mentor in a loop" in bench.output
