@@ -21,13 +21,14 @@ PREPARE = """() => {
   looks.delete(document.activeElement);
   window.focusProbe = { look, looks, before: document.activeElement };
 }"""
-IS_SEEN = """() => {
+WHY_UNSEEN = """() => {
   const { look, looks, before } = window.focusProbe, here = document.activeElement;
-  if (here === document.body || here === before || !looks.has(here)) return true;
+  if (here === document.body || here === before || !looks.has(here)) return '';
   const box = here.getBoundingClientRect();
   const isInside = box.width > 0 && box.height > 0 && box.bottom > 0 && box.right > 0
     && box.top < innerHeight && box.left < innerWidth;
-  return isInside && look(here) !== looks.get(here);
+  if (!isInside) return `it is out of sight, at ${JSON.stringify(box)}`;
+  return look(here) === looks.get(here) ? `it looks as without the focus: ${look(here)}` : '';
 }"""
 WHERE = """() => {
   const DATE = '[type=date]'; // its day, month and year are three stops
@@ -63,9 +64,10 @@ class Keyboard:
         stop: dict[str, Any] = self.page.evaluate(WHERE)
         assert not stop["isStuck"], f"the focus is caught at {stop['words']} of {self.page.url}"
         try:
-            self.page.wait_for_function(IS_SEEN, timeout=1000)
+            self.page.wait_for_function(f"() => !({WHY_UNSEEN})()")
         except TookTooLong as error:
-            raise AssertionError(f"nothing shows the focus at {stop['words']} of {self.page.url}") from error
+            why = self.page.evaluate(WHY_UNSEEN)
+            raise AssertionError(f"nobody sees the focus at {stop['words']} of {self.page.url}: {why}") from error
         return Stop(number=stop["number"], words=stop["words"], is_outside=stop["isOutside"])
 
     def go_to(self, target: Locator, *, key: str = "Tab") -> None:
