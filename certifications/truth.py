@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
 
+from certifications import phrases
 from certifications.coverage import find_stand_ins
 from certifications.reminders import find_due_reminders
 from mentors.models import Mentor, Organisation
@@ -16,8 +17,6 @@ from notifications.models import Notification
 STATUS_SAID = {Notification.Kind.PAUSE: Mentor.Status.PAUSED, Notification.Kind.RESUME: Mentor.Status.ACTIVE}
 # Those that say to coordinators who is paused, and so who may take over.
 NAMES_STAND_INS = (Notification.Kind.HANDOVER, Notification.Kind.DIGEST, Notification.Kind.WEEKLY)
-
-OUTDATED = "No longer true when it was about to leave."
 
 
 def find_outdated(messages: Sequence[Message]) -> dict[int, str]:
@@ -35,7 +34,7 @@ def find_outdated(messages: Sequence[Message]) -> dict[int, str]:
         reminded = due - answered if message.notification.recipient_mentor_id else due
         message.happenings = [happened for happened in message.happenings if _is_true(happened, reminded)]
         if not message.happenings:
-            outdated[message.notification.pk] = OUTDATED
+            outdated[message.notification.pk] = phrases.OUTDATED.write()
     name_stand_ins(messages)
     return outdated
 

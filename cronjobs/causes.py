@@ -14,24 +14,17 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 from django.db.models import Q
 
-from cronjobs import heartbeats
+from cronjobs import heartbeats, phrases
 from cronjobs.drift import find_drift
 from cronjobs.models import CronJob, Part, Run, Silence
+from mentors.phrases import Phrase
 
+# Of each part: that it was away, that it still is, and that it never came.
 SILENT = {
-    Part.BEAT: "Beat was silent",
-    Part.BROKER: "The broker took nothing from beat",
-    Part.WORKERS: "No worker did anything",
+    Part.BEAT: (phrases.BEAT_SILENT, phrases.BEAT_STILL_SILENT, phrases.BEAT_NEVER_HEARD),
+    Part.BROKER: (phrases.BROKER_SILENT, phrases.BROKER_STILL_SILENT, phrases.BROKER_NEVER_HEARD),
+    Part.WORKERS: (phrases.WORKERS_SILENT, phrases.WORKERS_STILL_SILENT, phrases.WORKERS_NEVER_HEARD),
 }
-NEVER = {
-    Part.BEAT: "Beat has never been heard of.",
-    Part.BROKER: "The broker has never taken anything from beat.",
-    Part.WORKERS: "No worker has ever been heard of.",
-}
-NOT_FOUND = (
-    "The cause was not found: beat, the broker and the workers were all heard of, so the slot was lost on the way from "
-    "beat to a worker, or failed there."
-)
 # How long after a restart of the database connections to it may still break.
 RESTART = timedelta(minutes=3)
 # A part may be heard of right at a slot, and fail at it.
@@ -52,7 +45,7 @@ def why_not_run(job: CronJob, slot: datetime, *, now: datetime) -> str:
         *_drift(job),
         *_open_runs(job, slot, zone=zone),
     ]
-    found = found or [NOT_FOUND]
+    found = found or [phrases.CAUSE_NOT_FOUND.write()]
     return " ".join(found if job.enabled else [*found, _pause(job)])
 
 
@@ -63,13 +56,21 @@ def what_held_up(run: Run, *, now: datetime) -> str:
     zone = ZoneInfo(run.cron_job.timezone if run.cron_job else run.organisation.timezone)
     silences = heartbeats.silences_between(run.created_at, run.finished_at, now=now)
     found = [*_database(run.created_at, silences, zone=zone), *_silences(silences, zone=zone)] if silences else []
-    return " ".join(["It was held up.", *found]) if found else ""
+    return " ".join([phrases.HELD_UP.write(), *found]) if found else ""
 
 
 def _pause(job: CronJob) -> str:
-    by = f" by {job.paused_by}" if job.paused_by else ""
-    at = f" on {_local(job.paused_at, ZoneInfo(job.timezone))}" if job.paused_at else ""
-    return f"Switched off{by}{at}: {job.pause_note}"
+    at = _local(job.paused_at, ZoneInfo(job.timezone)) if job.paused_at else ""
+    match bool(job.paused_by), bool(at):
+        case True, True:
+            phrase = phrases.PAUSED_JOB_BY_AT
+        case True, False:
+            phrase = phrases.PAUSED_JOB_BY
+        case False, True:
+            phrase = phrases.PAUSED_JOB_AT
+        case _:
+            phrase = phrases.PAUSED_JOB
+    return phrase.write(by=job.paused_by, at=at, said=job.pause_note)
 
 
 def _database(start: datetime, silences: list[Silence], *, zone: ZoneInfo) -> Iterator[str]:
@@ -78,10 +79,10 @@ def _database(start: datetime, silences: list[Silence], *, zone: ZoneInfo) -> It
         cursor.execute("SELECT pg_postmaster_start_time()")
         [started_at] = cursor.fetchone()
     if away := _all_away(silences):
-        yield f"The database was away, or the whole machine, {_span(away, zone=zone)}."
+        yield _in_time(away, phrases.DATABASE_AWAY, phrases.DATABASE_STILL_AWAY, zone=zone)
     spans = [(silence.from_at, silence.until_at) for silence in ([away] if away else [])]
     if any(began <= started_at <= ended for began, ended in [*spans, (start - RESTART, start + RESTART)]):
-        yield f"The database was started at {_local(started_at, zone)}."
+        yield phrases.DATABASE_STARTED.write(at=_local(started_at, zone))
 
 
 def _all_away(silences: list[Silence]) -> Silence | None:
@@ -105,13 +106,14 @@ def _silences(silences: list[Silence], *, zone: ZoneInfo) -> list[str]:
     away = _all_away(silences)
     said: list[str] = []
     for number, part in enumerate(heartbeats.CHAIN):
+        was_silent, is_silent, never_heard = SILENT[part]
         if part not in heard:
-            return said or [NEVER[part]]
+            return said or [never_heard.write()]
         before = [silence for silence in silences if silence.part in heartbeats.CHAIN[:number]]
         before += [away] if away else []
         own = [silence for silence in silences if silence.part == part]
         said += [
-            f"{SILENT[part]} {_span(silence, zone=zone)}."
+            _in_time(silence, was_silent, is_silent, zone=zone)
             for silence in own
             if not any(_follows(silence, other) for other in before)
         ]
@@ -124,14 +126,14 @@ def _follows(silence: Silence, other: Silence) -> bool:
     return other.from_at - echo <= silence.from_at and silence.until_at <= other.until_at + echo
 
 
-def _span(silence: Silence, *, zone: ZoneInfo) -> str:
-    until = f"to {_local(silence.until_at, zone)}" if silence.pk else "until this was written"
-    return f"from {_local(silence.from_at, zone)} {until}"
+def _in_time(silence: Silence, over: Phrase, lasting: Phrase, *, zone: ZoneInfo) -> str:
+    phrase = over if silence.pk else lasting
+    return phrase.write(since=_local(silence.from_at, zone), until=_local(silence.until_at, zone))
 
 
 def _drift(job: CronJob) -> Iterator[str]:
     if differences := find_drift([job]).get(job.pk):
-        yield f"Beat has another schedule than the job. {' '.join(differences)}"
+        yield " ".join([phrases.DRIFTED.write(), *differences])
 
 
 def _open_runs(job: CronJob, slot: datetime, *, zone: ZoneInfo) -> Iterator[str]:
@@ -140,8 +142,9 @@ def _open_runs(job: CronJob, slot: datetime, *, zone: ZoneInfo) -> Iterator[str]
         Q(finished_at=None) | Q(finished_at__gt=slot), organisation=job.organisation, created_at__lte=slot
     )
     for run in in_the_way.exclude(status=Run.Status.MISSED).order_by("created_at"):
-        end = f"to {_local(run.finished_at, zone)}" if run.finished_at else "until this was written"
-        yield f"Run {run.pk} was in the way: it was open from {_local(run.created_at, zone)} {end}."
+        phrase = phrases.IN_THE_WAY if run.finished_at else phrases.STILL_IN_THE_WAY
+        until = _local(run.finished_at, zone) if run.finished_at else ""
+        yield phrase.write(run=run.pk, since=_local(run.created_at, zone), until=until)
 
 
 def _local(moment: datetime, zone: ZoneInfo) -> str:

@@ -22,6 +22,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 from django_stubs_ext import StrPromise
 
+from cronjobs import phrases
+
 MAX_LENGTH = 100
 ALIASES = {
     "@hourly": "0 * * * *",
@@ -320,13 +322,10 @@ def _what_happens_to(local: datetime, timezone: str) -> tuple[str, str]:
     otherwise_at = local.replace(fold=1).astimezone(UTC)
     if fires_at > otherwise_at:
         moved = fires_at.astimezone(local.tzinfo)
-        return "skipped", (
-            f"{local:%H:%M} does not exist on {local.date()} in {timezone}, where the clocks go forward: the job runs "
-            f"once, at {moved:%H:%M}."
+        said = phrases.TIME_SKIPPED.write(
+            time=f"{local:%H:%M}", day=local.date(), zone=timezone, moved=f"{moved:%H:%M}"
         )
+        return "skipped", said
     if fires_at < otherwise_at:
-        return "repeated", (
-            f"{local:%H:%M} comes twice on {local.date()} in {timezone}, where the clocks go back: the job runs once, "
-            f"the first time."
-        )
+        return "repeated", phrases.TIME_REPEATED.write(time=f"{local:%H:%M}", day=local.date(), zone=timezone)
     return "neither", ""

@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
+from cronjobs import phrases
 from cronjobs.cron import normalise_cron
 from cronjobs.models import CronJob
 from mentors.refusal import Refusal
@@ -46,7 +47,7 @@ class ScheduleDrifted(Refusal):
     )
 
     def __init__(self, job: CronJob, drift: list[str]) -> None:
-        super().__init__(self.message % {"drift": " ".join(drift)}, id=job.pk)
+        super().__init__(self.message % {"drift": phrases.read(" ".join(drift))}, id=job.pk)
 
 
 class CannotTakeOver(Refusal):
@@ -75,29 +76,29 @@ def refuse_if_drifted(job: CronJob) -> None:
 
 def _differences(job: CronJob, entry: PeriodicTask | None) -> Iterator[str]:
     if entry is None:
-        yield "Beat has no entry for the job."
+        yield phrases.NO_ENTRY.write()
         return
     if entry.enabled != job.enabled:
-        yield "The job is on, beat's entry is off." if job.enabled else "The job is off, beat's entry is on."
+        yield (phrases.ENTRY_OFF if job.enabled else phrases.ENTRY_ON).write()
     yield from _schedule_differences(job, entry)
     for field, plain in PLAIN.items():
         if (value := getattr(entry, field)) != plain:
-            yield f"Beat's entry has {field} {value}, not {plain}."
+            yield phrases.OTHER_VALUE.write(field=field, value=value, wanted=plain)
     for field, wanted in (("args", [job.pk]), ("kwargs", {})):
         if _read_json(getattr(entry, field), empty=type(wanted)()) != wanted:
-            yield f"Beat's entry has {field} {getattr(entry, field)}, not {wanted}."
+            yield phrases.OTHER_VALUE.write(field=field, value=getattr(entry, field), wanted=wanted)
 
 
 def _schedule_differences(job: CronJob, entry: PeriodicTask) -> Iterator[str]:
     if entry.crontab is None:
-        kind = next((kind for kind in OTHER_SCHEDULES if getattr(entry, f"{kind}_id")), "no")
-        yield f"Beat's entry has {kind} schedule instead of a crontab."
+        kind = next((kind for kind in OTHER_SCHEDULES if getattr(entry, f"{kind}_id")), "")
+        yield (phrases.OTHER_KIND if kind else phrases.NO_KIND).write(kind=kind)
         return
     beats = _normalised(expression_of(entry.crontab))
     if beats != _normalised(job.cron_expression):
-        yield f"Beat fires it at “{beats}”, the job says “{job.cron_expression}”."
+        yield phrases.OTHER_TIMES.write(entry=beats, job=job.cron_expression)
     if str(entry.crontab.timezone) != job.timezone:
-        yield f"Beat's times are of {entry.crontab.timezone}, the job's of {job.timezone}."
+        yield phrases.OTHER_ZONE.write(entry=entry.crontab.timezone, job=job.timezone)
 
 
 def expression_of(crontab: CrontabSchedule) -> str:

@@ -22,16 +22,18 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Max
 
+from cronjobs import phrases
 from cronjobs.cron import next_slots
 from cronjobs.ledger import count_due_items
 from cronjobs.models import Action, CronJob, Forecast, Run, RunItem
 from mentors.models import Organisation
 
 FACTOR = 4  # less than a quarter of what was expected, or more than four times as much
-NOUNS = {
-    Action.PAUSE: ("pause", "pauses"),
-    Action.RESUME: ("resume", "resumes"),
-    Action.REMIND: ("reminder", "reminders"),
+# By action: how one is said, and how others are.
+NUMBERS = {
+    Action.PAUSE: (phrases.PAUSE_EXPECTED, phrases.PAUSES_EXPECTED),
+    Action.RESUME: (phrases.RESUME_EXPECTED, phrases.RESUMES_EXPECTED),
+    Action.REMIND: (phrases.REMINDER_EXPECTED, phrases.REMINDERS_EXPECTED),
 }
 
 
@@ -107,5 +109,5 @@ def _compare(action: Action, planned: int, expected: int) -> str:
     too_many = planned > max(expected, minimum) * FACTOR
     if not (too_few or too_many):
         return ""
-    singular, plural = NOUNS[action]
-    return f"{planned} {singular if planned == 1 else plural} where {expected} were expected"
+    one, other = NUMBERS[action]
+    return (one if planned == 1 else other).write(planned=planned, expected=expected)

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import PeriodicTask
 
-from cronjobs import drift, missed
+from cronjobs import drift, missed, phrases
 from cronjobs.models import CronJob
 from mentors.models import Organisation
 from mentors.refusal import Refusal
@@ -120,8 +120,8 @@ def _keep_owed_slots(before: CronJob, *, by: str, now: datetime) -> None:
     """Write down what nobody ran of a schedule that ends here: with it, the sweep forgets what it still owed."""
     with suppress(ValidationError):  # an expression that nobody can read owes nothing
         owed = missed.unclaimed_slots(before, until=now)
-        remark = f"Then {by or 'somebody'} changed the schedule." if before.enabled else ""
-        missed.keep_missed(before, owed, now=now, remark=remark)
+        remark = phrases.SCHEDULE_CHANGED_BY if by else phrases.SCHEDULE_CHANGED
+        missed.keep_missed(before, owed, now=now, remark=remark.write(by=by) if before.enabled else "")
 
 
 def _save(job: CronJob, *, by: str, now: datetime) -> CronJob:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from certifications.expiry import find_expired_certifications, find_renewed_mentors
 from certifications.reminders import find_due_reminders
+from cronjobs import phrases
 from cronjobs.models import Action, CronJob, Run, RunItem
 from mentors.models import Organisation
 
@@ -111,9 +112,9 @@ COUNT_DUE = """
 
 
 REASONS = {
-    Action.PAUSE: "would be paused: these types have lapsed (rule 4)",
-    Action.RESUME: "would be resumed: no lapsed type is left (rule 5)",
-    Action.REMIND: "would be reminded: it expires within the stage (rule 6)",
+    Action.PAUSE: phrases.WOULD_PAUSE,
+    Action.RESUME: phrases.WOULD_RESUME,
+    Action.REMIND: phrases.WOULD_REMIND,
 }
 
 # Reminders and grace look some years around the day; the calendar of Python ends at 9999.
@@ -137,7 +138,7 @@ class DueItem:
     @property
     def outcome(self) -> str:
         """What would be done, and by which rule."""
-        return REASONS[self.action]
+        return REASONS[self.action].write()
 
 
 def check_business_date(on: date) -> None:

@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Max
 
-from cronjobs import cron, nightly
+from cronjobs import cron, nightly, phrases
 from cronjobs.causes import why_not_run
 from cronjobs.models import CronJob, Run
 
 # How far back the slots of a job that is switched off are kept: nobody will run them.
 LOOK_BACK = timedelta(days=40)
-NOT_CLAIMED = "No run was claimed for this slot while it could still be made up."
 
 
 def unclaimed_slots(job: CronJob, *, until: datetime) -> list[datetime]:
@@ -44,7 +43,7 @@ def _missed_run(job: CronJob, slot: datetime, *, now: datetime, remark: str) -> 
         trigger=Run.Trigger.SCHEDULE,
         actions=list(nightly.ALL_ACTIONS),
         status=Run.Status.MISSED,
-        error=NOT_CLAIMED if job.enabled else Run.SWITCHED_OFF,
+        error=phrases.NOT_CLAIMED.write() if job.enabled else Run.SWITCHED_OFF,
         cause=f"{why_not_run(job, slot, now=now)} {remark}".strip(),
         created_at=now,
         finished_at=now,

@@ -23,6 +23,7 @@ from django.db import IntegrityError, OperationalError, transaction
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
+from cronjobs import phrases
 from cronjobs.conclusion import conclude
 from cronjobs.hooks import on_run_claimed, result_of
 from cronjobs.ledger import check_business_date, count_items, plan_items
@@ -280,7 +281,7 @@ def _balance(run: Run) -> None:
 
 def say_how_many_failed(run: Run) -> str:
     failed = sum(count["failed"] for count in run.counts.values())
-    return f"{failed} items failed; the next run tries them again."
+    return (phrases.ITEM_FAILED if failed == 1 else phrases.ITEMS_FAILED).write(count=failed)
 
 
 def _warn_of_failure(run: Run, *, now: datetime) -> None:
@@ -305,7 +306,7 @@ def approve_run(run_id: UUID, *, by: str) -> Run:
 
 def reject_run(run_id: UUID, *, by: str, reason: str, now: datetime) -> None:
     """Skip what a held run would still do, with who decided so and why, and close it. Raises RunNotHeld."""
-    _close_held_run(run_id, reason=f"Rejected by {by}: {reason}", now=now)
+    _close_held_run(run_id, reason=phrases.REJECTED.write(by=by, said=reason), now=now)
     log.info("run rejected", event_name="run_rejected", run_id=str(run_id))
     conclude(run_id, now=now)
 
@@ -324,6 +325,6 @@ def _retire_held_runs(organisation: Organisation, *, successor: Run, now: dateti
     retired = []
     for held in Run.objects.filter(organisation=organisation, status=Run.Status.HELD):
         with suppress(RunNotHeld):  # another claim has retired it just now
-            _close_held_run(held.pk, reason=f"Held, then taken over by run {successor.pk}.", now=now)
+            _close_held_run(held.pk, reason=phrases.TAKEN_OVER.write(run=successor.pk), now=now)
             retired.append(held.pk)
     return retired

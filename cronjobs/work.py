@@ -27,8 +27,10 @@ from django.db.models import F, Min
 from certifications.expiry import apply_auto_pause, apply_auto_resume
 from certifications.models import CertificationType
 from certifications.reminders import find_due_reminders
+from cronjobs import phrases
 from cronjobs.models import Action, Run, RunItem, RunItemQuerySet
 from mentors.models import Mentor
+from mentors.phrases import Phrase
 from notifications.answers import Reminded, find_answered
 from notifications.desk import Happening
 from notifications.models import Notification
@@ -197,8 +199,7 @@ def _is_answered(item: RunItem, answered: set[Reminded]) -> bool:
     return item.action == Action.REMIND and (item.certification_id, str(item.expires_on)) in answered
 
 
-OUTCOMES = {Action.PAUSE: "paused", Action.RESUME: "resumed", Action.REMIND: "reminded"}
-OUTCOME_IF_ANSWERED = "reminded the coordinators only: the mentor has answered"
+OUTCOMES = {Action.PAUSE: phrases.PAUSED, Action.RESUME: phrases.RESUMED, Action.REMIND: phrases.REMINDED}
 
 
 def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime, answered: set[Reminded]) -> None:
@@ -206,8 +207,8 @@ def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime,
     mentors = Mentor.objects.in_bulk({item.mentor_id for item in items if item.pk not in acted_on})
     for item in items:
         if item.pk in acted_on:
-            outcome = OUTCOME_IF_ANSWERED if _is_answered(item, answered) else OUTCOMES[Action(item.action)]
-            item.status, item.outcome = RunItem.Status.DONE, outcome
+            outcome = phrases.ANSWERED if _is_answered(item, answered) else OUTCOMES[Action(item.action)]
+            item.status, item.outcome = RunItem.Status.DONE, outcome.write()
         else:
             item.status, item.outcome = RunItem.Status.SKIPPED, _why_skipped(item, mentors[item.mentor_id], run)
     with connection.cursor() as cursor:
@@ -223,25 +224,36 @@ def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime,
         )
 
 
+# Why nobody is resumed, by the cause of the pause, or the status of who is not paused.
+LEFT_ALONE: dict[str, Phrase] = {
+    Mentor.PauseCause.MANUAL: phrases.PAUSED_BY_HAND,
+    Mentor.PauseCause.CERTIFICATION_REVOKED: phrases.PAUSED_FOR_REVOCATION,
+    Mentor.Status.ACTIVE: phrases.IS_ACTIVE,
+    Mentor.Status.ENDED: phrases.IS_ENDED,
+}
+
+
 def _why_skipped(item: RunItem, mentor: Mentor, run: Run) -> str:
     match Action(item.action):
         case Action.PAUSE if not run.organisation.auto_pause:
-            reason = "automatic pausing was switched off"
-        case Action.PAUSE if mentor.status != Mentor.Status.ACTIVE:
-            reason = f"the mentor is {mentor.status} already"
+            reason = phrases.NO_PAUSING
+        case Action.PAUSE if mentor.status == Mentor.Status.PAUSED:
+            reason = phrases.PAUSED_ALREADY
+        case Action.PAUSE if mentor.status == Mentor.Status.ENDED:
+            reason = phrases.ENDED_ALREADY
         case Action.PAUSE:
-            reason = "renewed or exempted in between: no lapsed type is left"
+            reason = phrases.RENEWED
         case Action.RESUME if not run.organisation.auto_resume:
-            reason = "automatic resuming was switched off"
+            reason = phrases.NO_RESUMING
         case Action.RESUME if mentor.pause_cause != Mentor.PauseCause.CERTIFICATION_EXPIRED:
-            reason = f"the mentor is {mentor.status}" + (f" ({mentor.pause_cause})" if mentor.pause_cause else "")
+            reason = LEFT_ALONE[mentor.pause_cause or mentor.status]
         case Action.RESUME:
-            reason = "lapsed again in between"
+            reason = phrases.LAPSED_AGAIN
         case Action.REMIND if mentor.status == Mentor.Status.ENDED:
-            reason = "the mentor is ended"
+            reason = phrases.IS_ENDED
         case _:
-            reason = "renewed, changed or revoked in between"
-    return reason
+            reason = phrases.CHANGED
+    return reason.write()
 
 
 def _split(batch: Batch) -> list[Batch]:
@@ -274,6 +286,6 @@ def _count_attempt(run: Run, batch: Batch, *, now: datetime) -> None:
         items = _claim_items(run, batch.mentor_ids, now=now)
         worn_out = [item.pk for item in items if item.attempts >= settings.NIGHTLY_MAX_ATTEMPTS]
         RunItem.objects.filter(pk__in=worn_out).update(
-            status=RunItem.Status.FAILED, at=now, error="Given up: no worker came back from it."
+            status=RunItem.Status.FAILED, at=now, error=phrases.GIVEN_UP.write()
         )
         RunItem.objects.pending().filter(pk__in=[item.pk for item in items]).update(attempts=F("attempts") + 1)

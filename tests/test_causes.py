@@ -10,10 +10,11 @@ from django.db import connection
 from django_celery_beat.models import PeriodicTask
 
 from cronjobs import heartbeats
-from cronjobs.causes import NOT_FOUND, what_held_up, why_not_run
+from cronjobs.causes import what_held_up, why_not_run
 from cronjobs.jobs import change_cron_job, create_cron_job
 from cronjobs.models import CronJob, Heartbeat, Part, Run, Silence
 from cronjobs.nightly import claim_run, close_run, plan_run
+from cronjobs.phrases import CAUSE_NOT_FOUND
 from cronjobs.schedule import execute_owed_slot
 from cronjobs.tasks import run_slot, sweep_up
 from mentors.models import Organisation
@@ -231,7 +232,7 @@ def test_another_schedule_in_beats_tables_is_named(job: CronJob) -> None:
 def test_where_nothing_is_known_nothing_is_made_up(job: CronJob) -> None:
     heard(*ALL, minutes=(-0.5, 0.5))
 
-    assert why_not_run(job, SLOT, now=SLOT + 2 * MINUTE) == NOT_FOUND
+    assert why_not_run(job, SLOT, now=SLOT + 2 * MINUTE) == CAUSE_NOT_FOUND.write()
 
 
 def test_who_switched_it_off_and_why_is_named_and_nothing_else(job: CronJob) -> None:

@@ -11,8 +11,9 @@ from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from certifications.phrases import OUTDATED
 from certifications.recording import change_certification, renew_certification
-from certifications.truth import OUTDATED, find_outdated
+from certifications.truth import find_outdated
 from mentors.models import Mentor, Organisation, User
 from notifications.channels import CHANNELS, EMAIL
 from notifications.delivery import LEASE, LONGEST_PAUSE, deliver_all, deliver_batch, free_stuck, send_again
@@ -194,7 +195,7 @@ class TestTruth:
         deliver(now)
 
         assert not any(mentor.email in message.to for message in mail.outbox)
-        assert fate(Notification.objects.get(recipient_mentor=mentor)) == ("cancelled", OUTDATED)
+        assert fate(Notification.objects.get(recipient_mentor=mentor)) == ("cancelled", OUTDATED.write())
 
     def test_a_pause_that_is_over_is_not_told_to_the_mentor(
         self, always_open: Organisation, mentor: Mentor, certify: Certify, today: date, now: datetime
@@ -255,7 +256,7 @@ class TestTruth:
         deliver(now)
 
         assert mail.outbox == []
-        assert fate(Notification.objects.get(kind="digest")) == ("cancelled", OUTDATED)
+        assert fate(Notification.objects.get(kind="digest")) == ("cancelled", OUTDATED.write())
 
 
 class TestFailure:

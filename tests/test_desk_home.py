@@ -269,7 +269,15 @@ def test_what_is_amiss_is_told_to_whom_it_concerns(
 
     page = home(request.getfixturevalue(user))
 
-    assert ("Beat is silent" in page) is is_told
+    assert ("Something is amiss: " in page) is is_told
+    assert "Beat is silent" not in page  # the words of operations are theirs
+
+
+def test_operations_read_what_is_amiss_in_their_own_words(hlf: Organisation) -> None:
+    now = timezone.now()
+    Incident.objects.create(kind="part", key="1", summary="Beat is silent", began_at=now, seen_at=now)
+
+    assert "Beat is silent" in home(User.objects.create_superuser("root"))
 
 
 def test_an_auditor_sees_the_runs_and_nobodys_name(

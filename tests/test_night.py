@@ -755,7 +755,7 @@ def test_one_bad_row_stops_only_itself_and_is_tried_again_the_next_night(
     retried = tomorrow.items.get()
     assert run.status == Run.Status.PARTIAL
     assert run.counts["pause"] == {"planned": 5, "done": 4, "skipped": 0, "failed": 1}
-    assert run.error == "1 items failed; the next run tries them again."
+    assert run.error == "1 item failed; the next run tries it again."
     assert (failed.status, failed.attempts) == ("failed", 3)
     assert failed.error.startswith("IntegrityError: ")
     assert "bad_row" in failed.error

@@ -66,7 +66,7 @@ def test_what_failed_is_pending_again_and_the_run_at_work(partial: Run, bad: Men
 
 
 def test_a_retry_that_succeeds_closes_the_run_green_with_books_that_balance(partial: Run, bad: Mentor) -> None:
-    assert status_of(partial) == ("partial", "1 items failed; the next run tries them again.")
+    assert status_of(partial) == ("partial", "1 item failed; the next run tries it again.")
 
     run = work_night(retry_failed(partial.pk, now=LATER), now=LATER)
 
@@ -83,7 +83,7 @@ def test_a_retry_that_fails_leaves_the_run_as_it_was(partial: Run, bad: Mentor) 
 
     nightly.close_run(run.pk, now=LATER)
 
-    assert status_of(run) == ("partial", "1 items failed; the next run tries them again.")
+    assert status_of(run) == ("partial", "1 item failed; the next run tries it again.")
     assert run.counts["pause"] == {"planned": 2, "done": 1, "skipped": 0, "failed": 1}
 
 
@@ -131,7 +131,7 @@ def test_what_another_run_has_done_stays_failed(hlf: Organisation, good: Mentor,
     run = work_night(retry_failed(first.pk, now=LATER), now=LATER)
 
     assert [(ref, status) for _action, ref, status, _outcome in outcomes(run)] == [("bad", "done"), ("good", "failed")]
-    assert status_of(run) == ("partial", "1 items failed; the next run tries them again.")
+    assert status_of(run) == ("partial", "1 item failed; the next run tries it again.")
     assert StatusChange.objects.count() == 2
 
 

@@ -9,37 +9,16 @@ from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.utils.datastructures import MultiValueDict
-from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
+from cronjobs import phrases
 from cronjobs.api.serializers import PLANNED, Row, Rows, due_row, ledger_rows
 from cronjobs.ledger import count_items, show_due_items
 from cronjobs.models import Action, Run, RunItem
 from mentors.scope import Scope
 
 AT_ONCE = 50
-# What the ledger says of an item, as the night writes it; what a person or an error has said is shown as it is.
-OUTCOMES = {
-    gettext_noop("paused"),
-    gettext_noop("resumed"),
-    gettext_noop("reminded"),
-    gettext_noop("reminded the coordinators only: the mentor has answered"),
-    gettext_noop("automatic pausing was switched off"),
-    gettext_noop("automatic resuming was switched off"),
-    gettext_noop("the mentor is paused already"),
-    gettext_noop("the mentor is ended already"),
-    gettext_noop("the mentor is active"),
-    gettext_noop("the mentor is ended"),
-    gettext_noop("the mentor is paused (manual)"),
-    gettext_noop("the mentor is paused (certification_revoked)"),
-    gettext_noop("renewed or exempted in between: no lapsed type is left"),
-    gettext_noop("lapsed again in between"),
-    gettext_noop("renewed, changed or revoked in between"),
-    gettext_noop("would be paused: these types have lapsed (rule 4)"),
-    gettext_noop("would be resumed: no lapsed type is left (rule 5)"),
-    gettext_noop("would be reminded: it expires within the stage (rule 6)"),
-}
 STATUSES: dict[str, StrOrPromise] = {**dict(RunItem.Status.choices), PLANNED: _("would be done")}
 
 
@@ -137,7 +116,8 @@ def _shown(row: Row) -> Row:
     return row | {
         "action_words": Action(row["action"]).label,
         "status_words": STATUSES[row["status"]],
-        "outcome": gettext(row["outcome"]) if row["outcome"] in OUTCOMES else row["outcome"],
+        "outcome": phrases.read(row["outcome"]),
+        "error": phrases.read(row["error"]),
     }
 
 

@@ -21,7 +21,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cronjobs import jobs, nightly, schedule
+from cronjobs import jobs, nightly, phrases, schedule
 from cronjobs.admin.cron_words import say_schedule
 from cronjobs.admin.told import Look, look_of, sign, url_of
 from cronjobs.api.starting import handed_out
@@ -222,7 +222,7 @@ class CronJobAdmin(ButtonsAdmin):
         title = _("Keep the schedule") if keep == "schedule" else _("Take over beat's schedule")
         return self._ask(
             request, job, AskForm, act, title=title, button=title,
-            explanation="\n".join(find_drift([job]).get(job.pk, [])),
+            explanation="\n".join(map(phrases.read, find_drift([job]).get(job.pk, []))),
         )  # fmt: skip
 
     def _ask(

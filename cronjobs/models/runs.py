@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from certifications.models import Certification
+from cronjobs import phrases
 from cronjobs.models.jobs import CronJob
 from mentors.models import Mentor, Organisation
 
@@ -75,7 +76,7 @@ class Run(models.Model):
         MANUAL = "manual", _("by a person")
 
     OPEN = (Status.PLANNED, Status.RUNNING, Status.HELD)
-    SWITCHED_OFF = "The job was switched off."  # the error of a slot that was missed on purpose
+    SWITCHED_OFF = phrases.SWITCHED_OFF.write()  # the error of a slot that was missed on purpose
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(
