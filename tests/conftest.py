@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -22,6 +23,12 @@ NOW = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)  # noon in Oslo
 Certify = Callable[..., Certification]
 Enrol = Callable[..., Mentor]
 Api = Callable[..., APIClient]
+
+
+def pytest_configure() -> None:
+    """Let what the tests start hear Ctrl-C, also where they run in the background themselves, which ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:

@@ -62,7 +62,11 @@ def run(data: Path) -> Iterator[Run]:
 
     yield start
     for process in started:
-        process.communicate()  # closes its standard input, for which the commands of these tests wait
+        try:
+            process.communicate(timeout=60)  # closes its standard input, for which the commands of these tests wait
+        except subprocess.TimeoutExpired:  # of a test that has failed
+            process.terminate()
+            process.communicate()
 
 
 @pytest.fixture
