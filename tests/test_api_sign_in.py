@@ -168,6 +168,15 @@ class TestSecondFactor:
 
         assert log_in().status_code == 200
 
+    def test_where_one_is_required_who_has_no_device_sets_one_up_first(self, settings: Any) -> None:
+        settings.SECOND_FACTOR_REQUIRED = True
+        TOTPDevice.objects.all().delete()
+
+        assert self.errors(log_in()) == (401, "second_factor_missing")
+        assert self.errors(log_in(code=self.code())) == (401, "second_factor_missing")
+        assert self.errors(log_in(password="wrong")) == (401, "authentication_failed")
+        assert not AuthToken.objects.exists()
+
 
 class TestLogout:
     def test_it_ends_this_device(self, berit: User) -> None:

@@ -118,6 +118,9 @@ class LoginView(APIView):
             raise AuthenticationFailed(_("The username or the password is wrong."))
         if has_device(user):
             _take_code(request, user, code)
+        elif settings.SECOND_FACTOR_REQUIRED:
+            advice = _("A second factor is needed: log in at the desk once, and set up an app there.")
+            raise AuthenticationFailed(advice, "second_factor_missing")
         AuthToken.objects.filter(user=user, expiry__lt=timezone.now()).delete()
         issued, token = AuthToken.objects.create(user)
         return Response(TokenSerializer({"token": token, "expiry": issued.expiry}).data)
