@@ -374,7 +374,7 @@ def verify(*arguments: str) -> str:
 def test_the_command_checks_files(run: Run, keep: Keep) -> None:
     path = keep(run)
 
-    assert verify(str(path)) == f"{path}: 1 runs with 5 items, in order\n"
+    assert verify(str(path)) == f"{path}: 1 run with 5 items, in order\n"
     document = json.loads(verify(str(path), "--format", "json"))
     assert (document["agrees"], document["checked"][0]["items"]) == (True, 5)
 
@@ -409,5 +409,5 @@ def test_a_file_is_checked_without_a_database(run: Run, keep: Keep) -> None:
     with running("python", "manage.py", "verify_records", str(keep(run)), env=env) as process:
         wait_until(lambda: process.has_ended, what="its end")
         assert process.popen.returncode == 0, process.output
-        assert "1 runs with 5 items, in order" in process.output
+        assert "1 run with 5 items, in order" in process.output
         assert "(the database does not answer: the seals were compared with the file only)" in process.output

@@ -335,8 +335,8 @@ def test_the_command_says_what_it_removes_by_month(elsewhere: Chapter, old: Run)
     shown = prune("--dry-run")
 
     assert shown.splitlines() == [
-        "hlf 2021-10: 1 runs with 3 items would be removed",
-        "other 2021-09: 1 runs with 0 items would be removed",
+        "hlf 2021-10: 1 run with 3 items would be removed",
+        "other 2021-09: 1 run with 0 items would be removed",
     ]
     assert Run.objects.count() == 2
     assert prune() == shown.replace("would be removed", "removed")

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandParser
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -33,7 +34,8 @@ class Command(NattevaktCommand):
             return
         verb = "would be removed" if options["dry_run"] else "removed"
         for one in months:
-            self.stdout.write(f"{one.organisation} {one.month:%Y-%m}: {one.runs} runs with {one.items} items {verb}")
+            what = f"{one.runs} run{pluralize(one.runs)} with {one.items} item{pluralize(one.items)}"
+            self.stdout.write(f"{one.organisation} {one.month:%Y-%m}: {what} {verb}")
         if not months:
             self.stdout.write(f"Nothing is older than {records.first_day_kept(now=now)}.")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import OperationalError
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -91,6 +92,7 @@ class Command(NattevaktCommand):
             return
         for report in reports:
             verdict = "does not agree" if report.faults else "in order"
-            self.stdout.write(f"{report.what}: {report.runs} runs with {report.items} items, {verdict}")
+            runs, items = f"run{pluralize(report.runs)}", f"item{pluralize(report.items)}"
+            self.stdout.write(f"{report.what}: {report.runs} {runs} with {report.items} {items}, {verdict}")
             for text in (*report.faults, *(f"({note})" for note in report.notes)):
                 self.stdout.write(f"  {text}")
