@@ -1,4 +1,4 @@
-"""What the record of the nights says, phrase by phrase, and reading it in the language of the reader."""
+"""What the record of the nights says, phrase by phrase, and reading it, with that of the floors below."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from django.utils.translation import gettext_noop as _
 from certifications.phrases import PHRASES as OF_CERTIFICATIONS
 from mentors import phrases
 from mentors.phrases import Phrase
+from notifications.phrases import PHRASES as OF_MESSAGES
 
 # A run.
 ITEM_FAILED = Phrase(_("1 item failed; the next run tries it again."))
@@ -108,7 +109,7 @@ TIME_REPEATED = Phrase(
     _("%(time)s comes twice on %(day)s in %(zone)s, where the clocks go back: the job runs once, the first time.")
 )
 
-PHRASES = [*OF_CERTIFICATIONS, *(value for value in list(vars().values()) if isinstance(value, Phrase))]
+PHRASES = [*OF_CERTIFICATIONS, *OF_MESSAGES, *(value for value in list(vars().values()) if isinstance(value, Phrase))]
 
 
 def read(text: str) -> str:

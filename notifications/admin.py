@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
+from cronjobs.phrases import read
 from mentors.desk.scoped import OperationsAdmin, ReadOnlyAdmin, ScopedAdmin
 from mentors.models import LANGUAGES
 from mentors.scope import Duty, Scope
@@ -26,14 +27,21 @@ from notifications.signing import webhook_secret
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "kind", "channel", "recipient_user", "recipient_mentor", "about", "status", "error")
+    list_display = ("created_at", "kind", "channel", "recipient_user", "recipient_mentor", "about", "status", "why")
     list_filter = ("status", "channel", "kind")
     list_select_related = ("recipient_user", "recipient_mentor", "about")
     change_list_template = "notifications/change_list.html"
     actions = ("send_again",)
+    exclude = ("error",)
+    readonly_fields = ("why",)
 
     def seen(self, scope: Scope) -> Q:
         return scope.mentors("about")
+
+    @admin.display(description=gettext_lazy("error"), ordering="error")
+    def why(self, row: Notification) -> str:
+        """Say why it did not arrive."""
+        return read(row.error)
 
     @admin.action(description=gettext_lazy("Send again what was not delivered"))
     def send_again(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:

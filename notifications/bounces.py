@@ -20,6 +20,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from mentors.models import CoordinatorRole, Mentor, Organisation, User
+from notifications import phrases
 from notifications.channels import CHANNELS, EMAIL, OPERATIONS
 from notifications.messages.message import gather, read_notifications
 from notifications.models import BadAddress, Notification, Webhook
@@ -34,11 +35,11 @@ ANY_EMAIL = re.compile(r"[^\s<>@]+@[^\s<>@,;:]+")
 # What stands on a mentor's record for a channel, whatever she chose.
 ON_RECORD = {EMAIL: "email__iexact", "sms": "phone"}
 
-WORDS = {
-    Outcome.DELAYED: "delayed",
-    Outcome.LOST: "came back",
-    Outcome.BAD_ADDRESS: "came back",
-    Outcome.UNWANTED: "unwanted",
+SAID = {
+    Outcome.DELAYED: phrases.DELAYED,
+    Outcome.LOST: phrases.CAME_BACK,
+    Outcome.BAD_ADDRESS: phrases.CAME_BACK,
+    Outcome.UNWANTED: phrases.UNWANTED,
 }
 
 
@@ -96,7 +97,7 @@ def record_bounce(report: Report, *, now: datetime) -> bool:
         log.warning("a report names another address", event_name="bounce_of_other", notification_id=row.pk)
         return False
     reason = _anonymous(report.reason, address)
-    note = f"{WORDS[report.outcome]}: {reason}"
+    note = SAID[report.outcome].write(reason=reason)
     if row.error == note:  # said before; and somebody may have removed the mark since
         return True
     _note(row, report.outcome, note)

@@ -28,6 +28,7 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from mentors.models import Organisation
+from notifications import phrases
 from notifications.bounces import mark_app_gone, mark_bad, tell_of_mentor
 from notifications.channel import Channel, Envelope, Refused, Send, TryLater, Unreachable
 from notifications.channels import CHANNELS, EMAIL
@@ -88,9 +89,9 @@ def deliver_batch(*, now: datetime, find_outdated: FindOutdated) -> int:
         elif not address and row.channel != EMAIL and CHANNELS[EMAIL].address_of(message.recipient):
             _reroute(row, now=now)
         elif not address:
-            _give_up(row, Notification.Status.FAILED, f"The recipient has no address for the channel {row.channel}.")
+            _give_up(row, Notification.Status.FAILED, phrases.NO_ADDRESS.write(channel=row.channel))
         elif marked := bad.get((row.channel, address.lower())):
-            _give_up(row, Notification.Status.FAILED, "The address is marked as bad: messages came back from it.")
+            _give_up(row, Notification.Status.FAILED, phrases.BAD_ADDRESS.write())
             if row.recipient_mentor:
                 tell_of_mentor(marked, row.recipient_mentor, now=now)
         else:
@@ -123,7 +124,7 @@ def free_stuck(*, now: datetime) -> int:
     """Queue again what a dead worker left in `sending`; return how many. What has had its attempts has failed."""
     stuck = Notification.objects.filter(status=Notification.Status.SENDING, next_attempt_at__lte=now)
     stuck.filter(attempts__gte=settings.DELIVERY_MAX_ATTEMPTS).update(
-        status=Notification.Status.FAILED, next_attempt_at=None, error="Its worker never came back."
+        status=Notification.Status.FAILED, next_attempt_at=None, error=phrases.LOST.write()
     )
     return stuck.update(status=Notification.Status.QUEUED)
 
@@ -269,7 +270,7 @@ def _refuse(row: Notification, address: str, error: Refused, *, now: datetime) -
 
 def _try_later(row: Notification, reason: str, *, now: datetime, after: timedelta = timedelta()) -> None:
     if row.attempts >= settings.DELIVERY_MAX_ATTEMPTS:
-        _give_up(row, Notification.Status.FAILED, f"Given up after {row.attempts} attempts: {reason}")
+        _give_up(row, Notification.Status.FAILED, phrases.GIVEN_UP.write(attempts=row.attempts, reason=reason))
         return
     pause = min(timedelta(seconds=settings.DELIVERY_RETRY_SECONDS * 2 ** (row.attempts - 1)), LONGEST_PAUSE)
     # With jitter, or what failed together would come back together.

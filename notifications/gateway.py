@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
+from notifications import phrases
 from notifications.channel import Channel, Envelope, Recipient, Refused, Send, TryLater, Undelivered, Unreachable
 from notifications.messages.letter import Letter
 
@@ -76,7 +77,7 @@ class Gateway(Channel):
         can_be = self.address.fullmatch(envelope.address)
         service = open_service(self.url, envelope.address) if can_be else None
         if service is None:
-            raise Refused("The gateway can make nothing of the address.", bad_address=True)
+            raise Refused(phrases.GATEWAY_REFUSES.write(), bad_address=True)
         title, body = self.title_and_body(envelope.letter)
         if failure := notify(service, title=title, body=body, splits=self.splits):
             raise failure
@@ -122,7 +123,7 @@ def _failure(said: list[str]) -> Undelivered:
     if statuses:
         status = statuses[-1]
         is_for_good = 400 <= status < 500 and status not in TRY_LATER
-        return (Refused if is_for_good else TryLater)(f"The gateway answered {status}.")
+        return (Refused if is_for_good else TryLater)(phrases.GATEWAY_ANSWERED.write(status=status))
     if any(NO_ANSWER.search(line) for line in said):
         return Unreachable("The gateway does not answer.")
     return TryLater("The gateway did not take it.")

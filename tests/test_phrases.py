@@ -19,6 +19,7 @@ VALUES = {
     "moved": "03:30", "day": "2027-03-28", "zone": "Europe/Oslo", "run": str(uuid4()), "by": "olav",
     "said": "Ferie: vi er tilbake i august. 3 av 4 kan.", "count": "12", "planned": "0", "expected": "40",
     "field": "queue", "value": "fast", "wanted": "None", "kind": "interval", "entry": "0 1 * * *", "job": "30 0 * * *",
+    "channel": "sms", "attempts": "8", "reason": "451 4.7.1 Try again later. Please.", "status": "503",
 }  # fmt: skip
 
 

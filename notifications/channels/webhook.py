@@ -23,6 +23,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from notifications import phrases
 from notifications.channel import Channel, Envelope, Recipient, Refused, Send, TryLater, Unreachable
 
 GONE = 410
@@ -101,7 +102,7 @@ def _judge(response: requests.Response, *, now: datetime) -> None:
     status = response.status_code
     if 200 <= status < 300:
         return
-    reason = f"The app answered {status}."
+    reason = phrases.APP_ANSWERED.write(status=status)
     if status in TRY_LATER or status >= 500:
         raise TryLater(reason, after_seconds=_retry_after(response.headers.get("Retry-After", ""), now=now))
     raise Refused(reason, host_is_gone=status == GONE)
