@@ -137,6 +137,7 @@ AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contri
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_ROOT = BASE_DIR / "config" / "root"  # what browsers ask for at the root of a site: an icon
 
 # How the desk looks
 UNFOLD = desk.LOOK

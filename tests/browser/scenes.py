@@ -28,6 +28,13 @@ PEOPLE = (
     ("Odd Strand", -5, -1),
     ("Gerd Myhre", 330, 29),
 )
+# A roster of which one line is right and two are wrong.
+ROSTER = (
+    "\ufeffchapter;mentor_ref;name;email;phone;language;certification;number;issued_on;expires_on\n"
+    "Oslo;K1;Kari Nes;kari.nes@example.org;;nb;likepersonkurs;1;01.02.2026;01.02.2029\n"
+    "Oslo;K2;Per Nes;per@;;nb;likepersonkurs;1;01.02.2026;01.02.2029\n"
+    "Oslo;K3;Ola Nes;;;nb;likepersonkurs;1;31.02.2026;01.02.2029\n"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from playwright.sync_api import expect
 
+from certifications.models import CertificationType
+from cronjobs.models import Run
 from mentors.models import Chapter, Mentor, Organisation, User
 from notifications.links import PREFERENCE, links_of
 from notifications.models import Answer, Notification
@@ -17,7 +21,7 @@ from notifications.signing import sign_id
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import Visit
 from tests.browser.places import PLACES, find_places
-from tests.browser.scenes import Scene
+from tests.browser.scenes import ROSTER, Scene
 from tests.conftest import Certify, Enrol
 from tests.nights import run_night
 
@@ -81,6 +85,23 @@ class TestTheAnswerPages:
         assert_accessible(page)
 
 
-@pytest.mark.parametrize("name", PLACES)
-def test_the_desk(visit: Visit, olav: User, scene: Scene, name: str) -> None:
-    assert_accessible(visit(olav).open(find_places(scene)[name]))
+class TestTheDesk:
+    @pytest.mark.parametrize("name", PLACES)
+    def test_its_pages(self, visit: Visit, olav: User, scene: Scene, name: str) -> None:
+        assert_accessible(visit(olav).open(find_places(scene)[name]))
+
+    def test_the_preview_of_a_roster(self, visit: Visit, olav: User, oslo: Chapter, course: CertificationType) -> None:
+        page = visit(olav).open("/admin/certifications/rosterupload/import/")
+        roster: Any = {"name": "roster.csv", "mimeType": "text/csv", "buffer": ROSTER.encode()}
+        page.get_by_label("Roster").set_input_files(roster)
+        page.get_by_role("button", name="Show the preview").click()
+
+        expect(page.get_by_role("row").filter(has_text="Wrong")).to_have_count(2)
+        assert_accessible(page)
+
+    def test_a_held_run(self, visit: Visit, olav: User, hold: Callable[[], Mentor]) -> None:
+        hold()
+        page = visit(olav).open(f"/admin/cronjobs/run/{Run.objects.get().pk}/change/")
+
+        expect(page.get_by_role("link", name="Approve")).to_be_visible()
+        assert_accessible(page)

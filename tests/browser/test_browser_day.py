@@ -17,16 +17,10 @@ from cronjobs.schedule import schedule_nightly_run
 from mentors.models import Chapter, Mentor, Organisation, User
 from tests.browser.conftest import Visit
 from tests.browser.pictures import draw
-from tests.browser.scenes import Scene
+from tests.browser.scenes import ROSTER, Scene
 from tests.conftest import Certify
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-SMALL = (
-    "\ufeffchapter;mentor_ref;name;email;phone;language;certification;number;issued_on;expires_on\n"
-    "Oslo;K1;Kari Nes;kari.nes@example.org;;nb;likepersonkurs;1;01.02.2026;01.02.2029\n"
-    "Oslo;K2;Per Nes;per@;;nb;likepersonkurs;1;01.02.2026;01.02.2029\n"
-    "Oslo;K3;Ola Nes;;;nb;likepersonkurs;1;31.02.2026;01.02.2029\n"
-)
 Messy = tuple[Path, int, int]
 
 
@@ -35,7 +29,7 @@ def messy(tmp_path: Path) -> Messy:
     """Return a roster as people type it, how many of its lines are right, and how many are wrong."""
     if not (DATA / "roster_messy.csv").exists():
         small = tmp_path / "roster_messy.csv"
-        small.write_text(SMALL, encoding="utf-8")
+        small.write_text(ROSTER, encoding="utf-8")
         return small, 1, 2
     with (DATA / "roster_messy.expected.csv").open(encoding="utf-8", newline="") as file:
         verdicts = [line["verdict"] for line in csv.DictReader(file)]

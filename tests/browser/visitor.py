@@ -22,7 +22,6 @@ from playwright.sync_api import (
 from mentors.models import User
 
 PATIENCE = 15_000  # milliseconds
-ICON = "/favicon.ico"  # what the browser asks for by itself
 # What it says when the page went elsewhere before a file had come.
 GONE = "net::ERR_ABORTED"
 
@@ -73,7 +72,7 @@ class Visitor:
 
     def _note_message(self, message: ConsoleMessage) -> None:
         is_expected = any(f"status of {status}" in message.text for status in self._expected)
-        if message.type == "error" and not is_expected and not message.location["url"].endswith(ICON):
+        if message.type == "error" and not is_expected:
             self.troubles.append(f"console: {message.text}")
 
     def _note_error(self, error: WebError) -> None:
