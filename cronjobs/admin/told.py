@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -116,5 +116,7 @@ def say_duration(run: Run) -> str:
 
 
 def _in_words(taken: timedelta) -> str:
-    seconds: dict[str, Any] = {"seconds": f"{taken.total_seconds():.1f}", "minutes": round(taken.total_seconds() / 60)}
-    return _("%(seconds)s s") % seconds if taken < timedelta(minutes=2) else _("%(minutes)d min") % seconds
+    seconds = taken.total_seconds()
+    if taken < timedelta(minutes=2):
+        return _("%(seconds)s s") % {"seconds": number_format(seconds, 1)}
+    return _("%(minutes)d min") % {"minutes": round(seconds / 60)}

@@ -91,9 +91,17 @@ class CoordinatorRoleAdmin(InviteButtons):
     def place_of(self, obj: CoordinatorRole) -> tuple[int | None, int | None]:
         return obj.organisation_id, None
 
+    def get_fields(self, request: HttpRequest, obj: CoordinatorRole | None = None) -> tuple[str, ...]:
+        return ("username", "organisation", "duty", "chapter") if obj else self.fields
+
     def get_readonly_fields(self, request: HttpRequest, obj: CoordinatorRole | None = None) -> tuple[str, ...]:
         """A role stays with its user: another user gets another role."""
-        return ("user", "organisation") if obj else ()
+        return ("username", "organisation") if obj else ()
+
+    @admin.display(description=gettext_lazy("user"))
+    def username(self, role: CoordinatorRole) -> str:
+        """Name the user without a link, which only operations may follow."""
+        return role.user.get_username()
 
     @admin.display(description=gettext_lazy("name"), ordering="user__last_name")
     def full_name(self, role: CoordinatorRole) -> str:

@@ -18,6 +18,7 @@ from unfold.widgets import (
     RADIO_CLASSES,
     SELECT_CLASSES,
     TEXTAREA_CLASSES,
+    UnfoldAdminSelectWidget,
 )
 
 from mentors.refusal import Refusal
@@ -40,6 +41,8 @@ class AskForm(forms.Form):
         for field in self.fields.values():
             if type(field.widget) is forms.DateInput:
                 field.widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+            if type(field.widget) is forms.Select:
+                field.widget.template_name = UnfoldAdminSelectWidget.template_name  # with a sign that it opens
             field.widget.attrs.setdefault("class", " ".join(CLASSES.get(type(field.widget), INPUT_CLASSES)))
 
 
