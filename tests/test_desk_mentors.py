@@ -17,6 +17,7 @@ from certifications.models import CertificationType, Exemption
 from certifications.recording import renew_certification
 from certifications.standing import pause_mentor
 from cronjobs.models import Action, Run, RunItem
+from mentors.desk import lists
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, StatusChange, User
 from notifications.models import Answer, Notification
 from tests.conftest import NOW, Certify, Enrol
@@ -85,6 +86,19 @@ class TestList:
 
         assert "Liv Moe" in said
         assert "Ola Olivsen" not in said
+
+    def test_what_very_many_are_called_is_not_counted_to_its_end(
+        self, desk: Any, kari: User, enrol: Enrol, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lists, "MOST_COUNTED", 2)
+        for name in ("Liv Moe", "Liv Nes", "Liv Vik", "Ola Nes"):
+            enrol(name=name)
+
+        assert "2+ results" in text(desk(kari).get(LIST, {"q": "liv"}))
+        assert "2 results" in text(desk(kari).get(LIST, {"q": "nes"}))
+        everybody = text(desk(kari).get(LIST))
+        assert "4 mentors" in everybody
+        assert "Show all" not in everybody
 
     def test_a_search_that_no_database_takes_finds_nothing_amiss(self, desk: Any, kari: User, mentor: Mentor) -> None:
         field = {"app_label": "certifications", "model_name": "certification", "field_name": "mentor"}

@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 from unfold.views import ChangeList
 
 from mentors.desk.scoped import ScopedAdmin
 from mentors.rest.filters import LONGEST_SEARCH
+
+MOST_COUNTED = 1000
+
+
+class AtLeast(int):
+    """A number of rows of which there are more."""
+
+    def __str__(self) -> str:
+        return f"{int(self)}+"
+
+
+class SearchPaginator(Paginator[Any]):
+    """Counts what a search has found up to MOST_COUNTED: to count all that have a common name takes the longest."""
+
+    @cached_property
+    def count(self) -> int:
+        found = cast("QuerySet[Any]", self.object_list).order_by()
+        counted = found[: MOST_COUNTED + 1].count()
+        return AtLeast(MOST_COUNTED) if counted > MOST_COUNTED else counted
 
 
 class NarrowChangeList(ChangeList):
@@ -37,6 +59,11 @@ class LongListAdmin(ScopedAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # type: ignore[override]  # unfold says what it does not return
         return NarrowChangeList
+
+    def get_paginator(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any) -> Paginator[Any]:
+        paginator = SearchPaginator if request.GET.get(SEARCH_VAR, "").strip() else self.paginator
+        counted: Paginator[Any] = paginator(queryset, *args, **kwargs)
+        return counted
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Model], search_term: str

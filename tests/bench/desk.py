@@ -129,8 +129,9 @@ def _addresses(user: User) -> Iterator[tuple[str, str]]:
         yield f"list of {model._meta.verbose_name_plural}", reverse(f"admin:{name}_changelist")
         if (first := page.get_queryset(request).order_by("pk").first()) is not None:
             yield f"page of a {model._meta.verbose_name}", reverse(f"admin:{name}_change", args=[first.pk])
-    someone = Mentor.objects.order_by("pk").values_list("name", flat=True)[0]
-    yield "search for a mentor", reverse("admin:mentors_mentor_changelist") + f"?q={quote(someone)}"
+    someone = Mentor.objects.exclude(name="").order_by("pk").values_list("name", flat=True)[0]
+    for what, text in (("search for a mentor", someone), ("search for what all are called", someone.split()[0])):
+        yield what, reverse("admin:mentors_mentor_changelist") + f"?q={quote(text)}"
 
 
 def _measure(client: Client, who: str, name: str, address: str, *, repeats: int) -> Page:
