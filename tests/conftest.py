@@ -10,6 +10,7 @@ from itertools import count
 import pytest
 from django.utils import translation
 from rest_framework.test import APIClient
+from structlog.contextvars import clear_contextvars
 
 from certifications.models import Certification, CertificationType
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
@@ -40,6 +41,13 @@ def english() -> Iterator[None]:
     """Have what is raised outside of a request say it in English, as the tests read it."""
     with translation.override("en"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_bound() -> Iterator[None]:
+    """Let nothing that one test binds to its log lines, as a task that it calls does, stand in those of the next."""
+    yield
+    clear_contextvars()
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -17,7 +17,7 @@ from django.db.models import F
 from django.test import Client, RequestFactory
 from django.urls import resolve
 from knox.models import AuthToken
-from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars, merge_contextvars
+from structlog.contextvars import bind_contextvars, get_contextvars, merge_contextvars
 from structlog.testing import capture_logs
 
 from config.discretion import describe, trace
@@ -91,7 +91,7 @@ def test_one_run_is_followed_by_its_id_through_beat_worker_delivery_and_web(
 
 
 @pytest.fixture
-def write() -> Iterator[Write]:
+def write() -> Write:
     """Write by a logger, and return the line as it comes out."""
     stream = StringIO()
     handler = logging.StreamHandler(stream)
@@ -107,8 +107,7 @@ def write() -> Iterator[Write]:
         (line,) = lines_of(stream.getvalue())
         return dict(line)
 
-    yield write
-    clear_contextvars()
+    return write
 
 
 def raised(error: Exception, *, cause: Exception | None = None) -> Any:
