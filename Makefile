@@ -42,7 +42,7 @@ bench: $(READY) ## Measure one night against the limit and the plain ways (about
 	@$(RUN) --name bench -- python -m tests.bench
 
 faults: $(READY) ## Break beat, Redis, the workers, the database, web and mail, and write docs/operations.md's table
-	@FAULTS_TABLE=1 python -m pytest -p no:randomly tests/test_faults_night.py
+	@FAULTS_TABLE=1 python -m pytest -p no:randomly tests/acceptance/test_faults_night.py
 
 schema: $(READY) ## Write docs/openapi.yaml anew from the code
 	@$(RUN) --name test --scratch -- python manage.py spectacular --lang en --validate --fail-on-warn --file docs/openapi.yaml

@@ -16,7 +16,7 @@ from certifications.models import Certification, CertificationType
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from mentors.rest.views import ScopedViewSet
 from tests.browser.chromium import MISSING, find_chromium
-from tests.processes import empty_broker
+from tests.support.processes import empty_broker
 
 TODAY = date(2026, 11, 21)
 NOW = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)  # noon in Oslo

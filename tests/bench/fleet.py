@@ -18,7 +18,7 @@ from cronjobs.schedule import execute_expiry_check
 from mentors.models import Organisation
 from tests.bench.databases import ask, url_of
 from tests.bench.dataset import WARM_UP
-from tests.processes import SCRIPTS, Process, running
+from tests.support.processes import SCRIPTS, Process, running
 
 COMMAND = ("celery", "-A", "config", "worker", "-c", "2", "-Q", "night,delivery", "--include", "tests.bench.plain")
 

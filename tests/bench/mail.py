@@ -22,7 +22,7 @@ from notifications.delivery import workers_wanted
 from notifications.models import Notification
 from tests.bench.databases import ask, clone, url_of
 from tests.bench.plain_mail import send_one
-from tests.processes import SCRIPTS, Process, free_port, running
+from tests.support.processes import SCRIPTS, Process, free_port, running
 
 WARM_UP = 100
 SENT = "SELECT count(*) FROM notifications_notification WHERE status = 'sent'"

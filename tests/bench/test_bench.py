@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.processes import live_environment, running
+from tests.support.processes import live_environment, running
 
 
 @pytest.mark.processes

@@ -24,7 +24,7 @@ from tests.browser.service import Service, service
 from tests.browser.sizes import SIZES
 from tests.browser.visitor import PATIENCE, Visitor
 from tests.conftest import Certify, Enrol
-from tests.nights import plan_night
+from tests.support.nights import plan_night
 
 HERE = Path(__file__).parent
 Visit = Callable[..., Visitor]

@@ -12,7 +12,7 @@ from cronjobs.models import CronJob, Run
 from cronjobs.schedule import schedule_nightly_run
 from mentors.models import Mentor, Organisation
 from tests.conftest import Certify, Enrol
-from tests.nights import noon, run_night
+from tests.support.nights import noon, run_night
 
 NIGHTS = 8
 # Name, and in how many days the course and the declaration of secrecy expire.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import redis
 
-from tests.mail import MailServer, mail_server
-from tests.processes import Process, empty_broker, free_port, live_environment, running, wait_until, worker
+from tests.support.mail import MailServer, mail_server
+from tests.support.processes import Process, empty_broker, free_port, live_environment, running, wait_until, worker
 
 QUEUES = ("night", "delivery")
 

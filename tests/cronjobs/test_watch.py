@@ -1,0 +1,368 @@
+"""What is amiss: nights, parts, messages, schedules; and what `/healthz/nightly` says of the nights."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django_celery_beat.models import PeriodicTask
+
+from cronjobs import heartbeats
+from cronjobs.jobs import create_cron_job
+from cronjobs.models import CronJob, Heartbeat, Incident, Part, Run, Silence
+from cronjobs.watch import Problem, expect_parts, find_problems, last_nights
+from mentors.models import Organisation, User
+from notifications.backlog import Backlog, find_backlog
+from notifications.models import Notification
+from tests.support.processes import free_port
+
+pytestmark = pytest.mark.django_db
+
+SLOT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)  # 00:30 in Oslo on the 21st
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+
+
+@pytest.fixture
+def job(hlf: Organisation) -> CronJob:
+    return create_cron_job(organisation=hlf, name="nightly", now=SLOT - 48 * HOUR)
+
+
+def run_of(job: CronJob, slot: datetime = SLOT, **fields: Any) -> Run:
+    values = {"status": Run.Status.SUCCEEDED, "finished_at": slot + HOUR / 2} | fields
+    return Run.objects.create(
+        organisation=job.organisation, cron_job=job, scheduled_for=slot, business_date="2026-11-21",
+        trigger=Run.Trigger.SCHEDULE, actions=["pause"], created_at=slot, **values,
+    )  # fmt: skip
+
+
+def fault_at(now: datetime) -> str:
+    [night] = last_nights(now=now)
+    return night.fault
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({}, ""),
+        ({"finished_at": SLOT + HOUR}, ""),
+        ({"finished_at": SLOT + HOUR + timedelta(seconds=1)}, "it was closed late"),
+        ({"status": "running", "finished_at": None}, "its run is still running"),
+        ({"status": "held", "finished_at": None}, "its run is still held"),
+        ({"status": "partial"}, "its run is partial"),
+        ({"status": "failed"}, "its run is failed"),
+        ({"status": "missed"}, "its run is missed"),
+    ],
+)
+def test_a_night_is_in_order_when_its_run_was_closed_green_in_time(
+    job: CronJob, fields: dict[str, Any], fault: str
+) -> None:
+    run_of(job, **fields)
+
+    assert fault_at(SLOT + 2 * HOUR) == fault
+
+
+def test_a_slot_that_nobody_ran_is_amiss_once_its_time_has_passed(job: CronJob) -> None:
+    run_of(job, SLOT - 24 * HOUR)
+
+    assert fault_at(SLOT + HOUR - timedelta(seconds=1)) == ""
+    assert fault_at(SLOT + HOUR) == "nobody ran it"
+
+
+def test_a_run_by_hand_does_not_stand_for_a_slot(job: CronJob) -> None:
+    Run.objects.filter(pk=run_of(job).pk).update(scheduled_for=None)
+
+    assert fault_at(SLOT + 2 * HOUR) == "nobody ran it"
+
+
+def test_a_job_that_was_just_made_or_changed_has_nothing_due(hlf: Organisation) -> None:
+    create_cron_job(organisation=hlf, name="nightly", now=SLOT + HOUR)
+
+    assert fault_at(SLOT + 3 * HOUR) == ""
+
+
+def test_a_rare_job_is_asked_about_its_last_slot_however_long_ago(hlf: Organisation) -> None:
+    create_cron_job(organisation=hlf, name="yearly", cron_expression="0 3 1 1 *", now=SLOT - 8000 * HOUR)
+
+    [night] = last_nights(now=SLOT)
+
+    assert (night.slot, night.fault) == (datetime(2026, 1, 1, 2, tzinfo=UTC), "nobody ran it")
+
+
+def test_a_job_that_is_switched_off_is_not_asked_about(job: CronJob) -> None:
+    CronJob.objects.update(enabled=False)
+
+    assert last_nights(now=SLOT + 2 * HOUR) == []
+
+
+def test_an_expression_that_nobody_can_read_is_amiss(job: CronJob) -> None:
+    CronJob.objects.update(cron_expression="nonsense")
+
+    assert fault_at(SLOT + 2 * HOUR) == "its cron expression cannot be read"
+
+
+def test_a_run_that_is_closed_counts_at_once_and_one_that_is_open_when_it_is_due(job: CronJob) -> None:
+    run_of(job, SLOT - 24 * HOUR)
+    run = run_of(job, status="running", finished_at=None)
+    assert fault_at(SLOT + HOUR / 6) == ""
+
+    Run.objects.filter(pk=run.pk).update(status="failed", finished_at=SLOT + HOUR / 6)
+
+    assert fault_at(SLOT + HOUR / 6) == "its run is failed"
+
+
+def test_a_newer_night_that_is_green_already_stands_for_the_job(job: CronJob) -> None:
+    run_of(job, SLOT - 24 * HOUR, status="failed")
+    run_of(job)
+
+    assert fault_at(SLOT + HOUR / 2) == ""
+
+
+# Problems.
+
+
+def keys(problems: list[Problem], *, certain: bool = True) -> set[str]:
+    return {problem.key for problem in problems if problem.doubtful is not certain}
+
+
+def found(now: datetime, *, certain: bool = True) -> set[str]:
+    return keys(find_problems(now=now), certain=certain)
+
+
+def hear(now: datetime, *parts: Part) -> None:
+    for part in parts or Part:
+        heartbeats.hear(part, now=now)
+
+
+def test_a_new_installation_has_no_problem(hlf: Organisation) -> None:
+    assert find_problems(now=SLOT) == []
+
+
+def test_a_night_that_was_late_is_one_only_while_nobody_knows(job: CronJob) -> None:
+    run_of(job, finished_at=SLOT + 2 * HOUR)
+    assert found(SLOT + 3 * HOUR) == {f"night:{job.pk}"}
+
+    Incident.objects.create(kind="night", key=f"night:{job.pk}", summary="?", began_at=SLOT, seen_at=SLOT + 2 * HOUR)
+
+    assert found(SLOT + 3 * HOUR) == set()
+
+
+def test_a_run_by_hand_that_does_not_end_is_one_unless_it_waits_for_a_person(hlf: Organisation) -> None:
+    run = Run.objects.create(
+        organisation=hlf, business_date="2026-11-21", trigger="manual", actions=["pause"], created_at=SLOT,
+        status="running",
+    )  # fmt: skip
+    assert found(SLOT + HOUR) == set()
+    assert found(SLOT + HOUR + SECOND) == {f"run:{run.pk}"}
+
+    Run.objects.update(status="held")
+
+    assert found(SLOT + HOUR + SECOND) == set()
+
+
+def test_a_part_is_silent_after_fifteen_minutes(hlf: Organisation) -> None:
+    hear(SLOT - 15 * MINUTE)
+
+    for part in Part:
+        hear(SLOT, *(set(Part) - {part}))
+        Silence.objects.all().delete()
+
+        assert found(SLOT - SECOND) == set()
+        assert found(SLOT) == {f"part:{part}"}
+
+        Heartbeat.objects.update(at=SLOT - 15 * MINUTE)
+
+
+def test_only_the_first_part_that_is_silent_is_certain(hlf: Organisation) -> None:
+    hear(SLOT)
+
+    assert found(SLOT + HOUR) == {"part:beat", "part:watchdog"}
+    assert found(SLOT + HOUR, certain=False) == {"part:broker", "part:workers"}
+
+
+def test_what_was_last_heard_of_seconds_before_beat_stopped_is_not_told_in_its_place(hlf: Organisation) -> None:
+    hear(SLOT, Part.BROKER, Part.WORKERS)
+    hear(SLOT + 20 * SECOND, Part.BEAT, Part.WATCHDOG)
+
+    assert found(SLOT + 15 * MINUTE) == set()
+    assert "part:beat" in found(SLOT + 15 * MINUTE + 20 * SECOND)
+
+
+def test_parts_that_fell_silent_together_have_a_few_minutes_to_come_back(hlf: Organisation) -> None:
+    hear(SLOT)
+    hear(SLOT + 20 * MINUTE, Part.WATCHDOG, Part.WORKERS)  # the database was away, and is back
+
+    assert found(SLOT + 20 * MINUTE) == set()
+    assert found(SLOT + 23 * MINUTE) == {"part:beat"}
+
+
+def test_a_part_that_has_come_back_gives_those_after_it_time(hlf: Organisation) -> None:
+    hear(SLOT)
+    hear(SLOT + HOUR, Part.BEAT)
+
+    assert found(SLOT + HOUR) == set()
+    assert found(SLOT + HOUR, certain=False) == {"part:broker", "part:workers", "part:watchdog"}
+    Heartbeat.objects.filter(part=Part.BEAT).update(at=SLOT + HOUR + 15 * MINUTE)
+    assert found(SLOT + HOUR + 15 * MINUTE) == {"part:broker", "part:watchdog"}
+
+
+def test_a_part_that_was_never_heard_of_is_missed_only_by_who_expects_it(hlf: Organisation) -> None:
+    hear(SLOT, Part.BEAT, Part.BROKER)
+    assert found(SLOT + 10 * MINUTE) == set()
+
+    expect_parts(now=SLOT)
+    hear(SLOT + HOUR, Part.BEAT, Part.BROKER)
+    Silence.objects.all().delete()
+
+    assert found(SLOT + HOUR) == {"part:workers"}
+
+
+def test_a_deviation_is_one_until_the_next_run_or_for_two_days(hlf: Organisation, job: CronJob) -> None:
+    run = run_of(job, deviation="0 reminders, 40 were expected.", concluded_at=SLOT + HOUR / 2)
+    now = SLOT + HOUR / 2
+    assert found(now) == {f"deviation:{run.pk}"}
+    CronJob.objects.update(enabled=False)  # so that the nights that follow are not missed
+    PeriodicTask.objects.filter(cron_job=job).update(enabled=False)
+
+    assert found(SLOT + 48 * HOUR - SECOND) == {f"deviation:{run.pk}"}
+    assert found(SLOT + 48 * HOUR) == set()
+    run_of(job, SLOT + 24 * HOUR, concluded_at=SLOT + 25 * HOUR)
+    assert found(SLOT + 25 * HOUR) == set()
+
+
+def test_beats_own_schedule_is_one_when_it_differs(job: CronJob) -> None:
+    run_of(job)
+    PeriodicTask.objects.filter(cron_job=job).update(enabled=False)
+
+    [problem] = find_problems(now=SLOT + HOUR)
+
+    assert (problem.kind, problem.key) == ("drift", f"drift:{job.pk}")
+    assert problem.summary == "Beat has another schedule: hlf nightly\nThe job is on, beat's entry is off."
+
+
+def test_the_questions_are_as_many_however_many_jobs_there_are(job: CronJob, django_assert_num_queries: Any) -> None:
+    hear(SLOT)
+    for number in range(10):
+        create_cron_job(organisation=job.organisation, name=str(number), now=SLOT - 48 * HOUR)
+
+    with django_assert_num_queries(10):
+        problems = find_problems(now=SLOT + 2 * HOUR)
+
+    assert len([problem for problem in problems if problem.kind == "night"]) == 11
+
+
+# Messages.
+
+
+def a_message(olav: User, organisation: Organisation, **fields: Any) -> Notification:
+    values = {"status": "queued", "next_attempt_at": SLOT, "created_at": SLOT, "channel": "email"} | fields
+    return Notification.objects.create(
+        dedupe_key=str(uuid4()), organisation=organisation, kind="late", recipient_user=olav, language="nb", **values
+    )
+
+
+def test_messages_do_not_leave_when_one_that_is_due_was_not_taken_up(hlf: Organisation, olav: User) -> None:
+    a_message(olav, hlf)
+    a_message(olav, hlf, next_attempt_at=SLOT + 8 * HOUR)  # waits for the morning
+
+    assert find_backlog(now=SLOT + 30 * MINUTE - SECOND) is None
+    assert find_backlog(now=SLOT + 30 * MINUTE) == Backlog(count=1, since=SLOT)
+    assert found(SLOT + 30 * MINUTE) == {"delivery"}
+
+
+@pytest.mark.parametrize(
+    ("error", "count"),
+    [
+        ("ConnectionRefusedError", 1),
+        ("421 4.3.2 Service not available", 1),
+        ("The gateway does not answer.", 1),
+        ("452 4.2.2 Mailbox full", 0),
+    ],
+)
+def test_what_is_tried_again_counts_unless_it_is_one_recipients_own_trouble(
+    hlf: Organisation, olav: User, error: str, count: int
+) -> None:
+    noon = SLOT + 12 * HOUR
+    a_message(olav, hlf, created_at=noon, attempts=6, next_attempt_at=noon + 3 * HOUR, error=error)
+
+    backlog = find_backlog(now=noon + HOUR)
+
+    assert (backlog.count if backlog else 0) == count
+
+
+def test_many_recipients_with_the_same_trouble_are_the_servers(hlf: Organisation, olav: User) -> None:
+    noon = SLOT + 12 * HOUR
+    for _ in range(5):
+        a_message(olav, hlf, created_at=noon, attempts=6, next_attempt_at=noon + 3 * HOUR, error="452 4.3.1 Disk full")
+
+    assert find_backlog(now=noon + HOUR) == Backlog(count=5, since=noon)
+
+
+def test_a_message_of_the_night_is_first_due_in_the_morning(hlf: Organisation, olav: User) -> None:
+    opens_at = hlf.next_sending_time(SLOT)
+    a_message(olav, hlf, attempts=2, next_attempt_at=opens_at + 20 * MINUTE, error="TimeoutError")
+
+    assert opens_at > SLOT
+    assert find_backlog(now=opens_at + 10 * MINUTE) is None
+    assert find_backlog(now=opens_at + 30 * MINUTE) == Backlog(count=1, since=opens_at)
+
+
+@pytest.mark.parametrize("status", ["sent", "failed", "cancelled"])
+def test_what_is_settled_waits_for_nothing(hlf: Organisation, olav: User, status: str) -> None:
+    a_message(olav, hlf, status=status, attempts=3, next_attempt_at=None)
+
+    assert find_backlog(now=SLOT + 24 * HOUR) is None
+
+
+class TestTheAddress:
+    @pytest.fixture(autouse=True)
+    def _now(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("config.health.timezone.now", lambda: SLOT + 2 * HOUR)
+
+    def test_it_is_200_when_all_is_well(self, client: Client, job: CronJob) -> None:
+        run_of(job)
+
+        answer = client.get("/healthz/nightly")
+
+        assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+        assert [row["status"] for row in answer.json()["jobs"]] == ["ok"]
+
+    def test_it_is_503_and_says_which_and_why(self, client: Client, job: CronJob) -> None:
+        create_cron_job(organisation=job.organisation, name="second", now=SLOT + HOUR)
+
+        answer = client.get("/healthz/nightly")
+
+        assert answer.status_code == 503
+        assert answer.json() == {
+            "status": "amiss",
+            "jobs": [
+                {
+                    "organisation": "hlf",
+                    "job": "nightly",
+                    "slot": "2026-11-20T23:30:00Z",
+                    "status": "amiss",
+                    "reason": "nobody ran it",
+                },
+                {"organisation": "hlf", "job": "second", "slot": None, "status": "ok", "reason": ""},
+            ],
+        }
+
+    def test_it_asks_the_database_twice_however_many_jobs_there_are(
+        self, client: Client, job: CronJob, django_assert_num_queries: Any
+    ) -> None:
+        for number in range(20):
+            create_cron_job(organisation=job.organisation, name=str(number), now=SLOT - 48 * HOUR)
+
+        with django_assert_num_queries(2):
+            client.get("/healthz/nightly")
+
+    def test_it_is_503_without_a_database(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        nowhere = connection.get_connection_params() | {"host": "127.0.0.1", "port": free_port()}
+        monkeypatch.setattr(connection, "get_connection_params", lambda: nowhere)
+
+        answer = client.get("/healthz/nightly")
+
+        assert (answer.status_code, answer.json()) == (503, {"status": "unavailable", "jobs": []})
