@@ -8,7 +8,7 @@ RUN := $(BIN)/python -m config.embedded run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench faults schema pictures desk-pictures lock clean install
+.PHONY: help demo up test test-all test-campaigns check bench faults schema pictures desk-pictures lock clean install
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -21,8 +21,13 @@ demo: $(READY) ## Show one night: import a sample roster, run it through a real 
 up: $(READY) ## Keep web, worker, beat and Flower running, and print the addresses and a login
 	@$(RUN) --name up -- python manage.py up
 
-test: $(READY) check ## Run every check and test
-	@python -m pytest -n 2 $(PYTEST)
+test: $(READY) check ## Check, and test all but the campaigns, of which a canary each is played
+	@python -m pytest -n 2 -m "not campaign or canary" $(PYTEST)
+
+test-all: test test-campaigns ## Check and test everything
+
+test-campaigns: $(READY) ## Play the rest of acceptance, browser and bench
+	@python -m pytest -n 4 --dist worksteal -m "campaign and not canary" $(PYTEST)
 
 check: $(READY) ## Lint, types, floors, migrations, production settings
 	@ruff check .

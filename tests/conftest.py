@@ -2,38 +2,87 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import pytest
+import time_machine
+from django.apps import apps
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, transaction
+from django.test import Client, TransactionTestCase
 from django.utils import translation
+from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 from structlog.contextvars import clear_contextvars
 
 from certifications.models import Certification, CertificationType
+from cronjobs.models import CronJob
+from cronjobs.schedule import schedule_nightly_run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
-from mentors.rest.views import ScopedViewSet
 from tests.browser.chromium import MISSING, find_chromium
+from tests.support.databases import BASE, connected_to, copy_template, drop
 from tests.support.processes import empty_broker
 
 TODAY = date(2026, 11, 21)
 NOW = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)  # noon in Oslo
 
+CAMPAIGNS = {"acceptance", "browser", "bench"}  # folders
+
 Certify = Callable[..., Certification]
 Enrol = Callable[..., Mentor]
 Api = Callable[..., APIClient]
+Desk = Callable[[User], Client]
 
 
 def pytest_configure() -> None:
-    """Let what the tests start hear Ctrl-C, also where they run in the background themselves, which ignores it."""
+    PBKDF2PasswordHasher.iterations = 1  # nobody guesses these passwords; a real server still reads them
+    # Let what the tests start hear Ctrl-C, also where they run in the background themselves, which ignores it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what is in the folders of the campaigns, of which `make test` plays only the canaries."""
+    if CAMPAIGNS & set(item.path.relative_to(Path(__file__).parent).parts):
+        item.add_marker("campaign")
+
+
 def pytest_report_header() -> str:
     return f"browser tests: {find_chromium() or 'skipped, ' + MISSING}"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Give this process a copy of the template, and a new one after each test that commits: what it left is gone."""
+    database = f"test_{BASE}_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+
+    def renew(_case: TransactionTestCase | None = None) -> None:
+        connection.close()
+        copy_template(database)
+
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
+        patch.setattr(TransactionTestCase, "_fixture_teardown", renew)  # instead of emptying every table
+        renew()
+        with connected_to(database):
+            # Filled as in a process that has served for a while, and right for every copy: all have the same ids.
+            ContentType.objects.get_for_models(*apps.get_models(include_auto_created=True))
+            with django_db_blocker.block():
+                yield
+        drop(database)
+
+
+@pytest.fixture(scope="module")
+def module_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let a fixture of a module fill the database once; each test then works in a savepoint of this transaction."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +90,19 @@ def english() -> Iterator[None]:
     """Have what is raised outside of a request say it in English, as the tests read it."""
     with translation.override("en"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def clock(request: pytest.FixtureRequest) -> Iterator[time_machine.Traveller | None]:
+    """Begin each test at NOW, whatever the date is; it may move the clock: `clock.move_to(…)`, `clock.shift(seconds)`.
+
+    Only a test with real processes has the real time, as they have.
+    """
+    if request.node.get_closest_marker("processes"):
+        yield None
+        return
+    with time_machine.travel(NOW) as traveller:
+        yield traveller
 
 
 @pytest.fixture(autouse=True)
@@ -190,6 +252,18 @@ def api() -> Api:
 
 
 @pytest.fixture
-def frozen_clock(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is noon in Oslo, for every request."""
-    monkeypatch.setattr(ScopedViewSet, "now", now)
+def desk(db: None) -> Desk:
+    """Return a browser at the desk that is logged in as the user: `desk(kari).get("/admin/")`."""
+
+    def log_in(user: User) -> Client:
+        client = Client(headers={"Accept-Language": "en"})
+        client.force_login(user)
+        return client
+
+    return log_in
+
+
+@pytest.fixture
+def job(hlf: Organisation) -> CronJob:
+    """The organisation's nightly job, which was made yesterday: its slot of this night has no run."""
+    return schedule_nightly_run(organisation=hlf, now=NOW - timedelta(days=1))

@@ -22,11 +22,11 @@ os.environ.setdefault("LOG_LEVEL", "WARNING")
 django.setup()
 
 from tests.bench import dataset, desk, mail, measure, metrics, report, web  # noqa: E402
-from tests.bench.databases import migrated, template  # noqa: E402
 from tests.bench.dataset import Size  # noqa: E402
 from tests.bench.measure import Measurement  # noqa: E402
 from tests.bench.report import Row  # noqa: E402
 from tests.bench.web import Rates  # noqa: E402
+from tests.support.databases import filled  # noqa: E402
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,15 +112,12 @@ def main(arguments: Sequence[str]) -> int:
     began, now = time.perf_counter(), timezone.now()
     on = timezone.now().date()
     with ExitStack() as stack:
-        empty = stack.enter_context(migrated())
         templates = {}
         for size in programme.sizes:
             _say(f"filling {size.name}: {size.certifications:,} certifications, {size.due:,} due")
-            templates[size.name] = stack.enter_context(
-                template(size.name, partial(dataset.fill, size, on=on, now=now), empty=empty)
-            )
+            templates[size.name] = stack.enter_context(filled(size.name, partial(dataset.fill, size, on=on, now=now)))
         rows, differences = measure_all(programme, templates, on=on)
-        rows += measure_mail(programme, empty=empty, on=on, now=now)
+        rows += measure_mail(programme, on=on, now=now)
         machine = report.describe_machine()
     # On a few mentors the queue and the start of each task outweigh everything else: no target fits.
     rows = rows if programme is FULL else [replace(row, judged=False) for row in rows]
@@ -256,10 +253,10 @@ def compare(
     ]
 
 
-def measure_mail(programme: Programme, *, empty: str, on: date, now: datetime) -> list[Row]:
+def measure_mail(programme: Programme, *, on: date, now: datetime) -> list[Row]:
     """Measure how fast queued e-mail leaves, in turn, and set the medians beside each other."""
     _say(f"measuring {programme.mail:,} queued e-mails")
-    with template("mail", partial(mail.fill, programme.mail, on=on, now=now), empty=empty) as queued:
+    with filled("mail", partial(mail.fill, programme.mail, on=on, now=now)) as queued:
         own, plain = [], []
         for _ in range(programme.repeats):
             own.append(mail.measure_own(queued))

@@ -21,9 +21,9 @@ from cronjobs import nightly
 from cronjobs.jobs import create_cron_job
 from cronjobs.models import Run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
-from tests.bench.databases import clone
 from tests.bench.dataset import SLUG
 from tests.bench.report import Row
+from tests.support.databases import clone
 
 MOST_MILLISECONDS, MOST_QUERIES = 300, 12
 

@@ -16,8 +16,8 @@ from cronjobs.models import Run
 from cronjobs.nightly import ALL_ACTIONS
 from cronjobs.schedule import execute_expiry_check
 from mentors.models import Organisation
-from tests.bench.databases import ask, url_of
 from tests.bench.dataset import WARM_UP
+from tests.support.databases import ask, url_of
 from tests.support.processes import SCRIPTS, Process, running
 
 COMMAND = ("celery", "-A", "config", "worker", "-c", "2", "-Q", "night,delivery", "--include", "tests.bench.plain")

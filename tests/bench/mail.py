@@ -20,8 +20,8 @@ from mentors.models import Chapter, Mentor, Organisation
 from notifications.channels import EMAIL
 from notifications.delivery import workers_wanted
 from notifications.models import Notification
-from tests.bench.databases import ask, clone, url_of
 from tests.bench.plain_mail import send_one
+from tests.support.databases import ask, clone, url_of
 from tests.support.processes import SCRIPTS, Process, free_port, running
 
 WARM_UP = 100

@@ -19,11 +19,11 @@ from cronjobs.schedule import execute_expiry_check
 from mentors.models import Mentor, Organisation
 from notifications.channels import EMAIL, INBOX
 from notifications.models import Notification
-from tests.bench.databases import ask, clone
 from tests.bench.dataset import SLUG
 from tests.bench.fleet import fleet, is_open, peak_memory
 from tests.bench.limit import run_statement
 from tests.bench.plain import check_mentor, check_mentor_task
+from tests.support.databases import ask, clone
 
 State = list[tuple[object, ...]]
 

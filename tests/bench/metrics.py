@@ -16,10 +16,10 @@ from cronjobs import nightly
 from cronjobs.jobs import create_cron_job
 from cronjobs.models import CronJob, Run
 from mentors.models import Organisation
-from tests.bench.databases import ask, clone
 from tests.bench.dataset import SLUG
 from tests.bench.measure import BIG_TABLES
 from tests.bench.report import Row
+from tests.support.databases import ask, clone
 
 YEARS = 10
 TOKEN = "of-the-bench"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench.databases import ask
+from tests.support.databases import ask
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 

@@ -14,8 +14,8 @@ from statistics import median
 from knox.models import AuthToken
 
 from mentors.models import CoordinatorRole, Organisation, User
-from tests.bench.databases import clone, url_of
 from tests.bench.dataset import SLUG
+from tests.support.databases import clone, url_of
 from tests.support.processes import SCRIPTS, free_port, running
 
 CHAPTERS = (3, 7, 11, 19, 23, 31, 37, 43)

@@ -30,7 +30,7 @@ from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.nights import plan_night, run_night, work_night
 from tests.support.processes import live_environment, running, wait_until
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+pytestmark = pytest.mark.django_db
 TOMORROW = TODAY + timedelta(days=1)
 
 Lines = list[str]

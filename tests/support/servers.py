@@ -1,7 +1,7 @@
 """A pytest plugin: real PostgreSQL and Redis for the tests, started before Django reads its settings.
 
 DATABASE_URL and REDIS_URL in the environment are used instead. Each process of a parallel run has a test database
-and a Redis database of its own. Nothing is left behind.
+and a Redis database of its own. The servers stop with the run; their data stay, for the template in it (databases.py).
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import atexit
 import os
 import re
-import shutil
 from contextlib import ExitStack
 
 import pytest
 
-from config.embedded import development_environment, embedded_servers
+from config.embedded import development_environment
 
 NAME = "test"
 
@@ -24,9 +23,6 @@ atexit.register(_servers.close)  # pytest does not say goodbye when a conftest c
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
-    missing = {"DATABASE_URL", "REDIS_URL"} - os.environ.keys()
-    if missing:
-        _servers.callback(_remove_data)
     os.environ |= _servers.enter_context(development_environment(NAME, scratch=True))
     os.environ["DEBUG"] = "false"
     os.environ["EMAIL_URL"] = "memory:"
@@ -39,9 +35,3 @@ def pytest_load_initial_conftests() -> None:
 
 def pytest_unconfigure() -> None:
     _servers.close()
-
-
-def _remove_data() -> None:
-    servers = embedded_servers(NAME, scratch=True)
-    if not servers.running():  # another test run in this checkout would still need them
-        shutil.rmtree(servers.folder, ignore_errors=True)

@@ -13,7 +13,7 @@ from certifications.states import State, calendar_of, state_of
 from mentors.models import Mentor, Organisation, User
 from tests.conftest import Api, Certify, Enrol
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/certifications"
 

@@ -13,7 +13,7 @@ from certifications.models import CertificationType, Exemption
 from mentors.models import Chapter, CoordinatorRole, Mentor, User
 from tests.conftest import Api, Certify, Enrol
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+pytestmark = pytest.mark.django_db
 
 EXEMPTIONS = "/api/v1/exemptions"
 TYPES = "/api/v1/certification-types"

@@ -22,7 +22,7 @@ from tests.conftest import NOW, Api
 from tests.support.nights import run_night
 from tests.support.processes import wait_until
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/certification-cron"
 BODY = {"organisation": "hlf", "name": "evening", "cron_expression": "0 20 * * mon-fri"}

@@ -18,7 +18,7 @@ from mentors.models import Chapter, Mentor, Organisation, User
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.nights import run_night
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+pytestmark = pytest.mark.django_db
 
 COLUMNS = [
     "run", "business_date", "action", "mentor_ref", "mentor_name", "type", "number", "expires_on", "stage", "status",

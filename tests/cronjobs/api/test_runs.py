@@ -18,7 +18,7 @@ from mentors.models import Mentor, Organisation, StatusChange, User
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.nights import plan_night, run_night, work_night
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/runs"
 REASON = {"reason": "The dates were wrong."}

@@ -11,7 +11,7 @@ from certifications.models import Exemption
 from mentors.models import Chapter, Mentor, StatusChange, User
 from tests.conftest import Api, Certify, Enrol
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/mentors"
 

@@ -12,7 +12,7 @@ from certifications.models import CertificationType
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from tests.conftest import Api, Certify, Enrol
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/mentors"
 

@@ -16,7 +16,7 @@ from notifications.models import Answer, Notification
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.nights import run_night
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

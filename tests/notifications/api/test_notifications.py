@@ -16,7 +16,7 @@ from notifications.models import Notification
 from notifications.service import get_notification_service
 from tests.conftest import Api, Enrol
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen_clock")]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/notifications"
 
