@@ -1,6 +1,7 @@
 # Each target sets up what it needs; all it asks for is Python 3.11 or later. PYTHON=python3.13 takes another one.
 
 PYTHON ?= python3
+SEEDS ?= 1 2 3
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 BIN := .venv/bin
 READY := .venv/installed-$(VERSION)
@@ -8,10 +9,10 @@ RUN := $(BIN)/python -m config.embedded run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all test-campaigns check bench faults schema pictures desk-pictures lock clean install
+.PHONY: help demo up test test-all test-campaigns test-order check bench faults schema pictures desk-pictures lock clean install
 
 help: ## Say what each target does
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 install: $(READY) ## Install into .venv, nothing more
 
@@ -28,6 +29,13 @@ test-all: test test-campaigns ## Check and test everything
 
 test-campaigns: $(READY) ## Play the rest of acceptance, browser and bench
 	@python -m pytest -n 4 --dist worksteal -m "campaign and not canary" $(PYTEST)
+
+test-order: $(READY) ## Play the fast tests in reversed order, in random orders, and each file alone
+	@python -m pytest -q -n 2 -m "not campaign" -p no:randomly --reverse $(PYTEST)
+	@for seed in $(SEEDS); do python -m pytest -q -n 2 -m "not campaign" --randomly-seed=$$seed $(PYTEST) || exit 1; done
+	@find tests -name 'test_*.py' $(foreach folder,acceptance browser bench,-not -path 'tests/$(folder)/*') -print | sort \
+	  | xargs -P 2 --process-slot-var=LANE -n 1 sh -c \
+	  'said=$$(NATTEVAKT_DATA=.data/lane-$$LANE python -m pytest -q -n 0 $$0 2>&1) && echo "alone: $$0" || { echo "$$said"; exit 1; }'
 
 check: $(READY) ## Lint, types, floors, migrations, production settings
 	@ruff check .
