@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 SEEDS ?= 1 2 3
+# A leap day, and the minutes before each clock change in Oslo
+DATES ?= 2028-02-29T12:00+00:00 2027-03-28T00:57+00:00 2027-10-31T00:57+00:00
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 BIN := .venv/bin
 READY := .venv/installed-$(VERSION)
@@ -9,7 +11,7 @@ RUN := $(BIN)/python -m config.embedded run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all test-campaigns test-order check bench faults schema pictures desk-pictures lock clean install
+.PHONY: help demo up test test-all test-campaigns test-order test-dates check bench faults schema pictures desk-pictures lock clean install
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -36,6 +38,11 @@ test-order: $(READY) ## Play the fast tests in reversed order, in random orders,
 	@find tests -name 'test_*.py' $(foreach folder,acceptance browser bench,-not -path 'tests/$(folder)/*') -print | sort \
 	  | xargs -P 2 --process-slot-var=LANE -n 1 sh -c \
 	  'said=$$(NATTEVAKT_DATA=.data/lane-$$LANE python -m pytest -q -n 0 $$0 2>&1) && echo "alone: $$0" || { echo "$$said"; exit 1; }'
+
+test-dates: $(READY) ## Play what `make test` plays at other dates, one of them 400 days ahead
+	@for date in $(DATES) $$(date -Iseconds -d '400 days'); do \
+	  echo "It is $$date."; \
+	  python -m tests.support.clock $$date python -m pytest -q -n 2 -m "not campaign or canary" $(PYTEST) || exit 1; done
 
 check: $(READY) ## Lint, types, floors, migrations, production settings
 	@ruff check .

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import mmap
+import os
 import struct
+import subprocess
+import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 MOVED_CLOCK = Path(__file__).parent / "moved_clock"
 
@@ -38,3 +43,14 @@ class MovedClock:
     def _offset(self) -> timedelta:
         nanoseconds: int = struct.unpack("<q", self._ahead[:8])[0]
         return timedelta(microseconds=nanoseconds // 1000)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command at another time: `python -m tests.support.clock 2028-02-29T10:00+01:00 make test`."""
+    with NamedTemporaryFile() as file:
+        clock = MovedClock(Path(file.name), at=datetime.fromisoformat(arguments[0]))
+        return subprocess.run(arguments[1:], env=os.environ | clock.environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
