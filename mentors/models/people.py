@@ -113,8 +113,8 @@ class Mentor(models.Model):
         help_text=_("Consents to be found there by search engines."),
     )
     # Rule 1 for the whole mentor: the first day on which, going by the latest certification of each required type,
-    # one of them is not covered; empty means never. Kept by database triggers (certifications, migration 0002), it
-    # only says whom the night must look at: the certifications themselves decide.
+    # one of them is not covered; empty means never. Kept by database triggers (lapses_on.sql among the migrations of
+    # certifications), it only says whom the night must look at: the certifications themselves decide.
     lapses_on = models.DateField(_("lapses on"), null=True, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)

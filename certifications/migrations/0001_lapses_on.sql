@@ -1,25 +1,17 @@
-"""Rule 1 as a database function, and the triggers that keep `Mentor.lapses_on` in step with it.
+-- Rule 1 as a database function, and the triggers that keep `Mentor.lapses_on` in step with it.
+--
+-- The night asks "whose `lapses_on` has come?" of an index, instead of computing coverage for everybody who ever held a
+-- certification. The date is a search aid: whoever it names is checked against the certifications before anything is
+-- done. It is kept by triggers because set-based SQL, imports and hands in psql must not be able to forget it. Whatever
+-- it depends on has one: certifications (any change), types (`required`, `grace_days`) and organisations
+-- (`valid_through_expiry_day`).
 
-The night asks "whose `lapses_on` has come?" of an index, instead of computing coverage for everybody who ever held a
-certification. The date is a search aid: whoever it names is checked against the certifications before anything is
-done. It is kept by triggers because set-based SQL, imports and hands in psql must not be able to forget it. Whatever
-it depends on has one: certifications (any change), types (`required`, `grace_days`) and organisations
-(`valid_through_expiry_day`).
-"""
-
-from __future__ import annotations
-
-from django.db import migrations
-
-LAPSES_ON = """
 -- Rule 1. Capped at the last date that Python can read; empty (open-ended) never lapses (LEAST alone ignores NULL).
 CREATE FUNCTION lapses_on(expires_on date, valid_through_expiry_day boolean, grace_days integer) RETURNS date
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN expires_on IS NOT NULL
     THEN LEAST(expires_on + valid_through_expiry_day::integer + grace_days, date '9999-12-31') END;
-"""
 
-REFRESH = """
 CREATE FUNCTION refresh_lapses_on(mentor_ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     -- In id order, as everybody locks mentors.
@@ -44,9 +36,7 @@ BEGIN
     WHERE mentor.id = latest.id AND mentor.lapses_on IS DISTINCT FROM latest.lapses_on;
 END
 $$;
-"""
 
-CERTIFICATION_TRIGGERS = """
 CREATE FUNCTION certification_refreshes_lapses_on() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     mentor_ids bigint[];
@@ -77,9 +67,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION certification_refreshes_lapses_on();
 CREATE TRIGGER lapses_on_after_delete AFTER DELETE ON certifications_certification
 REFERENCING OLD TABLE AS before_rows
 FOR EACH STATEMENT EXECUTE FUNCTION certification_refreshes_lapses_on();
-"""
 
-SETTING_TRIGGERS = """
 CREATE FUNCTION type_refreshes_lapses_on() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM refresh_lapses_on(ARRAY(
@@ -105,28 +93,3 @@ CREATE TRIGGER lapses_on_after_update AFTER UPDATE ON mentors_organisation
 FOR EACH ROW
 WHEN (OLD.valid_through_expiry_day IS DISTINCT FROM NEW.valid_through_expiry_day)
 EXECUTE FUNCTION organisation_refreshes_lapses_on();
-"""
-
-REVERSE = """
-DROP TRIGGER lapses_on_after_update ON mentors_organisation;
-DROP TRIGGER lapses_on_after_update ON certifications_certificationtype;
-DROP TRIGGER lapses_on_after_insert ON certifications_certification;
-DROP TRIGGER lapses_on_after_update ON certifications_certification;
-DROP TRIGGER lapses_on_after_delete ON certifications_certification;
-DROP FUNCTION organisation_refreshes_lapses_on();
-DROP FUNCTION type_refreshes_lapses_on();
-DROP FUNCTION certification_refreshes_lapses_on();
-DROP FUNCTION refresh_lapses_on(bigint[]);
-DROP FUNCTION lapses_on(date, boolean, integer);
-"""
-
-
-class Migration(migrations.Migration):
-    dependencies = [("certifications", "0001_initial"), ("mentors", "0001_initial")]
-
-    operations = [
-        migrations.RunSQL(
-            sql=[LAPSES_ON, REFRESH, CERTIFICATION_TRIGGERS, SETTING_TRIGGERS],
-            reverse_sql=REVERSE,
-        )
-    ]
