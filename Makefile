@@ -54,6 +54,7 @@ check-with-servers:
 	@mypy .
 	@lint-imports --no-logo
 	@python manage.py makemigrations --check --dry-run
+	@python manage.py lintmigrations --settings tests.support.lint_settings --quiet ok ignore
 	@DEBUG=false ALLOWED_HOSTS=nattevakt.example OPERATIONS_EMAIL=drift@nattevakt.example EMAIL_URL=submission://mail:587 \
 	  PUBLIC_URL=https://nattevakt.example \
 	  python manage.py check --deploy --fail-level WARNING

@@ -1,0 +1,14 @@
+"""The settings with the linter of migrations (ADR 23), which is an app that production does not have."""
+
+from __future__ import annotations
+
+from config.settings import *  # noqa: F403
+from config.settings import INSTALLED_APPS
+
+INSTALLED_APPS = [*INSTALLED_APPS, "django_migration_linter"]
+MIGRATION_LINTER_OPTIONS = {
+    "include_apps": ["mentors", "certifications", "notifications", "cronjobs"],
+    "ignore_name": [],  # what must be done all the same, as "0009_drop_phone", with the reason beside it
+    "warnings_as_errors": [],  # no code is named, so every warning is one
+    "no_cache": True,
+}
