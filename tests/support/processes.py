@@ -77,7 +77,7 @@ class Process:
 
     def members(self) -> list[psutil.Process]:
         """List what lives in its session: itself, its children and theirs."""
-        return [process for process in psutil.process_iter(["status"]) if self._is_member(process)]
+        return [process for pid in psutil.pids() if (process := self._member(pid))]
 
     def wait_for(self, text: str, *, seconds: float = PATIENCE) -> None:
         """Wait until it has written `text`; fail with all its output if it ends or takes too long."""
@@ -111,10 +111,12 @@ class Process:
             time.sleep(0.01)
         self.popen.wait()
 
-    def _is_member(self, process: psutil.Process) -> bool:
-        with suppress(ProcessLookupError):
-            return os.getsid(process.pid) == self.pid and process.info["status"] != psutil.STATUS_ZOMBIE
-        return False
+    def _member(self, pid: int) -> psutil.Process | None:
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getsid(pid) == self.pid:
+                process = psutil.Process(pid)
+                return None if process.status() == psutil.STATUS_ZOMBIE else process
+        return None
 
     def _story(self, fact: str) -> str:
         command = self.popen.args if isinstance(self.popen.args, list) else [self.popen.args]
