@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
+from copy import deepcopy
 from typing import Any
 
 import pytest
+import time_machine
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
 from mentors.models import User
-from mentors.rest.views import ScopedViewSet
-from tests.conftest import Api
+from tests.conftest import NOW, TODAY, Api
 from tests.support.world import Place, World, build_world
 
 pytestmark = pytest.mark.django_db
@@ -162,10 +162,17 @@ ENDPOINTS: list[tuple[str, str, Any, Statuses]] = [
 ROLES = (*LOGGED_IN, "anonymous")
 
 
+@pytest.fixture(scope="module")
+def built(module_db: None) -> World:
+    """The world of all these cases, which costs more than a case does."""
+    with time_machine.travel(NOW, tick=False):
+        return build_world(today=TODAY, now=NOW)
+
+
 @pytest.fixture
-def world(db: None, today: date, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(ScopedViewSet, "now", now)
-    return build_world(today=today, now=now)
+def world(built: World, db: None) -> World:
+    """The same rows, and objects of this case's own: what one keeps on a user or a mentor, no other sees."""
+    return deepcopy(built)
 
 
 def fill_in(template: Any, place: Place) -> Any:
