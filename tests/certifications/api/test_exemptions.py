@@ -6,12 +6,12 @@ from datetime import date
 from typing import Any
 
 import pytest
-from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from certifications.models import CertificationType, Exemption
 from mentors.models import Chapter, CoordinatorRole, Mentor, User
 from tests.conftest import Api, Certify, Enrol
+from tests.support.api import by_token
 from tests.support.queries import count_queries
 
 pytestmark = pytest.mark.django_db
@@ -124,7 +124,7 @@ class TestExemptions:
     def test_many_cost_as_many_queries_as_one(
         self, olav: User, enrol: Enrol, course: CertificationType, today: date
     ) -> None:
-        client = APIClient(headers={"Authorization": f"Token {AuthToken.objects.create(olav)[1]}"})
+        client = by_token(olav)
         exempt(enrol(), course, olav, today)
         one = count_queries(lambda: client.get(EXEMPTIONS))
         for _ in range(20):

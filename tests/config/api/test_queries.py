@@ -6,14 +6,13 @@ from datetime import date, datetime, timedelta
 from functools import partial
 
 import pytest
-from knox.models import AuthToken
-from rest_framework.test import APIClient
 
 from certifications.models import Certification, CertificationType, Exemption
 from cronjobs.models import Action, CronJob, Run, RunItem
 from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
 from notifications.channels import INBOX
 from notifications.models import Notification
+from tests.support.api import by_token
 from tests.support.queries import count_queries
 
 pytestmark = pytest.mark.django_db
@@ -127,7 +126,7 @@ def rows(oslo: Chapter, olav: User, today: date, now: datetime) -> Rows:
 
 
 def test_a_list_of_forty_asks_as_often_as_one_of_ten(rows: Rows, hlf: Organisation, olav: User) -> None:
-    client = APIClient(headers={"Authorization": f"Token {AuthToken.objects.create(olav)[1]}"})
+    client = by_token(olav)
     ids = {"chapter": rows.oslo.pk, "mentor": rows.mentor.pk, "job": rows.job.pk, "run": rows.run.pk}
     addresses = [f"/api/v1/{path.format(**ids)}" for path in LISTS]
 

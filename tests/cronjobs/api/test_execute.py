@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,40 +11,16 @@ from celery import Celery
 from rest_framework.test import APIClient
 
 from cronjobs import queue
-from cronjobs.jobs import create_cron_job
 from cronjobs.models import CronJob, Run, RunItem
 from mentors.models import CoordinatorRole, Mentor, Organisation, User
-from mentors.rest.views import ScopedViewSet
 from notifications.models import Notification
-from tests.conftest import NOW, TODAY, Api, Certify
+from tests.conftest import TODAY, Api
+from tests.support.api import faults
 from tests.support.nights import plan_night
-from tests.support.processes import free_port
 
 pytestmark = pytest.mark.django_db
 
 EXPIRY_JOB = "/api/v1/certifications/expiry-job/run"
-
-
-@pytest.fixture
-def _clock(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ScopedViewSet, "now", now)
-
-
-@pytest.fixture
-def client(_clock: None, api: Api, olav: User) -> APIClient:
-    return api(olav)
-
-
-@pytest.fixture
-def expired(mentor: Mentor, certify: Certify) -> Mentor:
-    """A mentor for whom there is something to do."""
-    certify(mentor, expires_in=-1)
-    return mentor
-
-
-@pytest.fixture
-def job(hlf: Organisation) -> CronJob:
-    return create_cron_job(organisation=hlf, name="nightly", now=NOW)
 
 
 @pytest.fixture
@@ -55,15 +31,12 @@ def execute(job: CronJob) -> str:
 @pytest.fixture
 def no_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Give the queue a broker at an address where nothing listens."""
-    app = Celery(broker=f"redis://127.0.0.1:{free_port()}/0", set_as_current=False)
+    app = Celery(broker="redis://127.0.0.1:1/0", set_as_current=False)
     app.conf.task_publish_retry = False
+    app.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0}  # or it waits for six seconds
     monkeypatch.setattr(queue, "current_app", app)
     yield
     app.close()
-
-
-def faults(answer: Any) -> tuple[int, list[tuple[str, str]]]:
-    return answer.status_code, [(error["attr"], error["code"]) for error in answer.json()["errors"]]
 
 
 class TestExecuting:

@@ -9,13 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from cronjobs.models import Action, Run, RunItem
 from cronjobs.schedule import execute_expiry_check
 from mentors.models import Chapter, Mentor, Organisation, User
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
+from tests.support.api import by_token
 from tests.support.nights import run_night
 from tests.support.queries import count_queries
 
@@ -25,11 +25,6 @@ COLUMNS = [
     "run", "business_date", "action", "mentor_ref", "mentor_name", "type", "number", "expires_on", "stage", "status",
     "outcome", "error", "attempts", "at", "id", "dedupe_key", "mentor_id", "record", "row", "hash",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def client(api: Api, olav: User) -> APIClient:
-    return api(olav)
 
 
 @pytest.fixture
@@ -135,7 +130,7 @@ class TestItems:
             assert (answer.status_code, [error["attr"] for error in answer.json()["errors"]]) == (400, [attr])
 
     def test_forty_cost_as_many_queries_as_ten(self, kari: User, hlf: Organisation, enrol: Enrol) -> None:
-        client = APIClient(headers={"Authorization": f"Token {AuthToken.objects.create(kari)[1]}"})
+        client = by_token(kari)
         run = run_night(hlf, TODAY)
 
         def ask() -> Any:

@@ -16,11 +16,6 @@ pytestmark = pytest.mark.django_db
 URL = "/api/v1/mentors"
 
 
-@pytest.fixture
-def client(api: Api, kari: User) -> APIClient:
-    return api(kari)
-
-
 class TestStatus:
     def test_a_pause_by_a_person_is_logged_and_can_be_lifted(self, client: APIClient, mentor: Mentor) -> None:
         paused = client.post(f"{URL}/{mentor.pk}/pause", {"reason": "On leave."})

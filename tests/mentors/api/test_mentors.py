@@ -5,22 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from certifications.models import CertificationType
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from tests.conftest import Api, Certify, Enrol
+from tests.support.api import by_token
 from tests.support.queries import count_queries
 
 pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/mentors"
-
-
-@pytest.fixture
-def client(api: Api, kari: User) -> APIClient:
-    return api(kari)
 
 
 def test_a_mentor_is_shown_whole(
@@ -269,7 +264,7 @@ class TestList:
     def test_forty_cost_as_many_queries_as_ten(
         self, kari: User, enrol: Enrol, certify: Certify, secrecy: CertificationType
     ) -> None:
-        client = APIClient(headers={"Authorization": f"Token {AuthToken.objects.create(kari)[1]}"})
+        client = by_token(kari)
 
         def ask() -> Any:
             return client.get(f"{URL}?page_size=200")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -106,9 +105,9 @@ class TestLogin:
         assert right.json()["errors"][0]["code"] == "throttled"
         assert from_elsewhere.status_code == 200
 
-    def test_the_admins_form_is_locked_too(self, berit: User, client: Client) -> None:
+    def test_the_admins_form_is_locked_too(self, berit: User) -> None:
         for n in range(5):
-            answer = client.post("/admin/login/", {"username": "kari", "password": f"guess {n}"})
+            answer = Client().post("/admin/login/", {"username": "kari", "password": f"guess {n}"})
 
         assert (answer.status_code, answer["Retry-After"]) == (429, "900")
 
@@ -117,10 +116,11 @@ class TestSecondFactor:
     """Who has a device gives a code here too; tests/mentors/desk/test_second_factor.py has the rest."""
 
     @pytest.fixture(autouse=True)
-    def app(self, berit: User) -> Iterator[Any]:
+    def app(self, berit: User, clock: time_machine.Traveller) -> time_machine.Traveller:
+        """A device, and the time, which stands still: a code holds for half a minute."""
         TOTPDevice.objects.create(user=berit, name="app", key=KEY)
-        with time_machine.travel(NOW, tick=False) as clock:
-            yield clock
+        clock.move_to(NOW, tick=False)
+        return clock
 
     def code(self) -> str:
         return f"{totp(bytes.fromhex(KEY)):06}"  # type: ignore[no-untyped-call]
@@ -214,8 +214,8 @@ class TestSession:
         assert client.get(f"{API}/me").status_code == 200
         assert client.post(f"{API}/auth/logout-all").status_code == 403
 
-    def test_the_documentation_is_a_page_that_needs_no_other_server(self, client: Client) -> None:
-        page = client.get(f"{API}/docs").content.decode()
+    def test_the_documentation_is_a_page_that_needs_no_other_server(self) -> None:
+        page = Client().get(f"{API}/docs").content.decode()
 
         assert "swagger-ui" in page
         assert "https://" not in page.replace("https://spec.openapis.org", "")
@@ -223,18 +223,10 @@ class TestSession:
 
 class TestThrottles:
     @pytest.fixture(autouse=True)
-    def _rates(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def _rates(self, monkeypatch: pytest.MonkeyPatch) -> None:
         rates = {"user": "3/minute", "anon": "2/minute", "login": "2/minute"}
         monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", rates)
-        self._forget()
-        yield
-        self._forget()
-
-    @staticmethod
-    def _forget() -> None:
-        for scope in ("user", "anon", "login"):
-            for ident in ("127.0.0.1", *map(str, User.objects.values_list("pk", flat=True))):
-                cache.delete(SimpleRateThrottle.cache_format % {"scope": scope, "ident": ident})
+        cache.clear()  # it lives in Redis, and remembers who has asked in an earlier test
 
     def test_each_user_has_its_own_measure(self, api: Api, kari: User, olav: User) -> None:
         answers = [api(kari).get(f"{API}/me") for _ in range(4)]

@@ -6,23 +6,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from cronjobs.models import Run, RunItem
 from mentors.models import Mentor, Organisation, StatusChange, User
 from notifications.answers import record_answer
 from notifications.models import Answer, Notification
-from tests.conftest import NOW, TODAY, Api, Certify, Enrol
+from tests.conftest import NOW, TODAY, Certify, Enrol
+from tests.support.api import by_token
 from tests.support.nights import run_night
 from tests.support.queries import count_queries
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def client(api: Api, kari: User) -> APIClient:
-    return api(kari)
 
 
 def url(mentor: Mentor) -> str:
@@ -143,7 +138,7 @@ def test_the_newest_comes_first_and_pages_do_not_overlap(client: APIClient, ment
 def test_forty_entries_cost_as_many_queries_as_ten(
     kari: User, hlf: Organisation, mentor: Mentor, now: datetime
 ) -> None:
-    client = APIClient(headers={"Authorization": f"Token {AuthToken.objects.create(kari)[1]}"})
+    client = by_token(kari)
     run = Run.objects.create(
         organisation=hlf, business_date=TODAY, actions=["remind"], trigger="manual", created_at=now, status="succeeded"
     )

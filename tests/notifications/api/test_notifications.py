@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from knox.models import AuthToken
+import time_machine
 from rest_framework.test import APIClient
 
 from mentors.models import Mentor, Organisation, User
-from mentors.rest.views import ScopedViewSet
 from notifications.desk import Happening
 from notifications.models import Notification
 from notifications.service import get_notification_service
 from tests.conftest import Api, Enrol
+from tests.support.api import by_token
 from tests.support.queries import count_queries
 
 pytestmark = pytest.mark.django_db
@@ -76,11 +76,12 @@ def test_the_newest_comes_first_and_unread_ones_can_be_asked_for(
 
 
 def test_reading_again_keeps_when_it_was_read_first(
-    client: APIClient, kari: User, mentor: Mentor, now: datetime, monkeypatch: pytest.MonkeyPatch
+    client: APIClient, kari: User, mentor: Mentor, now: datetime, clock: time_machine.Traveller
 ) -> None:
     told = tell_of_a_pause(mentor, now=now)
+    clock.move_to(now, tick=False)
     client.post(f"{URL}/{told.pk}/read")
-    monkeypatch.setattr(ScopedViewSet, "now", now + timedelta(hours=1))
+    clock.shift(timedelta(hours=1))
 
     answer = client.post(f"{URL}/{told.pk}/read")
 
@@ -134,7 +135,7 @@ def test_a_query_that_is_wrong_is_refused_by_name(client: APIClient, query: str,
 
 
 def test_forty_cost_as_many_queries_as_ten(kari: User, enrol: Enrol, now: datetime) -> None:
-    client = APIClient(headers={"Authorization": f"Token {AuthToken.objects.create(kari)[1]}"})
+    client = by_token(kari)
 
     def ask() -> Any:
         return client.get(f"{URL}?page_size=200")
