@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
@@ -12,18 +13,27 @@ from tests.browser.sizes import SIZES
 
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa")
 RUN = "rules => axe.run(document, {runOnly: {type: 'tag', values: rules}, resultTypes: ['violations']})"
+IS_DARK = "matchMedia('(prefers-color-scheme: dark)').matches"
 
 
 def assert_accessible(page: Page, *, reload: bool = True) -> None:
     """Look at the page in every size and scheme of colours; a page that came of a form is not asked for again."""
-    found = []
-    for scheme, (width, height) in product(("light", "dark"), SIZES.values()):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-        page.set_viewport_size({"width": width, "height": height})
-        if reload:
-            page.reload()
-        found += [f"{width} px, {scheme}: {line}" for line in _violations(page)]
+    found = find_violations(page, widths=SIZES, reload=reload)
     assert not found, f"{page.url}\n" + "\n".join(found)
+
+
+def find_violations(page: Page, *, widths: Iterable[int], reload: bool = True) -> list[str]:
+    """Return what keeps people from using the page, by width and scheme of colours."""
+    found = []
+    seen_in = ["dark" if page.evaluate(IS_DARK) else "light", page.evaluate("innerWidth")]
+    for scheme, width in product(("light", "dark"), sorted(widths, reverse=True)):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        page.set_viewport_size({"width": width, "height": SIZES[width][1]})
+        if reload and seen_in != [scheme, width]:
+            page.reload()
+        seen_in = [scheme, width]
+        found += [f"{width} px, {scheme}: {line}" for line in _violations(page)]
+    return found
 
 
 def _violations(page: Page) -> list[str]:

@@ -1,6 +1,8 @@
 """What the browser tests stand on: one service and one browser for all that follow each other, a visitor for each.
 
-They come last, together: to start the service takes seconds, and so it starts once in each process.
+They come last, together: to start the service takes seconds, and so it starts once in each process. A test that changes
+something asks for `visit`, and has the database to itself; those that only look at a chapter, all from one module, ask
+for `onlooker` and share it.
 """
 
 from __future__ import annotations
@@ -12,33 +14,38 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.utils import timezone
+from django.db import connection
+from django.utils import timezone, translation
 from playwright.sync_api import Browser, expect
+from pytest_django import DjangoDbBlocker
 
 from certifications.models import Certification, CertificationType
 from cronjobs.models import Run
-from mentors.models import Mentor, Organisation
+from mentors.models import Chapter, Mentor, Organisation
 from tests.browser.chromium import MISSING, chromium, find_chromium
-from tests.browser.scenes import Scene, set_scene
+from tests.browser.places import find_places
+from tests.browser.scenes import Scene, Stage, set_scene, set_stage
 from tests.browser.service import Service, service
 from tests.browser.sizes import SIZES
 from tests.browser.visitor import PATIENCE, Visitor
-from tests.conftest import Certify, Enrol
+from tests.conftest import Certify
+from tests.support.databases import copy_template
 from tests.support.nights import plan_night
 
 HERE = Path(__file__).parent
 Visit = Callable[..., Visitor]
+NamedPlaces = dict[str, str]
 
 expect.set_options(timeout=PATIENCE)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker("processes")
 
 
 @pytest.hookimpl(trylast=True)  # after the order of everything has been made random
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent == HERE)
-    for item in items:
-        if item.path.parent == HERE:
-            item.add_marker(pytest.mark.processes)
-            item.add_marker(pytest.mark.django_db(transaction=True))
 
 
 @pytest.fixture(scope="package")
@@ -56,6 +63,12 @@ def running_service(browser: Browser, django_db_setup: None) -> Iterator[Service
         yield started
 
 
+@pytest.fixture
+def night_worker(running_service: Service) -> None:
+    """Have somebody work the runs that a test starts."""
+    running_service.start_worker()
+
+
 @pytest.fixture(params=SIZES)
 def width(request: pytest.FixtureRequest) -> int:
     """Have the test twice: on a telephone, and on a screen."""
@@ -63,24 +76,27 @@ def width(request: pytest.FixtureRequest) -> int:
     return value
 
 
-@pytest.fixture
-def visit(browser: Browser, running_service: Service, request: pytest.FixtureRequest, db: None) -> Iterator[Visit]:
-    """Open a browser's window: `visit()`, or `visit(kari)` for somebody who has logged in. Nothing may go wrong in it.
+def open_window(browser: Browser, url: str, *, width: int, **options: Any) -> Visitor:
+    """Open a window of that width; more options are Playwright's own for a context."""
+    defaults: dict[str, Any] = {
+        "viewport": dict(zip(("width", "height"), SIZES[width], strict=True)),
+        "locale": "en-GB",
+        "timezone_id": "Europe/Oslo",
+        "has_touch": width == 375,
+    }
+    return Visitor(browser.new_context(**defaults | options), url)
 
-    More options are Playwright's own for a context.
-    """
+
+@pytest.fixture
+def visit(
+    browser: Browser, running_service: Service, request: pytest.FixtureRequest, transactional_db: None
+) -> Iterator[Visit]:
+    """Open a browser's window: `visit()`, or `visit(kari)` for her who has logged in. Nothing may go wrong in it."""
     width: int = request.getfixturevalue("width") if "width" in request.fixturenames else 1440
     visitors: list[Visitor] = []
 
-    def visit(user: Any = None, *, language: str = "en-GB", **options: Any) -> Visitor:
-        size = dict(zip(("width", "height"), SIZES[width], strict=True))
-        defaults: dict[str, Any] = {
-            "viewport": size,
-            "locale": language,
-            "timezone_id": "Europe/Oslo",
-            "has_touch": width == 375,
-        }
-        visitor = Visitor(browser.new_context(**defaults | options), running_service.url)
+    def visit(user: Any = None) -> Visitor:
+        visitor = open_window(browser, running_service.url, width=width)
         visitors.append(visitor)
         if user:
             visitor.be(user)
@@ -92,6 +108,54 @@ def visit(browser: Browser, running_service: Service, request: pytest.FixtureReq
     running_service.come_to_rest()
     troubles = [trouble for visitor in visitors for trouble in visitor.troubles]
     assert not troubles, "\n".join([*troubles, running_service.story()])
+
+
+@pytest.fixture(scope="module")
+def stage(running_service: Service, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Stage]:
+    """Return a chapter with all that is in it, for the tests of a module, which only look at it."""
+    with django_db_blocker.unblock(), translation.override("en"):
+        set_up = set_stage()
+    yield set_up
+    with django_db_blocker.unblock():
+        connection.close()
+        copy_template(str(connection.settings_dict["NAME"]))
+
+
+@pytest.fixture(scope="module")
+def places(stage: Stage, django_db_blocker: DjangoDbBlocker) -> NamedPlaces:
+    with django_db_blocker.unblock():
+        return find_places(stage.scene)
+
+
+@pytest.fixture(scope="module")
+def onlookers(
+    browser: Browser, running_service: Service, stage: Stage, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Callable[[int], Visitor]]:
+    """Return who looks at the stage in a window of a width: Olav, who has logged in, all the time the same."""
+    known: dict[int, Visitor] = {}
+
+    def find(width: int) -> Visitor:
+        if width not in known:
+            known[width] = open_window(browser, running_service.url, width=width)
+            with django_db_blocker.unblock():
+                known[width].be(stage.olav)
+        return known[width]
+
+    yield find
+    for visitor in known.values():
+        visitor.leave()
+
+
+@pytest.fixture
+def onlooker(
+    onlookers: Callable[[int], Visitor], running_service: Service, request: pytest.FixtureRequest
+) -> Iterator[Visitor]:
+    """Look at the stage: `onlooker.open("/admin/")`. The window is as new; nothing may go wrong in it."""
+    width: int = request.getfixturevalue("width") if "width" in request.fixturenames else 1440
+    visitor = onlookers(width)
+    visitor.refresh(SIZES[width])
+    yield visitor
+    assert not visitor.troubles, "\n".join([*visitor.troubles, running_service.story()])
 
 
 @pytest.fixture
@@ -124,8 +188,8 @@ def certify(course: CertificationType, today: date) -> Certify:
 
 
 @pytest.fixture
-def scene(hlf: Organisation, enrol: Enrol, certify: Certify, secrecy: CertificationType, today: date) -> Scene:
-    return set_scene(hlf, enrol=enrol, certify=certify, secrecy=secrecy, today=today)
+def scene(oslo: Chapter, course: CertificationType, secrecy: CertificationType, today: date) -> Scene:
+    return set_scene(oslo, course, secrecy, today=today)
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import count
 
 from django.utils import timezone
 
-from certifications.models import CertificationType
+from certifications.models import Certification, CertificationType
 from cronjobs.models import CronJob, Run
 from cronjobs.schedule import schedule_nightly_run
-from mentors.models import Mentor, Organisation
-from tests.conftest import Certify, Enrol
+from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from tests.support.nights import noon, run_night
 
 NIGHTS = 8
@@ -46,19 +46,44 @@ class Scene:
     job: CronJob
 
 
-def set_scene(
-    organisation: Organisation,
-    *,
-    enrol: Enrol,
-    certify: Certify,
-    secrecy: CertificationType,
-    today: date,
-) -> Scene:
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A scene, and who looks at it: the coordinator of the whole organisation."""
+
+    scene: Scene
+    olav: User
+
+
+def set_stage() -> Stage:
+    """Found an organisation of one chapter, and set the scene there."""
+    hlf = Organisation.objects.create(slug="hlf", name="HLF")
+    oslo = Chapter.objects.create(organisation=hlf, name="Oslo", slug="oslo")
+    course, secrecy = (
+        CertificationType.objects.create(organisation=hlf, code=code, name=name, required=True)
+        for code, name in (("likepersonkurs", "Kurs"), ("taushetserklaering", "Taushet"))
+    )
+    olav = User.objects.create_user("olav", email="olav@example.org")
+    CoordinatorRole.objects.create(user=olav, organisation=hlf)
+    return Stage(scene=set_scene(oslo, course, secrecy, today=hlf.local_date(timezone.now())), olav=olav)
+
+
+def set_scene(chapter: Chapter, course: CertificationType, secrecy: CertificationType, *, today: date) -> Scene:
     """Enrol the people, and let the nights up to yesterday pass."""
-    for name, course, declaration in PEOPLE:
-        mentor = enrol(name=name, language="nb")
-        certify(mentor, expires_in=course)
-        certify(mentor, type=secrecy, expires_in=declaration, issued=-500)
+    organisation = chapter.organisation
+    numbers = count(1)
+    for position, (name, *days) in enumerate(PEOPLE, 1):
+        mentor = Mentor.objects.create(
+            organisation=organisation, chapter=chapter, ref=f"M{position}", name=name,
+            email=f"m{position}@example.org", language="nb",
+        )  # fmt: skip
+        for type, ago, expires_in in zip((course, secrecy), (365, 500), days, strict=True):
+            Certification.objects.create(
+                mentor=mentor,
+                type=type,
+                number=f"C{next(numbers)}",
+                issued_on=today - timedelta(days=ago),
+                expires_on=today + timedelta(days=expires_in),
+            )
     job = schedule_nightly_run(organisation=organisation, now=timezone.now() - timedelta(days=30))
     nights = [today - timedelta(days=days) for days in range(NIGHTS, 0, -1)]
     runs = [run_night(organisation, night, now=noon(night), cron_job=job) for night in nights]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -53,17 +54,6 @@ def follow(page: Page, name: str) -> None:
     entry.click()
 
 
-def test_the_home_page_tells_of_last_night_and_of_who_is_paused(
-    visit: Visit, olav: User, scene: Scene, width: int
-) -> None:
-    page = visit(olav).open("/admin/")
-
-    for heading in ("Last night", "The coming night", "Paused", "What expires"):
-        expect(page.get_by_role("heading", name=heading).first).to_be_visible()
-    expect(page.get_by_role("link", name="Odd Strand").first).to_be_visible()
-    draw(page, "home")
-
-
 def test_the_messy_roster_is_imported_without_its_wrong_lines(
     visit: Visit, olav: User, types: None, oslo: Chapter, messy: Messy, width: int
 ) -> None:
@@ -87,7 +77,7 @@ def test_the_messy_roster_is_imported_without_its_wrong_lines(
 
 
 def test_a_renewal_makes_a_paused_mentor_active_while_one_looks_on(
-    visit: Visit, olav: User, scene: Scene, width: int
+    visit: Visit, olav: User, scene: Scene, today: date, width: int
 ) -> None:
     page = visit(olav).open("/admin/")
     follow(page, "Mentors")
@@ -99,7 +89,7 @@ def test_a_renewal_makes_a_paused_mentor_active_while_one_looks_on(
     draw(page, "mentor")
 
     page.get_by_role("link", name="Renew Kurs").click()
-    page.get_by_label("Expires").fill(f"{timezone.now().year + 2}-06-30")
+    page.get_by_label("Expires").fill(f"{today.year + 2}-06-30")
     page.get_by_role("button", name="Renew").click()
 
     expect(page.get_by_text("Bjørn Haugen is active again")).to_be_visible()
@@ -107,6 +97,7 @@ def test_a_renewal_makes_a_paused_mentor_active_while_one_looks_on(
     expect(status).not_to_contain_text("paused")
 
 
+@pytest.mark.usefixtures("night_worker")
 def test_run_now_is_seen_to_work_and_to_end(
     visit: Visit, olav: User, hlf: Organisation, mentor: Mentor, certify: Certify, width: int
 ) -> None:
@@ -128,13 +119,14 @@ def test_run_now_is_seen_to_work_and_to_end(
     expect(page.get_by_role("row").filter(has_text="Liv Moe")).to_contain_text("done")
 
 
+@pytest.mark.usefixtures("night_worker")
 def test_a_held_run_is_approved_does_its_work_and_is_undone(
-    visit: Visit, olav: User, hold: Callable[[], Mentor], width: int
+    visit: Visit, olav: User, hold: Callable[[], Mentor], today: date, width: int
 ) -> None:
     mentor = hold()
     page = visit(olav).open("/admin/")
     follow(page, "Runs")
-    page.locator("table").get_by_role("link", name=date_format(timezone.localdate())).click()
+    page.locator("table").get_by_role("link", name=date_format(today)).click()
     draw(page, "held")
 
     page.get_by_role("link", name="Approve").click()

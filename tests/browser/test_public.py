@@ -6,8 +6,6 @@ from playwright.sync_api import expect
 
 from mentors.models import Mentor, User
 from tests.browser.conftest import Visit
-from tests.browser.pictures import draw
-from tests.browser.scenes import Scene
 from tests.conftest import Certify
 
 
@@ -32,13 +30,3 @@ def test_a_mentor_is_gone_at_once_when_her_certification_is_revoked(
         visitor.open(path)
         expect(public.get_by_role("main")).to_be_visible()
         expect(name).to_have_count(0)
-
-
-def test_it_shows_whoever_is_covered_and_nobody_else(visit: Visit, scene: Scene, width: int) -> None:
-    page = visit().open("/hlf/oslo/?lang=en")
-
-    draw(page, "public")
-
-    names = page.get_by_role("main").get_by_role("listitem")
-    expect(names.filter(has_text="Liv Moe")).to_have_count(1)
-    expect(names.filter(has_text="Odd Strand")).to_have_count(0)

@@ -21,7 +21,7 @@ from playwright.sync_api import (
 
 from mentors.models import User
 
-PATIENCE = 15_000  # milliseconds
+PATIENCE = 30_000  # milliseconds
 # What it says when the page went elsewhere before a file had come.
 GONE = "net::ERR_ABORTED"
 
@@ -65,6 +65,12 @@ class Visitor:
         self._expected = statuses
         yield
         self._expected = ()
+
+    def refresh(self, size: tuple[int, int]) -> None:
+        """Forget what went wrong before, and how the window was changed."""
+        self.troubles.clear()
+        self.page.emulate_media(color_scheme="null", reduced_motion="null")
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
 
     def leave(self) -> None:
         """Close the browser's window."""
