@@ -21,7 +21,7 @@ LEFT_OUT = (
 OPTIONS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-    f"--disable-features={','.join(LEFT_OUT)}",
+    "--disable-site-isolation-trials", f"--disable-features={','.join(LEFT_OUT)}",
 ]  # fmt: skip
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from playwright.sync_api import Locator, Page
-from playwright.sync_api import TimeoutError as TookTooLong
+from playwright.sync_api import ElementHandle, Locator, Page
+
+from tests.browser.visitor import PATIENCE
 
 MOST_STOPS = 200
 
@@ -21,23 +22,25 @@ PREPARE = """() => {
   looks.delete(document.activeElement);
   window.focusProbe = { look, looks, before: document.activeElement };
 }"""
-WHY_UNSEEN = """() => {
+# Where the focus is, when it is seen; until then it is looked for in every frame that is drawn.
+ARRIVE = """async ([patience, target]) => {
   const { look, looks, before } = window.focusProbe, here = document.activeElement;
-  if (here === document.body || here === before || !looks.has(here)) return '';
-  const box = here.getBoundingClientRect();
-  const isInside = box.width > 0 && box.height > 0 && box.bottom > 0 && box.right > 0
-    && box.top < innerHeight && box.left < innerWidth;
-  if (!isInside) return `it is out of sight, at ${JSON.stringify(box)}`;
-  return look(here) === looks.get(here) ? `it looks as without the focus: ${look(here)}` : '';
-}"""
-WHERE = """() => {
+  const whyUnseen = () => {
+    if (here === document.body || here === before || !looks.has(here)) return '';
+    const box = here.getBoundingClientRect();
+    const isInside = box.width > 0 && box.height > 0 && box.bottom > 0 && box.right > 0
+      && box.top < innerHeight && box.left < innerWidth;
+    if (!isInside) return `it is out of sight, at ${JSON.stringify(box)}`;
+    return look(here) === looks.get(here) ? `it looks as without the focus: ${look(here)}` : '';
+  };
   const DATE = '[type=date]'; // its day, month and year are three stops
-  const here = document.activeElement, numbers = window.focusNumbers ??= new Map();
+  const numbers = window.focusNumbers ??= new Map(), isOutside = here === document.body;
   if (!numbers.has(here)) numbers.set(here, numbers.size);
   const words = here.getAttribute('aria-label') || here.labels?.[0]?.innerText || here.innerText || here.value || '';
-  const isOutside = here === document.body;
-  return { number: numbers.get(here), isOutside,
-    isStuck: here === window.focusProbe.before && !isOutside && !here.matches(DATE),
+  const deadline = performance.now() + patience;
+  while (whyUnseen() && performance.now() < deadline) await new Promise(requestAnimationFrame);
+  return { number: numbers.get(here), isOutside, isTarget: here === target, whyUnseen: whyUnseen(),
+    isStuck: here === before && !isOutside && !here.matches(DATE),
     words: `<${here.localName}> ${here.id} ${words.trim().slice(0, 60)}` };
 }"""
 
@@ -49,6 +52,7 @@ class Stop:
     number: int
     words: str
     is_outside: bool  # of the page: at its end, before its beginning
+    is_target: bool
 
 
 class Keyboard:
@@ -57,26 +61,27 @@ class Keyboard:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def tab(self, *, key: str = "Tab") -> Stop:
+    def tab(self, *, key: str = "Tab", target: ElementHandle | None = None) -> Stop:
         """Go one stop further; fail if the focus is caught, or cannot be seen."""
         self.page.evaluate(PREPARE)
         self.page.keyboard.press(key)
-        stop: dict[str, Any] = self.page.evaluate(WHERE)
+        stop: dict[str, Any] = self.page.evaluate(ARRIVE, [PATIENCE, target])
         assert not stop["isStuck"], f"the focus is caught at {stop['words']} of {self.page.url}"
-        try:
-            self.page.wait_for_function(f"() => !({WHY_UNSEEN})()")
-        except TookTooLong as error:
-            why = self.page.evaluate(WHY_UNSEEN)
-            raise AssertionError(f"nobody sees the focus at {stop['words']} of {self.page.url}: {why}") from error
-        return Stop(number=stop["number"], words=stop["words"], is_outside=stop["isOutside"])
+        why = stop["whyUnseen"]
+        assert not why, f"nobody sees the focus at {stop['words']} of {self.page.url}: {why}"
+        return Stop(
+            number=stop["number"], words=stop["words"], is_outside=stop["isOutside"], is_target=stop["isTarget"]
+        )
 
     def go_to(self, target: Locator, *, key: str = "Tab") -> None:
         """Press Tab until the target has the focus."""
         passed: list[str] = []
+        element = target.element_handle()
         while len(passed) < MOST_STOPS:
-            passed.append(self.tab(key=key).words)
-            if target.evaluate("element => element === document.activeElement"):
+            stop = self.tab(key=key, target=element)
+            if stop.is_target:
                 return
+            passed.append(stop.words)
         raise AssertionError(f"{target} is not reached by {key}, but these are: {passed}")
 
     def press(self, target: Locator, key: str = "Enter") -> None:

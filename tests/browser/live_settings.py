@@ -8,3 +8,4 @@ from __future__ import annotations
 from config.settings import *  # noqa: F403
 
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 3600  # seconds: nothing changes while the tests are on

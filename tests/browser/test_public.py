@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from mentors.models import Mentor, User
@@ -9,6 +10,7 @@ from tests.browser.conftest import Visit
 from tests.conftest import Certify
 
 
+@pytest.mark.parametrize("width", [375, pytest.param(1440, marks=pytest.mark.canary)])
 def test_a_mentor_is_gone_at_once_when_her_certification_is_revoked(
     visit: Visit, kari: User, mentor: Mentor, certify: Certify, width: int
 ) -> None:
