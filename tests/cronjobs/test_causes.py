@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from threading import Barrier, Thread
 
 import pytest
-from django.db import connection
 from django_celery_beat.models import PeriodicTask
+from time_machine import Traveller
 
 from cronjobs import heartbeats
 from cronjobs.causes import what_held_up, why_not_run
@@ -18,6 +17,8 @@ from cronjobs.phrases import CAUSE_NOT_FOUND
 from cronjobs.schedule import execute_owed_slot
 from cronjobs.tasks import run_slot, sweep_up
 from mentors.models import Organisation
+from tests.support.at_once import run_at_once
+from tests.support.databases import ask
 
 pytestmark = pytest.mark.django_db
 
@@ -71,23 +72,15 @@ def test_a_heartbeat_that_arrives_late_takes_nothing_back() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_eight_that_hear_of_a_part_at_once_write_one_silence() -> None:
     heard(Part.WORKERS, minutes=(0,))
-    barrier = Barrier(8)
 
-    def hear_at_once() -> None:
-        barrier.wait(timeout=10)
-        heartbeats.hear(Part.WORKERS, now=SLOT + HOUR)
-        connection.close()
+    heard_at_once = run_at_once(*[lambda: heartbeats.hear(Part.WORKERS, now=SLOT + HOUR)] * 8)
 
-    threads = [Thread(target=hear_at_once) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-
+    assert heard_at_once == [None] * 8
     assert Silence.objects.count() == 1
 
 
-def test_a_worker_that_takes_a_task_is_heard_of_before_it_does_it(job: CronJob) -> None:
+def test_a_worker_that_takes_a_task_is_heard_of_before_it_does_it(job: CronJob, clock: Traveller) -> None:
+    clock.move_to(SLOT + MINUTE)
     heard(*ALL, minutes=(-60,))
 
     run_slot(job.pk)
@@ -199,9 +192,8 @@ def test_a_database_that_was_restarted_right_at_the_slot_is_named(job: CronJob) 
 
 
 def database_started_at() -> datetime:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_postmaster_start_time()")
-        started_at: datetime = cursor.fetchone()[0]
+    [(started_at,)] = ask("SELECT pg_postmaster_start_time()")
+    assert isinstance(started_at, datetime)
     return started_at
 
 

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
-from django.core.management import CommandError, call_command
-from django.test import Client
+from django.core.management import CommandError, ManagementUtility, call_command
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
 from cronjobs import heartbeats
 from cronjobs.jobs import create_cron_job
 from cronjobs.models import Alert, CronJob, Incident, Part, Run
-from mentors.models import Organisation
+from mentors.models import Organisation, User
+from tests.conftest import Desk
 from tests.support.mail import mail_server
-from tests.support.processes import free_port, live_environment, running
-from tests.support.receiver import Receiver, http_receiver
+from tests.support.processes import PATIENCE, free_port, live_environment, running
+from tests.support.receiver import Receiver
 
 pytestmark = [
     pytest.mark.django_db,
@@ -39,13 +38,6 @@ def job(hlf: Organisation) -> CronJob:
     return create_cron_job(
         organisation=hlf, name="nightly", cron_expression=expression, timezone="UTC", now=slot - HOUR
     )
-
-
-@pytest.fixture
-def receiver(settings: Settings) -> Iterator[Receiver]:
-    with http_receiver() as receiver:
-        settings.ALERT_URLS = [f"json://127.0.0.1:{receiver.port}/"]
-        yield receiver
 
 
 def run_of(job: CronJob, **fields: Any) -> Run:
@@ -69,7 +61,7 @@ def check(*options: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
-def test_a_night_in_order_is_a_line_and_0(job: CronJob, receiver: Receiver) -> None:
+def test_a_night_in_order_is_a_line_and_0(job: CronJob, alarms: Receiver) -> None:
     run = run_of(job)
 
     code, said = check()
@@ -148,14 +140,31 @@ def test_nagios_is_warned_of_what_is_no_night(job: CronJob) -> None:
 
 @pytest.mark.processes
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("option", "code"), [("--nagios", 3), ("--format=text", 1)])
-def test_without_a_database_it_says_so(option: str, code: int) -> None:
+def test_without_a_database_nagios_is_told_so() -> None:
     nowhere = f"postgres://nattevakt:secret@127.0.0.1:{free_port()}/nattevakt"
     environment = live_environment(DATABASE_URL=nowhere, LOG_LEVEL="ERROR")
-    with running("python", "manage.py", "check_nightly", option, env=environment) as process:
-        found, said = process.popen.wait(60), process.output
+    with running("python", "manage.py", "check_nightly", "--nagios", env=environment) as process:
+        found, said = process.popen.wait(PATIENCE), process.output
 
-    assert found == code
+    assert found == 3
+    assert "database" in said
+    assert said.count("\n") == 1
+    assert "secret" not in said
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_a_database_a_person_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = connection.get_connection_params() | {"host": "127.0.0.1", "port": free_port(), "password": "secret"}
+    monkeypatch.setattr(connection, "get_connection_params", lambda: nowhere)
+    connection.close()
+
+    with pytest.raises(SystemExit) as ended:
+        ManagementUtility(["manage.py", "check_nightly", "--format=text"]).execute()
+
+    said = "".join(capsys.readouterr())
+    assert ended.value.code == 1
     assert "database" in said
     assert said.count("\n") == 1
     assert "secret" not in said
@@ -167,7 +176,7 @@ def test_without_redis_it_says_the_same(job: CronJob) -> None:
     run_of(job)
     environment = live_environment(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0", LOG_LEVEL="ERROR")
     with running("python", "manage.py", "check_nightly", env=environment) as process:
-        found, said = process.popen.wait(60), process.output
+        found, said = process.popen.wait(PATIENCE), process.output
 
     assert found == 0, said
     assert "in order (run" in said
@@ -176,7 +185,7 @@ def test_without_redis_it_says_the_same(job: CronJob) -> None:
 # test_alert
 
 
-def test_a_test_of_the_alarm_goes_by_every_route_and_proves_them(receiver: Receiver, settings: Settings) -> None:
+def test_a_test_of_the_alarm_goes_by_every_route_and_proves_them(alarms: Receiver, settings: Settings) -> None:
     with mail_server() as mail:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT, settings.OPERATIONS_EMAIL = (
@@ -204,13 +213,13 @@ def test_a_test_of_the_alarm_goes_by_every_route_and_proves_them(receiver: Recei
     assert "Alarm by email: last got through at" in check()[1]
 
 
-def test_a_route_that_fails_is_named(receiver: Receiver, settings: Settings) -> None:
+def test_a_route_that_fails_is_named(alarms: Receiver, settings: Settings) -> None:
     settings.ALERT_URLS = [f"json://127.0.0.1:{free_port()}/", *settings.ALERT_URLS]
 
     with pytest.raises(CommandError, match=r"The alarm did not get through by apprise:json\.$"):
         call_command("test_alert", stdout=StringIO())
 
-    assert len(receiver.received) == 2
+    assert len(alarms.received) == 2
 
 
 def test_without_any_route_it_says_what_to_set() -> None:
@@ -224,15 +233,15 @@ def test_without_any_route_it_says_what_to_set() -> None:
 
 
 def test_the_admin_shows_incidents_their_alerts_and_when_a_route_last_proved_itself(
-    client: Client, receiver: Receiver
+    desk: Desk, alarms: Receiver
 ) -> None:
-    client.force_login(get_user_model().objects.create_superuser("admin"))
-    before = client.get("/admin/cronjobs/alert/", headers={"Accept-Language": "en"})
+    client = desk(User.objects.create_superuser("admin"))
+    before = client.get("/admin/cronjobs/alert/")
     call_command("test_alert", stdout=StringIO())
     incident = Incident.objects.get()
 
-    listed = client.get("/admin/cronjobs/alert/", headers={"Accept-Language": "en"})
-    one = client.get(f"/admin/cronjobs/incident/{incident.pk}/change/", headers={"Accept-Language": "en"})
+    listed = client.get("/admin/cronjobs/alert/")
+    one = client.get(f"/admin/cronjobs/incident/{incident.pk}/change/")
 
     assert "never got through" in before.content.decode()
     assert "The alarm last got through: apprise:json 20" in listed.content.decode()

@@ -7,50 +7,32 @@ from datetime import timedelta
 from typing import Any, Literal
 
 import pytest
-from django.test import Client
-from django.urls import reverse
 from django.utils import timezone
 from django_celery_beat.models import (
     ClockedSchedule,
-    CrontabSchedule,
     IntervalSchedule,
     PeriodicTask,
     PeriodicTasks,
     SolarSchedule,
 )
 from django_celery_beat.schedulers import ModelEntry
-from rest_framework.test import APIClient
 
 from cronjobs import sweep
 from cronjobs.drift import CannotTakeOver, ScheduleDrifted, find_drift
 from cronjobs.jobs import change_cron_job, create_cron_job, remove_cron_job, resolve_drift
 from cronjobs.models import CronJob, Run
-from mentors.models import Organisation, User
-from tests.conftest import NOW, Api
+from mentors.models import Organisation
+from tests.conftest import NOW
+from tests.support.entries import edit, edit_crontab, entry_of
 
 pytestmark = pytest.mark.django_db
 
 HOUR = timedelta(hours=1)
-URL = "/api/v1/certification-cron"
 
 
 @pytest.fixture
 def job(hlf: Organisation) -> CronJob:
     return create_cron_job(organisation=hlf, name="nightly", now=NOW)
-
-
-def entry_of(job: CronJob) -> PeriodicTask:
-    return PeriodicTask.objects.select_related("crontab").get(name=f"nightly:{job.pk}")
-
-
-def edit(job: CronJob, **fields: Any) -> None:
-    """Edit the entry past everything that would notice."""
-    PeriodicTask.objects.filter(name=f"nightly:{job.pk}").update(**fields)
-    job.refresh_from_db()
-
-
-def edit_crontab(job: CronJob, **fields: Any) -> None:
-    CrontabSchedule.objects.filter(pk=entry_of(job).crontab_id).update(**fields)
 
 
 def use(job: CronJob, kind: str, schedule: Any) -> None:
@@ -265,122 +247,3 @@ def test_an_entry_that_was_renamed_is_still_the_jobs(job: CronJob) -> None:
     remove_cron_job(CronJob.objects.get())
 
     assert not PeriodicTask.objects.filter(task="cronjobs.nightly").exists()
-
-
-# At the API and the desk.
-
-
-@pytest.fixture
-def client(api: Api, olav: User) -> APIClient:
-    return api(olav)
-
-
-def test_the_api_shows_it_refuses_changes_and_resolves_it(client: APIClient, job: CronJob) -> None:
-    edit_crontab(job, minute="45")
-    shown = client.get(f"{URL}/{job.pk}")
-    refused = client.patch(f"{URL}/{job.pk}", {"alert_after_minutes": 5})
-
-    resolved = client.post(f"{URL}/{job.pk}/resolve-drift", {"keep": "beat"}, HTTP_IF_MATCH=shown["ETag"])
-
-    assert shown.json()["drift"] == ["Beat fires it at “45 0 * * *”, the job says “30 0 * * *”."]
-    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (409, "schedule_drifted")
-    assert shown.json()["drift"][0] in refused.json()["errors"][0]["detail"]
-    assert (resolved.status_code, resolved.json()["drift"]) == (200, [])
-    assert resolved.json()["cron_expression"] == "45 0 * * *"
-    assert resolved["ETag"] != shown["ETag"]
-
-
-def test_the_api_refuses_what_cannot_be_taken_over(client: APIClient, job: CronJob) -> None:
-    entry_of(job).delete()
-
-    answer = client.post(f"{URL}/{job.pk}/resolve-drift", {"keep": "beat"})
-
-    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (409, "beats_schedule_unusable")
-    assert client.get(f"{URL}/{job.pk}").json()["drift"] == ["Beat has no entry for the job."]
-
-
-@pytest.mark.parametrize("body", [{}, {"keep": "both"}, {"keep": None}, {"keep": ["beat"]}, {"keep": 1}])
-def test_the_api_wants_to_know_which_counts(client: APIClient, job: CronJob, body: dict[str, Any]) -> None:
-    answer = client.post(f"{URL}/{job.pk}/resolve-drift", body)
-
-    assert (answer.status_code, answer.json()["errors"][0]["attr"]) == (400, "keep")
-
-
-def test_a_stale_version_resolves_nothing(client: APIClient, job: CronJob) -> None:
-    stale = client.get(f"{URL}/{job.pk}")["ETag"]
-    client.patch(f"{URL}/{job.pk}", {"alert_after_minutes": 5})
-    edit(job, enabled=False)
-
-    answer = client.post(f"{URL}/{job.pk}/resolve-drift", {"keep": "schedule"}, HTTP_IF_MATCH=stale)
-
-    assert answer.status_code == 412
-    assert not entry_of(job).enabled
-
-
-def test_only_who_leads_resolves_it(api: Api, kari: User, auditor: User, job: CronJob) -> None:
-    answers = [api(user).post(f"{URL}/{job.pk}/resolve-drift", {"keep": "schedule"}) for user in (kari, auditor)]
-
-    assert [answer.status_code for answer in answers] == [403, 403]
-
-
-@pytest.fixture
-def desk(db: None, settings: Any) -> Client:
-    settings.SECURE_SSL_REDIRECT = False
-    client = Client(headers={"Accept-Language": "en"})
-    client.force_login(User.objects.create_superuser("root"))
-    return client
-
-
-def test_the_desk_shows_it_and_refuses_to_save(desk: Client, job: CronJob) -> None:
-    edit_crontab(job, minute="45")
-    url = reverse("admin:cronjobs_cronjob_change", args=[job.pk])
-
-    page = desk.get(url).content.decode()
-    answer = desk.post(
-        url,
-        {"name": "nightly", "cron_expression": "0 3 * * *", "timezone": "UTC", "enabled": "on",
-         "alert_after_minutes": 5},
-    )  # fmt: skip
-
-    job.refresh_from_db()
-    assert "Beat fires it at “45 0 * * *”" in page
-    assert answer.status_code == 200
-    assert "Beat&#x27;s own tables differ from this job" in answer.content.decode()
-    assert (job.cron_expression, job.alert_after_minutes) == ("30 0 * * *", 60)
-
-
-@pytest.mark.parametrize(("action", "minute"), [("keep_schedule", "30"), ("take_over_beats", "45")])
-def test_the_desk_resolves_it(desk: Client, job: CronJob, action: str, minute: str) -> None:
-    edit_crontab(job, minute="45")
-
-    desk.post(reverse("admin:cronjobs_cronjob_changelist"), {"action": action, "_selected_action": [job.pk]})
-
-    job.refresh_from_db()
-    assert (job.cron_expression, entry_of(job).crontab.minute) == (f"{minute} 0 * * *", minute)
-
-
-def test_the_desk_says_why_it_cannot_take_over(desk: Client, job: CronJob) -> None:
-    entry_of(job).delete()
-
-    answer = desk.post(
-        reverse("admin:cronjobs_cronjob_changelist"),
-        {"action": "take_over_beats", "_selected_action": [job.pk]},
-        follow=True,
-    )
-
-    assert "It has no crontab for the job." in answer.content.decode()
-
-
-def test_the_desk_saves_as_the_api_does(desk: Client, job: CronJob) -> None:
-    url = reverse("admin:cronjobs_cronjob_change", args=[job.pk])
-
-    off = {"name": "nightly", "cron_expression": "30 2 * * *", "timezone": "Europe/Oslo", "pause_note": "Summer.",
-           "alert_after_minutes": 60}  # fmt: skip
-    desk.post(url, off)
-
-    job.refresh_from_db()
-    page = desk.get(url).content.decode()
-    assert (job.enabled, job.pause_note, job.paused_by) == (False, "Summer.", "root")
-    assert job.paused_at is not None
-    assert not entry_of(job).enabled
-    assert "02:30 does not exist on" in page

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def expired(enrol: Enrol, certify: Certify) -> Mentor:
+def lapsed(enrol: Enrol, certify: Certify) -> Mentor:
     mentor = enrol(ref="expired")
     certify(mentor, expires_in=-1)
     return mentor
@@ -44,7 +44,7 @@ def look(organisation: Organisation, *, on: date = TODAY, job: CronJob | None = 
     )
 
 
-def test_it_is_one_closed_row_with_what_was_due(hlf: Organisation, job: CronJob, expired: Mentor) -> None:
+def test_it_is_one_closed_row_with_what_was_due(hlf: Organisation, job: CronJob, lapsed: Mentor) -> None:
     run = look(hlf, job=job)
 
     run.refresh_from_db()
@@ -56,16 +56,16 @@ def test_it_is_one_closed_row_with_what_was_due(hlf: Organisation, job: CronJob,
     assert run.progress == 1
 
 
-def test_it_changes_nothing_and_tells_nobody(hlf: Organisation, expired: Mentor) -> None:
+def test_it_changes_nothing_and_tells_nobody(hlf: Organisation, lapsed: Mentor) -> None:
     look(hlf)
 
-    expired.refresh_from_db()
-    assert expired.status == Mentor.Status.ACTIVE
+    lapsed.refresh_from_db()
+    assert lapsed.status == Mentor.Status.ACTIVE
     assert not RunItem.objects.exists()
     assert not Notification.objects.exists()
 
 
-def test_it_neither_waits_for_an_open_run_nor_stops_one(hlf: Organisation, expired: Mentor) -> None:
+def test_it_neither_waits_for_an_open_run_nor_stops_one(hlf: Organisation, lapsed: Mentor) -> None:
     open_run = plan_night(hlf, TODAY)
 
     look(hlf)
@@ -74,7 +74,7 @@ def test_it_neither_waits_for_an_open_run_nor_stops_one(hlf: Organisation, expir
     assert list(Run.objects.open()) == [open_run]
 
 
-def test_it_is_no_run_of_the_job(hlf: Organisation, job: CronJob, expired: Mentor) -> None:
+def test_it_is_no_run_of_the_job(hlf: Organisation, job: CronJob, lapsed: Mentor) -> None:
     run = look(hlf, job=job)
 
     sweep(now=NOW + timedelta(hours=2))
@@ -86,7 +86,7 @@ def test_it_is_no_run_of_the_job(hlf: Organisation, job: CronJob, expired: Mento
 
 
 def test_its_items_are_planned_anew_with_their_reason_and_whom_they_are_of(
-    hlf: Organisation, expired: Mentor, enrol: Enrol, certify: Certify
+    hlf: Organisation, lapsed: Mentor, enrol: Enrol, certify: Certify
 ) -> None:
     run = look(hlf)
     expiring = enrol()
@@ -96,7 +96,7 @@ def test_its_items_are_planned_anew_with_their_reason_and_whom_they_are_of(
         organisation=hlf, actions=[Action(action) for action in run.actions], on=run.business_date
     )
 
-    assert (pause.mentor_id, pause.chapter_id) == (expired.pk, expired.chapter_id)
+    assert (pause.mentor_id, pause.chapter_id) == (lapsed.pk, lapsed.chapter_id)
     assert pause.outcome == "would be paused: these types have lapsed (rule 4)"
     assert (remind.mentor_id, remind.outcome) == (
         expiring.pk,
@@ -105,12 +105,12 @@ def test_its_items_are_planned_anew_with_their_reason_and_whom_they_are_of(
 
 
 @pytest.mark.parametrize("on", [TODAY - timedelta(days=400), TODAY + timedelta(days=400)])
-def test_it_may_be_for_any_day(hlf: Organisation, expired: Mentor, on: date) -> None:
+def test_it_may_be_for_any_day(hlf: Organisation, lapsed: Mentor, on: date) -> None:
     assert look(hlf, on=on).business_date == on
 
 
 @pytest.mark.parametrize("on", [date.min, date(2, 1, 1), date(9999, 12, 30), date.max])
-def test_a_day_at_the_end_of_the_calendar_is_refused(hlf: Organisation, expired: Mentor, on: date) -> None:
+def test_a_day_at_the_end_of_the_calendar_is_refused(hlf: Organisation, lapsed: Mentor, on: date) -> None:
     with pytest.raises(ValidationError, match="out of range"):
         look(hlf, on=on)
 
@@ -121,7 +121,7 @@ def test_a_day_at_the_end_of_the_calendar_is_refused(hlf: Organisation, expired:
 
 
 @pytest.mark.parametrize("on", [date(1900, 1, 1), date(2999, 12, 31)])
-def test_the_rules_can_count_from_every_day_that_is_let_pass(hlf: Organisation, expired: Mentor, on: date) -> None:
+def test_the_rules_can_count_from_every_day_that_is_let_pass(hlf: Organisation, lapsed: Mentor, on: date) -> None:
     Organisation.objects.update(reminder_days=[366])
 
     assert look(Organisation.objects.get(), on=on).status == Run.Status.SUCCEEDED

@@ -18,7 +18,7 @@ from cronjobs.retry import retry_failed
 from cronjobs.schedule import schedule_nightly_run
 from mentors.models import Mentor, Organisation
 from tests.conftest import NOW, TODAY, Certify, Enrol
-from tests.cronjobs.test_planning_cost import rows_read
+from tests.support.databases import rows_read
 from tests.support.nights import noon, plan_night, run_night, work_night
 
 pytestmark = pytest.mark.django_db

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -16,18 +15,17 @@ from django.core import checks
 from django.db import connection, connections, transaction
 from structlog.testing import capture_logs
 
-from cronjobs import conclusion, nightly, probe, schedule, sweep
+from cronjobs import conclusion, nightly, schedule, sweep
 from cronjobs.hooks import RunError, RunResult
 from cronjobs.jobs import create_cron_job
 from cronjobs.models import CronJob, Run, Seal
 from cronjobs.retry import retry_failed
 from mentors.models import Organisation
 from tests.conftest import NOW, TODAY, Certify, Enrol
+from tests.cronjobs.conftest import SLOT, break_planning
 from tests.support.nights import plan_night, run_night, work_night
 from tests.support.processes import PROJECT
-from tests.support.receiver import HANG, Answer, Receiver, http_receiver
-
-SLOT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
+from tests.support.receiver import http_receiver
 
 
 class Ear:
@@ -80,13 +78,6 @@ def ear(settings: Any) -> Ear:
 @pytest.fixture
 def job(hlf: Organisation) -> CronJob:
     return create_cron_job(organisation=hlf, now=NOW - timedelta(days=3), name="nightly", cron_expression="30 0 * * *")
-
-
-def break_planning(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_args: Any, **_kwargs: Any) -> None:
-        raise ValueError("Liv Moe")
-
-    monkeypatch.setattr(nightly, "plan_items", broken)
 
 
 class TestWhatIsTold:
@@ -322,80 +313,6 @@ class TestTrouble:
         settings.RUN_HOOKS = [name]
 
         assert [found.id for found in checks.run_checks(databases=[]) if found.id == "nattevakt.E012"] == []
-
-
-class TestHeartbeat:
-    @pytest.fixture
-    def listener(self, settings: Any) -> Iterator[Receiver]:
-        with http_receiver() as receiver:
-            settings.RUN_HOOKS = ["cronjobs.reporting.heartbeat"]
-            settings.HEARTBEAT_URL = f"{receiver.url}/ping/{{slug}}?key=of-this-test"
-            yield receiver
-
-    def test_it_says_start_and_then_that_all_is_well(self, listener: Receiver, job: CronJob) -> None:
-        run = run_night(job.organisation, TODAY, cron_job=job, scheduled_for=SLOT, trigger=Run.Trigger.SCHEDULE)
-
-        ping = f"/ping/nightly-{job.pk}"
-        assert [request.path for request in listener.received] == [
-            f"{ping}/start?key=of-this-test&rid={run.pk}",
-            f"{ping}?key=of-this-test&rid={run.pk}",
-        ]
-
-    def test_it_says_that_a_run_failed(self, listener: Receiver, job: CronJob, monkeypatch: pytest.MonkeyPatch) -> None:
-        break_planning(monkeypatch)
-
-        with pytest.raises(ValueError, match="Liv"):
-            run_night(job.organisation, TODAY, cron_job=job, scheduled_for=SLOT, trigger=Run.Trigger.SCHEDULE)
-
-        assert [request.path.partition("?")[0].rpartition("/")[2] for request in listener.received] == ["start", "fail"]
-
-    def test_it_says_nothing_of_what_a_person_starts_nor_of_a_missed_slot(
-        self, listener: Receiver, job: CronJob
-    ) -> None:
-        run_night(job.organisation, TODAY, cron_job=job)
-        missed = Run.objects.create(
-            organisation=job.organisation,
-            cron_job=job,
-            scheduled_for=SLOT,
-            business_date=TODAY,
-            trigger=Run.Trigger.SCHEDULE,
-            actions=[],
-            status=Run.Status.MISSED,
-            created_at=NOW,
-            finished_at=NOW,
-        )
-
-        conclusion.conclude(missed.pk, now=NOW)
-
-        assert listener.received == []
-        missed.refresh_from_db()
-        assert missed.concluded_at == NOW
-
-    @pytest.mark.parametrize("answer", [Answer(500), Answer(404), HANG])
-    def test_a_service_that_is_in_trouble_does_not_trouble_the_night(
-        self, listener: Receiver, job: CronJob, answer: Answer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        listener.answer = lambda _request: answer
-        monkeypatch.setattr(probe, "TIMEOUT_SECONDS", (0.5, 0.5))
-
-        with capture_logs() as logs:
-            run = run_night(job.organisation, TODAY, cron_job=job, scheduled_for=SLOT, trigger=Run.Trigger.SCHEDULE)
-
-        assert run.status == "succeeded"
-        failed = [line for line in logs if line.get("event_name") == "hook_failed"]
-        assert len(failed) == 2
-        assert "of-this-test" not in str(logs)
-
-    def test_an_answer_that_never_ends_is_not_read(self, listener: Receiver, job: CronJob) -> None:
-        listener.answer = lambda _request: Answer(200, hangs=True)
-
-        run = run_night(job.organisation, TODAY, cron_job=job, scheduled_for=SLOT, trigger=Run.Trigger.SCHEDULE)
-
-        assert run.status == "succeeded"
-        assert len(listener.received) == 2
-
-    def test_it_waits_for_seconds_and_no_longer(self) -> None:
-        assert sum(probe.TIMEOUT_SECONDS) < 10
 
 
 def test_the_example_of_the_documentation_works(

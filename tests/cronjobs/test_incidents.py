@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from threading import Barrier, Thread
 from typing import Any
 
 import pytest
-from django.db import connection
 from pytest_django import Settings
 
 from cronjobs import incidents
 from cronjobs.alarm import Courier
 from cronjobs.jobs import create_cron_job
-from cronjobs.models import Alert, CronJob, Incident, Run
+from cronjobs.models import Alert, CronJob, Incident
 from cronjobs.watch import WATCHED, Problem
 from mentors.models import Organisation
 from notifications.models import Notification
+from tests.cronjobs.conftest import SLOT, run_of, subjects
+from tests.support.at_once import run_at_once
 from tests.support.processes import free_port
-from tests.support.receiver import Receiver, http_receiver
+from tests.support.receiver import Receiver
 
 pytestmark = [
     pytest.mark.django_db,
@@ -28,15 +27,7 @@ pytestmark = [
 ]
 
 NOW = datetime(2026, 11, 21, 1, tzinfo=UTC)
-SLOT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)  # 00:30 in Oslo on the 21st
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-
-
-@pytest.fixture
-def receiver(settings: Settings) -> Iterator[Receiver]:
-    with http_receiver() as receiver:
-        settings.ALERT_URLS = [f"json://127.0.0.1:{receiver.port}/"]
-        yield receiver
 
 
 @pytest.fixture
@@ -54,21 +45,17 @@ def look(*problems: Problem, at: datetime = NOW) -> bool:
     return incidents.tell(due, now=at, courier=Courier())
 
 
-def subjects(receiver: Receiver) -> list[str]:
-    return [json.loads(request.body)["title"].removeprefix("[Nattevakt] ") for request in receiver.received]
+def bodies(alarms: Receiver) -> list[str]:
+    return [json.loads(request.body)["message"] for request in alarms.received]
 
 
-def bodies(receiver: Receiver) -> list[str]:
-    return [json.loads(request.body)["message"] for request in receiver.received]
-
-
-def test_an_incident_is_told_once_and_cleared_once(receiver: Receiver) -> None:
+def test_an_incident_is_told_once_and_cleared_once(alarms: Receiver) -> None:
     for minutes in range(5):
         assert look(a_problem(), at=NOW + minutes * MINUTE)
     for minutes in range(5, 8):
         assert look(at=NOW + minutes * MINUTE)
 
-    assert subjects(receiver) == ["Title of drift:1", "All clear: Title of drift:1"]
+    assert subjects(alarms) == ["Title of drift:1", "All clear: Title of drift:1"]
     incident = Incident.objects.get()
     assert (incident.seen_at, incident.told_at) == (NOW, NOW)
     assert incident.ended_at == incident.cleared_at == NOW + 5 * MINUTE
@@ -78,34 +65,34 @@ def test_an_incident_is_told_once_and_cleared_once(receiver: Receiver) -> None:
     ]
 
 
-def test_what_lasts_is_told_again_every_hour_of_the_first_day_and_every_day_after_it(receiver: Receiver) -> None:
+def test_what_lasts_is_told_again_every_hour_of_the_first_day_and_every_day_after_it(alarms: Receiver) -> None:
     for half_hour in range(2 * 24 * 3):
         look(a_problem(), at=NOW + half_hour * 30 * MINUTE)
 
-    told = subjects(receiver)
+    told = subjects(alarms)
     assert told[0] == "Title of drift:1"
     assert set(told[1:]) == {"Still: Title of drift:1"}
     at = list(Alert.objects.order_by("at").values_list("at", flat=True))
     assert at == [NOW + hours * HOUR for hours in (*range(24), 47, 71)]
 
 
-def test_what_comes_back_is_another_incident(receiver: Receiver) -> None:
+def test_what_comes_back_is_another_incident(alarms: Receiver) -> None:
     look(a_problem())
     look(at=NOW + MINUTE)
     look(a_problem(), at=NOW + 2 * MINUTE)
 
-    assert [subject.partition(":")[0] for subject in subjects(receiver)] == [
+    assert [subject.partition(":")[0] for subject in subjects(alarms)] == [
         "Title of drift",
         "All clear",
         "Title of drift",
     ]
 
 
-def test_what_no_route_took_is_tried_again(receiver: Receiver) -> None:
-    receiver.always(500)
+def test_what_no_route_took_is_tried_again(alarms: Receiver) -> None:
+    alarms.always(500)
     assert not look(a_problem())
     assert not look(a_problem(), at=NOW + MINUTE)
-    receiver.always(200)
+    alarms.always(200)
 
     assert look(a_problem(), at=NOW + 2 * MINUTE)
 
@@ -118,7 +105,7 @@ def test_what_no_route_took_is_tried_again(receiver: Receiver) -> None:
     assert Incident.objects.get().told_at == NOW + 2 * MINUTE
 
 
-def test_one_route_that_took_it_is_enough(receiver: Receiver, settings: Settings) -> None:
+def test_one_route_that_took_it_is_enough(alarms: Receiver, settings: Settings) -> None:
     settings.ALERT_URLS = [f"json://127.0.0.1:{free_port()}/", *settings.ALERT_URLS]
 
     assert look(a_problem())
@@ -128,44 +115,44 @@ def test_one_route_that_took_it_is_enough(receiver: Receiver, settings: Settings
         "apprise:json:2": "",
     }
     assert look(a_problem(), at=NOW + MINUTE)
-    assert len(receiver.received) == 1
+    assert len(alarms.received) == 1
 
 
-def test_an_alarm_that_could_not_be_told_and_is_over_is_one_message(receiver: Receiver) -> None:
-    receiver.always(500)
+def test_an_alarm_that_could_not_be_told_and_is_over_is_one_message(alarms: Receiver) -> None:
+    alarms.always(500)
     look(a_problem())
     look(at=NOW + MINUTE)
-    receiver.received.clear()
-    receiver.always(200)
+    alarms.received.clear()
+    alarms.always(200)
 
     assert look(at=NOW + 2 * MINUTE)
 
-    assert subjects(receiver) == ["All clear: Title of drift:1"]
-    assert "No route took the alarm while it lasted" in bodies(receiver)[0]
+    assert subjects(alarms) == ["All clear: Title of drift:1"]
+    assert "No route took the alarm while it lasted" in bodies(alarms)[0]
     assert look(at=NOW + 3 * MINUTE)
-    assert len(receiver.received) == 1
+    assert len(alarms.received) == 1
 
 
-def test_an_all_clear_that_no_route_took_is_tried_again(receiver: Receiver) -> None:
+def test_an_all_clear_that_no_route_took_is_tried_again(alarms: Receiver) -> None:
     look(a_problem())
-    receiver.always(500)
+    alarms.always(500)
     assert not look(at=NOW + MINUTE)
-    receiver.always(200)
+    alarms.always(200)
 
     assert look(at=NOW + 2 * MINUTE)
 
-    assert subjects(receiver)[1:] == ["All clear: Title of drift:1"] * 2
+    assert subjects(alarms)[1:] == ["All clear: Title of drift:1"] * 2
     incident = Incident.objects.get()
     assert (incident.ended_at, incident.cleared_at) == (NOW + MINUTE, NOW + 2 * MINUTE)
-    assert "No route" not in bodies(receiver)[-1]
+    assert "No route" not in bodies(alarms)[-1]
 
 
-def test_routes_that_all_fail_are_tried_once_a_round_however_much_there_is_to_tell(receiver: Receiver) -> None:
-    receiver.always(500)
+def test_routes_that_all_fail_are_tried_once_a_round_however_much_there_is_to_tell(alarms: Receiver) -> None:
+    alarms.always(500)
 
     assert not look(*(a_problem(f"drift:{number}") for number in range(20)))
 
-    assert len(receiver.received) == 1
+    assert len(alarms.received) == 1
 
 
 def test_without_any_route_the_log_has_it_and_nothing_waits(caplog: pytest.LogCaptureFixture) -> None:
@@ -176,16 +163,16 @@ def test_without_any_route_the_log_has_it_and_nothing_waits(caplog: pytest.LogCa
     assert [event for event in events if event.startswith("alarm_")] == ["alarm_raised", "alarm_cleared"]
 
 
-def test_a_claim_whose_watcher_was_killed_is_told_by_the_next(receiver: Receiver) -> None:
+def test_a_claim_whose_watcher_was_killed_is_told_by_the_next(alarms: Receiver) -> None:
     [due] = incidents.settle([a_problem()], now=NOW, kinds=WATCHED)
     assert incidents.claim(due, now=NOW)  # and then the machine lost its power
 
     look(a_problem(), at=NOW + 4 * MINUTE)
-    assert receiver.received == []
+    assert alarms.received == []
     look(a_problem(), at=NOW + 5 * MINUTE)
     look(a_problem(), at=NOW + 11 * MINUTE)
 
-    assert subjects(receiver) == ["Title of drift:1"]
+    assert subjects(alarms) == ["Title of drift:1"]
 
 
 def test_a_watcher_that_is_stopped_in_the_middle_gives_its_claim_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,49 +188,38 @@ def test_a_watcher_that_is_stopped_in_the_middle_gives_its_claim_back(monkeypatc
     assert Incident.objects.get().told_at is None
 
 
-def test_what_another_watcher_has_told_is_not_told_again(receiver: Receiver) -> None:
+def test_what_another_watcher_has_told_is_not_told_again(alarms: Receiver) -> None:
     mine = incidents.settle([a_problem()], now=NOW, kinds=WATCHED)
     theirs = incidents.settle([a_problem()], now=NOW, kinds=WATCHED)
 
     assert incidents.tell(theirs, now=NOW + MINUTE, courier=Courier())
     assert incidents.tell(mine, now=NOW, courier=Courier())
 
-    assert len(receiver.received) == 1
+    assert len(alarms.received) == 1
 
 
-def test_what_is_over_meanwhile_is_not_raised_any_more(receiver: Receiver) -> None:
+def test_what_is_over_meanwhile_is_not_raised_any_more(alarms: Receiver) -> None:
     mine = incidents.settle([a_problem()], now=NOW, kinds=WATCHED)
     look(at=NOW + MINUTE)
 
     incidents.tell(mine, now=NOW, courier=Courier())
 
-    assert subjects(receiver) == ["All clear: Title of drift:1"]
+    assert subjects(alarms) == ["All clear: Title of drift:1"]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_watchers_that_see_it_at_the_same_moment_tell_it_once(receiver: Receiver) -> None:
-    together = Barrier(4, timeout=30)
-    answers: list[bool] = []
+def test_two_watchers_that_see_it_at_the_same_moment_tell_it_once(alarms: Receiver) -> None:
+    def watch() -> list[bool]:
+        problems = [a_problem(f"drift:{n}") for n in range(5)]
+        return [look(*problems, at=NOW + minutes * MINUTE) for minutes in range(3)]
 
-    def watcher() -> None:
-        together.wait()
-        try:
-            problems = [a_problem(f"drift:{n}") for n in range(5)]
-            answers.extend([look(*problems, at=NOW + minutes * MINUTE) for minutes in range(3)])
-        finally:
-            connection.close()
+    answers = run_at_once(*[watch] * 4)
 
-    threads = [Thread(target=watcher) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert answers == [True] * 12
-    assert sorted(subjects(receiver)) == [f"Title of drift:{n}" for n in range(5)]
+    assert answers == [[True] * 3] * 4
+    assert sorted(subjects(alarms)) == [f"Title of drift:{n}" for n in range(5)]
 
 
-def test_a_watcher_that_began_to_look_before_another_leaves_alone_what_that_one_did(receiver: Receiver) -> None:
+def test_a_watcher_that_began_to_look_before_another_leaves_alone_what_that_one_did(alarms: Receiver) -> None:
     look(a_problem("drift:1"), at=NOW + MINUTE)
     look(at=NOW)  # had seen none
     assert Incident.objects.filter(ended_at=None).count() == 1
@@ -252,10 +228,10 @@ def test_a_watcher_that_began_to_look_before_another_leaves_alone_what_that_one_
     look(a_problem("drift:1"), at=NOW + MINUTE)  # had seen it
 
     assert not Incident.objects.filter(ended_at=None).exists()
-    assert len(receiver.received) == 2
+    assert len(alarms.received) == 2
 
 
-def test_the_incidents_of_kinds_that_were_not_looked_at_stay(receiver: Receiver) -> None:
+def test_the_incidents_of_kinds_that_were_not_looked_at_stay(alarms: Receiver) -> None:
     web = a_problem("web", kind=Incident.Kind.WEB)
     incidents.tell(incidents.settle([web], now=NOW, kinds={Incident.Kind.WEB}), now=NOW, courier=Courier())
 
@@ -264,7 +240,7 @@ def test_the_incidents_of_kinds_that_were_not_looked_at_stay(receiver: Receiver)
     assert Incident.objects.get().ended_at is None
 
 
-def test_what_is_doubtful_opens_nothing_and_ends_nothing(receiver: Receiver) -> None:
+def test_what_is_doubtful_opens_nothing_and_ends_nothing(alarms: Receiver) -> None:
     look(a_problem("part:broker", kind=Incident.Kind.PART, doubtful=True))
     assert not Incident.objects.exists()
 
@@ -272,7 +248,7 @@ def test_what_is_doubtful_opens_nothing_and_ends_nothing(receiver: Receiver) -> 
     look(a_problem("part:broker", kind=Incident.Kind.PART, doubtful=True), at=NOW + 2 * MINUTE)
 
     assert Incident.objects.get().ended_at is None
-    assert len(receiver.received) == 1
+    assert len(alarms.received) == 1
 
 
 def test_the_number_of_questions_does_not_grow_with_what_is_amiss(django_assert_num_queries: Any) -> None:
@@ -288,98 +264,88 @@ def test_the_number_of_questions_does_not_grow_with_what_is_amiss(django_assert_
 # Nights: what is really there, and what is really sent.
 
 
-def run_of(job: CronJob, slot: datetime = SLOT, **fields: Any) -> Run:
-    values = {"status": Run.Status.SUCCEEDED, "finished_at": slot + HOUR / 2, "created_at": slot} | fields
-    return Run.objects.create(
-        id=Run.id_of_slot(job.pk, slot), organisation=job.organisation, cron_job=job, scheduled_for=slot,
-        business_date="2026-11-21", trigger=Run.Trigger.SCHEDULE, actions=["pause"], **values,
-    )  # fmt: skip
-
-
-def test_a_night_that_nobody_ran_is_told_with_its_slot_and_cause(job: CronJob, receiver: Receiver) -> None:
+def test_a_night_that_nobody_ran_is_told_with_its_slot_and_cause(job: CronJob, alarms: Receiver) -> None:
     incidents.look(now=SLOT + 61 * MINUTE)
 
-    assert subjects(receiver) == ["Night not run: hlf nightly, 21 Nov 00:30"]
-    [body] = bodies(receiver)
+    assert subjects(alarms) == ["Night not run: hlf nightly, 21 Nov 00:30"]
+    [body] = bodies(alarms)
     assert "Nobody ran it. Likely cause: Beat has never been heard of." in body
     assert "Since: Sat 21 Nov 2026 00:30 Europe/Oslo" in body
     assert "docs/operations.md, “Night not in order”" in body
 
 
-def test_a_run_that_is_red_is_told_at_once_with_its_id_and_nothing_of_anybody(job: CronJob, receiver: Receiver) -> None:
+def test_a_run_that_is_red_is_told_at_once_with_its_id_and_nothing_of_anybody(job: CronJob, alarms: Receiver) -> None:
     counts = {"pause": {"planned": 3, "done": 1, "skipped": 0, "failed": 2}}
     run = run_of(job, status="partial", finished_at=SLOT + MINUTE, counts=counts, error="kari@example.org")
 
     incidents.look(now=SLOT + 2 * MINUTE)
 
-    assert subjects(receiver) == ["Night done in part: hlf nightly, 21 Nov 00:30"]
-    [body] = bodies(receiver)
+    assert subjects(alarms) == ["Night done in part: hlf nightly, 21 Nov 00:30"]
+    [body] = bodies(alarms)
     assert f"Its run is partial, 2 items failed. Run {run.pk}." in body
     assert "kari" not in body
 
 
-def test_the_all_clear_of_a_night_says_when_its_run_was_closed_and_why_so_late(
-    job: CronJob, receiver: Receiver
-) -> None:
+def test_the_all_clear_of_a_night_says_when_its_run_was_closed_and_why_so_late(job: CronJob, alarms: Receiver) -> None:
     incidents.look(now=SLOT + 61 * MINUTE)
     run = run_of(job, created_at=SLOT + 2 * HOUR, finished_at=SLOT + 2 * HOUR, cause="Beat was silent.")
 
     incidents.look(now=SLOT + 2 * HOUR + MINUTE)
     incidents.look(now=SLOT + 2 * HOUR + 2 * MINUTE)
 
-    assert subjects(receiver)[1:] == ["All clear: Night not run: hlf nightly, 21 Nov 00:30"]
+    assert subjects(alarms)[1:] == ["All clear: Night not run: hlf nightly, 21 Nov 00:30"]
     said = f"Run {run.pk} was closed at Sat 21 Nov 2026 02:30 Europe/Oslo: succeeded. Beat was silent."
-    assert said in bodies(receiver)[1]
+    assert said in bodies(alarms)[1]
 
 
-def test_a_night_that_was_late_while_nobody_watched_is_told_all_the_same(job: CronJob, receiver: Receiver) -> None:
+def test_a_night_that_was_late_while_nobody_watched_is_told_all_the_same(job: CronJob, alarms: Receiver) -> None:
     run_of(job, finished_at=SLOT + 2 * HOUR)
 
     for minutes in range(4):
         incidents.look(now=SLOT + 3 * HOUR + minutes * MINUTE)
 
     title = "Night was late: hlf nightly, 21 Nov 00:30"
-    assert subjects(receiver) == [title, f"All clear: {title}"]
+    assert subjects(alarms) == [title, f"All clear: {title}"]
 
 
-def test_the_next_night_that_is_not_in_order_either_is_told_at_once(job: CronJob, receiver: Receiver) -> None:
+def test_the_next_night_that_is_not_in_order_either_is_told_at_once(job: CronJob, alarms: Receiver) -> None:
     run_of(job, status="failed")
     incidents.look(now=SLOT + 61 * MINUTE)
     incidents.look(now=SLOT + DAY + 30 * MINUTE)  # still about the first: the second is not due
-    told_before = len(receiver.received)
+    told_before = len(alarms.received)
 
     incidents.look(now=SLOT + DAY + 60 * MINUTE)
 
-    assert subjects(receiver)[told_before:] == ["Night not run: hlf nightly, 22 Nov 00:30"]
+    assert subjects(alarms)[told_before:] == ["Night not run: hlf nightly, 22 Nov 00:30"]
     assert Incident.objects.count() == 1
 
 
 def test_a_late_run_is_told_to_the_coordinators_in_their_words_and_to_operations_as_an_alarm(
-    job: CronJob, olav: Any, receiver: Receiver
+    job: CronJob, olav: Any, alarms: Receiver
 ) -> None:
     run_of(job, status="running", finished_at=None)
 
     for minutes in (59, 60, 61, 62):
         incidents.look(now=SLOT + minutes * MINUTE)
 
-    assert subjects(receiver) == ["Night not finished: hlf nightly, 21 Nov 00:30"]
+    assert subjects(alarms) == ["Night not finished: hlf nightly, 21 Nov 00:30"]
     late = Notification.objects.filter(kind="late")
     assert set(late.values_list("channel", flat=True)) == {"inbox", "email"}
     assert late.count() == 2
 
 
-def test_a_run_that_waits_for_a_person_is_no_late_run(job: CronJob, olav: Any, receiver: Receiver) -> None:
+def test_a_run_that_waits_for_a_person_is_no_late_run(job: CronJob, olav: Any, alarms: Receiver) -> None:
     run_of(job, status="held", finished_at=None)
 
     incidents.look(now=SLOT + 2 * HOUR)
 
-    assert subjects(receiver) == ["Night waits for a person: hlf nightly, 21 Nov 00:30"]
+    assert subjects(alarms) == ["Night waits for a person: hlf nightly, 21 Nov 00:30"]
     assert not Notification.objects.filter(kind="late").exists()
 
 
-def test_records_that_do_not_agree_are_told_of_until_they_do(receiver: Receiver) -> None:
+def test_records_that_do_not_agree_are_told_of_until_they_do(alarms: Receiver) -> None:
     incidents.report_records({"hlf": ["run 1 was changed"], "other": []}, now=NOW)
     incidents.report_records({"hlf": ["run 1 was changed"], "other": []}, now=NOW + MINUTE)
     incidents.report_records({"hlf": [], "other": []}, now=NOW + 2 * MINUTE)
 
-    assert subjects(receiver) == ["Records do not agree: hlf", "All clear: Records do not agree: hlf"]
+    assert subjects(alarms) == ["Records do not agree: hlf", "All clear: Records do not agree: hlf"]

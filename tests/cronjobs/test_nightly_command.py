@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core import mail
 from django.core.management import CommandError, call_command
-from django.utils import timezone
 
 from certifications.models import CertificationType
 from cronjobs import nightly
@@ -18,30 +17,20 @@ from cronjobs.models import Run, RunItem
 from mentors.models import Mentor, Organisation, User
 from tests.conftest import Certify, Enrol
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def local_today(hlf: Organisation) -> date:
-    """The command reads the clock itself; these tests count from the day it will see."""
-    return hlf.local_date(timezone.now())
-
-
-@pytest.fixture
-def expired(enrol: Enrol, certify: Certify, local_today: date) -> Mentor:
+def expired(enrol: Enrol, certify: Certify) -> Mentor:
     mentor = enrol(ref="M-expired")
-    certify(
-        mentor, number="E1", issued_on=local_today - timedelta(days=365), expires_on=local_today - timedelta(days=1)
-    )
+    certify(mentor, number="E1", expires_in=-1)
     return mentor
 
 
 @pytest.fixture
-def expiring(enrol: Enrol, certify: Certify, local_today: date) -> Mentor:
+def expiring(enrol: Enrol, certify: Certify) -> Mentor:
     mentor = enrol(ref="M-expiring")
-    certify(
-        mentor, number="S1", issued_on=local_today - timedelta(days=365), expires_on=local_today + timedelta(days=7)
-    )
+    certify(mentor, number="S1", expires_in=7)
     return mentor
 
 
@@ -57,7 +46,7 @@ def run_as_json(*arguments: str) -> dict[str, Any]:
 
 
 def test_it_prints_one_json_document_with_the_run_and_every_item(
-    hlf: Organisation, expired: Mentor, expiring: Mentor, local_today: date
+    hlf: Organisation, expired: Mentor, expiring: Mentor, today: date
 ) -> None:
     document = run_as_json()
 
@@ -68,7 +57,7 @@ def test_it_prints_one_json_document_with_the_run_and_every_item(
         "pause", "M-expired", "likepersonkurs", "done",
     )  # fmt: skip
     assert (remind["number"], remind["expires_on"], remind["stage"]) == (
-        "S1", str(local_today + timedelta(days=7)), 7,
+        "S1", str(today + timedelta(days=7)), 7,
     )  # fmt: skip
 
 
@@ -99,6 +88,7 @@ def test_it_prints_a_table_for_people(hlf: Organisation, expired: Mentor, expiri
     assert "pause: 1 planned, 1 done, 0 skipped, 0 failed" in text
 
 
+@pytest.mark.django_db(transaction=True)
 def test_it_delivers_by_itself_when_inline(hlf: Organisation, expired: Mentor, kari: User) -> None:
     Organisation.objects.update(sending_from="00:00", sending_until="00:00")
 
@@ -120,15 +110,15 @@ def test_a_dry_run_shows_everything_with_its_reason_and_writes_nothing(
     assert expired.status == Mentor.Status.ACTIVE
 
 
-def test_a_dry_run_looks_ahead(hlf: Organisation, expiring: Mentor, local_today: date) -> None:
-    document = run_as_json("--dry-run", "--date", str(local_today + timedelta(days=8)))
+def test_a_dry_run_looks_ahead(hlf: Organisation, expiring: Mentor, today: date) -> None:
+    document = run_as_json("--dry-run", "--date", str(today + timedelta(days=8)))
 
     assert [(item["action"], item["mentor_ref"]) for item in document["items"]] == [("pause", "M-expiring")]
 
 
-def test_a_coming_day_needs_a_dry_run(hlf: Organisation, local_today: date) -> None:
+def test_a_coming_day_needs_a_dry_run(hlf: Organisation, today: date) -> None:
     with pytest.raises(CommandError, match="has not come yet"):
-        run_nightly("--date", str(local_today + timedelta(days=1)))
+        run_nightly("--date", str(today + timedelta(days=1)))
 
 
 def test_it_does_only_the_actions_asked_for(hlf: Organisation, expired: Mentor, expiring: Mentor) -> None:
@@ -162,8 +152,9 @@ def test_it_is_refused_while_a_held_run_waits(hlf: Organisation, expired: Mentor
         run_nightly()
 
 
-def test_inline_finishes_a_run_that_was_planned_and_never_handed_out(hlf: Organisation, expired: Mentor) -> None:
-    now = timezone.now()
+def test_inline_finishes_a_run_that_was_planned_and_never_handed_out(
+    hlf: Organisation, expired: Mentor, now: datetime
+) -> None:
     lost = nightly.claim_run(
         organisation=hlf, business_date=hlf.local_date(now), trigger=Run.Trigger.SCHEDULE, scheduled_for=now, now=now
     )

@@ -9,17 +9,11 @@ from django.db import connection
 
 from certifications.models import Certification, CertificationType
 from mentors.models import Chapter, Mentor, Organisation
+from tests.support.databases import rows_read
 from tests.support.nights import plan_night
 
 MENTORS = 500
 TABLES = ["mentors_mentor", "mentors_statuschange", "certifications_certification", "certifications_exemption"]
-
-
-def rows_read() -> int:
-    """Return how many rows this transaction has read so far, of all tables."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables")
-        return int(cursor.fetchone()[0])
 
 
 def believe(tuples: int, pages: int) -> None:

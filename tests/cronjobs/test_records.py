@@ -23,7 +23,7 @@ from cronjobs.verification import check_chain
 from cronjobs.watch import last_nights
 from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
-from tests.cronjobs.test_night import run_at_once
+from tests.support.at_once import run_at_once
 from tests.support.nights import outcomes, plan_night, run_night, work_night
 
 pytestmark = pytest.mark.django_db

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from threading import Barrier, Thread
 
 import pytest
 from celery import current_app
-from django.db import connection
 
 from certifications.recording import renew_certification
 from cronjobs import nightly, schedule
@@ -18,6 +16,8 @@ from cronjobs.undo import RunStillOpen, undo_pauses
 from mentors.models import Mentor, Organisation, StatusChange, User
 from notifications.models import Notification
 from tests.conftest import NOW, TODAY, Certify, Enrol
+from tests.cronjobs.conftest import claim
+from tests.support.at_once import run_at_once
 from tests.support.nights import outcomes, plan_night, run_night, work_night
 
 pytestmark = pytest.mark.django_db
@@ -185,52 +185,16 @@ def test_a_run_that_is_at_work_is_not_retried(partial: Run) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_six_who_retry_at_once_five_are_refused(partial: Run) -> None:
-    barrier = Barrier(6)
-    came_of_it: list[str] = []
+    results = run_at_once(*[lambda: retry_failed(partial.pk, now=LATER)] * 6)
 
-    def retry_at_once() -> None:
-        barrier.wait(timeout=10)
-        try:
-            retry_failed(partial.pk, now=LATER)
-            came_of_it.append("retried")
-        except nightly.RunAlreadyOpen:
-            came_of_it.append("refused")
-        finally:
-            connection.close()
-
-    threads = [Thread(target=retry_at_once) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-
-    assert sorted(came_of_it) == ["refused"] * 5 + ["retried"]
+    assert sorted(type(result).__name__ for result in results) == ["Run"] + ["RunAlreadyOpen"] * 5
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_a_retry_and_a_claim_at_once_one_is_refused(partial: Run, hlf: Organisation) -> None:
-    barrier = Barrier(2)
-    refused: list[str] = []
+    results = run_at_once(lambda: retry_failed(partial.pk, now=LATER), lambda: claim(hlf, now=LATER))
 
-    def at_once(name: str) -> None:
-        barrier.wait(timeout=10)
-        try:
-            if name == "retry":
-                retry_failed(partial.pk, now=LATER)
-            else:
-                nightly.claim_run(organisation=hlf, business_date=TODAY, trigger=Run.Trigger.MANUAL, now=LATER)
-        except nightly.RunAlreadyOpen:
-            refused.append(name)
-        finally:
-            connection.close()
-
-    threads = [Thread(target=at_once, args=[name]) for name in ("retry", "claim")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-
-    assert len(refused) == 1
+    assert sorted(type(result).__name__ for result in results) == ["Run", "RunAlreadyOpen"]
     assert Run.objects.open().count() == 1
 
 

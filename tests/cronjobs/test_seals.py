@@ -26,7 +26,7 @@ from cronjobs.undo import undo_pauses
 from cronjobs.verification import check_chain
 from mentors.models import Chapter, Mentor, Organisation, User
 from tests.conftest import NOW, TODAY, Certify, Enrol
-from tests.cronjobs.test_night import run_at_once
+from tests.support.at_once import run_at_once
 from tests.support.nights import noon, plan_night, run_night, work_night
 
 pytestmark = pytest.mark.django_db

@@ -5,20 +5,12 @@ The queue is the real Redis of this test process: what is sent is received from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
-from queue import Empty
-from threading import Barrier, Thread
-from typing import Any
+from datetime import date, datetime, timedelta
 
 import pytest
-from celery import current_app
-from django.db import connection
-from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from cronjobs import nightly
-from cronjobs.cron import slots
 from cronjobs.heartbeats import hear
 from cronjobs.jobs import change_cron_job
 from cronjobs.models import CronJob, Part, Run, RunItem
@@ -28,59 +20,21 @@ from cronjobs.work import Batch, work_batch
 from mentors.models import Mentor, Organisation
 from notifications.models import Notification
 from tests.conftest import TODAY, Certify, Enrol
+from tests.cronjobs.conftest import SLOT, Expired
+from tests.support.at_once import run_at_once
 from tests.support.nights import plan_night, run_night
+from tests.support.queues import do, made_of_slots, received
 
-SLOT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)  # 00:30 in Oslo on the 21st
+pytestmark = pytest.mark.usefixtures("empty_queues")
+
 ONE_DAY = timedelta(days=1)
 MINUTES = timedelta(minutes=1)
 
-Sent = tuple[str, list[Any]]
-
 
 @pytest.fixture
-def clock() -> datetime:
-    """The real time, for the tests in which a task reads the clock itself."""
-    return timezone.now()
-
-
-@pytest.fixture(autouse=True)
-def empty_queues() -> Iterator[None]:
-    received("night")
-    received("delivery")
-    yield
-    received("night")
-    received("delivery")
-
-
-def received(queue: str) -> list[Sent]:
-    """Take all messages out of a queue; return the name and the arguments of each."""
-    messages: list[Sent] = []
-    with current_app.connection_for_read() as broker:
-        waiting = broker.SimpleQueue(queue)
-        while True:
-            try:
-                message = waiting.get_nowait()
-            except Empty:
-                waiting.close()
-                return messages
-            message.ack()
-            messages.append((message.headers["task"], message.payload[0]))
-
-
-def do(messages: list[Sent]) -> None:
-    """Do what a worker does with the messages."""
-    current_app.loader.import_default_modules()
-    for name, arguments in messages:
-        current_app.tasks[name](*arguments)
-
-
-@pytest.fixture
-def lapsed(enrol: Enrol, certify: Certify) -> list[Mentor]:
+def lapsed(expired: Expired) -> list[Mentor]:
     """Three mentors whose certification expired yesterday."""
-    mentors = [enrol() for _ in range(3)]
-    for mentor in mentors:
-        certify(mentor, expires_in=-1)
-    return mentors
+    return expired(3)
 
 
 @pytest.fixture
@@ -101,11 +55,6 @@ def claimed(organisation: Organisation, at: datetime) -> Run:
     return nightly.claim_run(organisation=organisation, business_date=TODAY, trigger=Run.Trigger.MANUAL, now=at)
 
 
-def made_of_slots() -> list[tuple[datetime | None, str, str]]:
-    runs = Run.objects.filter(cron_job__isnull=False).order_by("scheduled_for")
-    return list(runs.values_list("scheduled_for", "trigger", "status"))
-
-
 IN_ORDER = (SLOT - ONE_DAY, "schedule", "succeeded")
 
 
@@ -122,11 +71,11 @@ def test_a_sweep_with_nothing_to_do_changes_nothing(hlf: Organisation, job: Cron
 
 
 def test_a_run_whose_worker_died_before_the_plan_is_planned_and_sent_out(
-    hlf: Organisation, lapsed: list[Mentor], clock: datetime
+    hlf: Organisation, lapsed: list[Mentor], now: datetime
 ) -> None:
-    run = claimed(hlf, clock - 6 * MINUTES)
+    run = claimed(hlf, now - 6 * MINUTES)
 
-    sweep(now=clock)
+    sweep(now=now)
     do(received("night"))
 
     run.refresh_from_db()
@@ -135,11 +84,11 @@ def test_a_run_whose_worker_died_before_the_plan_is_planned_and_sent_out(
 
 
 def test_a_run_that_was_claimed_just_now_is_left_to_its_worker(
-    hlf: Organisation, lapsed: list[Mentor], clock: datetime
+    hlf: Organisation, lapsed: list[Mentor], now: datetime
 ) -> None:
-    run = claimed(hlf, clock - 4 * MINUTES)
+    run = claimed(hlf, now - 4 * MINUTES)
 
-    sweep(now=clock)
+    sweep(now=now)
 
     run.refresh_from_db()
     assert run.status == Run.Status.PLANNED
@@ -150,11 +99,11 @@ def test_a_run_that_was_claimed_just_now_is_left_to_its_worker(
 
 
 def test_a_run_that_does_not_move_is_sent_out_again_carefully(
-    hlf: Organisation, lapsed: list[Mentor], clock: datetime
+    hlf: Organisation, lapsed: list[Mentor], now: datetime
 ) -> None:
-    run = plan_night(hlf, TODAY, now=clock - 6 * MINUTES)
+    run = plan_night(hlf, TODAY, now=now - 6 * MINUTES)
 
-    sweep(now=clock)
+    sweep(now=now)
 
     sent = received("night")
     assert sent == [("cronjobs.work_items", [str(run.pk), [mentor.pk], True]) for mentor in lapsed]
@@ -163,43 +112,43 @@ def test_a_run_that_does_not_move_is_sent_out_again_carefully(
     assert run.status == Run.Status.SUCCEEDED
 
 
-def test_only_what_is_pending_is_sent_out_again(hlf: Organisation, lapsed: list[Mentor], clock: datetime) -> None:
-    planned_at = clock - 6 * MINUTES
+def test_only_what_is_pending_is_sent_out_again(hlf: Organisation, lapsed: list[Mentor], now: datetime) -> None:
+    planned_at = now - 6 * MINUTES
     run = plan_night(hlf, TODAY, now=planned_at)
     work_batch(run_id=run.pk, batch=Batch(mentor_ids=[lapsed[0].pk]), now=planned_at)
 
-    sweep(now=clock)
+    sweep(now=now)
 
     assert [arguments[1] for _name, arguments in received("night")] == [[lapsed[1].pk], [lapsed[2].pk]]
 
 
-def test_a_run_that_moves_is_left_alone(hlf: Organisation, lapsed: list[Mentor], clock: datetime) -> None:
-    run = plan_night(hlf, TODAY, now=clock - 6 * MINUTES)
-    work_batch(run_id=run.pk, batch=Batch(mentor_ids=[lapsed[0].pk]), now=clock - 4 * MINUTES)
+def test_a_run_that_moves_is_left_alone(hlf: Organisation, lapsed: list[Mentor], now: datetime) -> None:
+    run = plan_night(hlf, TODAY, now=now - 6 * MINUTES)
+    work_batch(run_id=run.pk, batch=Batch(mentor_ids=[lapsed[0].pk]), now=now - 4 * MINUTES)
 
-    sweep(now=clock)
+    sweep(now=now)
 
     assert received("night") == []
 
 
-def test_a_run_that_waits_for_a_retry_is_left_alone(hlf: Organisation, lapsed: list[Mentor], clock: datetime) -> None:
-    run = plan_night(hlf, TODAY, now=clock - 20 * MINUTES)
-    run.items.filter(mentor=lapsed[0]).update(at=clock + MINUTES, attempts=1)
+def test_a_run_that_waits_for_a_retry_is_left_alone(hlf: Organisation, lapsed: list[Mentor], now: datetime) -> None:
+    run = plan_night(hlf, TODAY, now=now - 20 * MINUTES)
+    run.items.filter(mentor=lapsed[0]).update(at=now + MINUTES, attempts=1)
 
-    sweep(now=clock)
+    sweep(now=now)
 
     assert received("night") == []
 
 
 def test_a_held_run_has_its_reminders_sent_out_again_and_not_its_pauses(
-    hlf: Organisation, lapsed: list[Mentor], enrol: Enrol, certify: Certify, clock: datetime
+    hlf: Organisation, lapsed: list[Mentor], enrol: Enrol, certify: Certify, now: datetime
 ) -> None:
     Organisation.objects.update(brake_minimum=0, brake_percent=0)
     reminded = enrol()
     certify(reminded, expires_in=7)
-    plan_night(hlf, TODAY, now=clock - 6 * MINUTES)
+    plan_night(hlf, TODAY, now=now - 6 * MINUTES)
 
-    sweep(now=clock)
+    sweep(now=now)
 
     sent = received("night")
     do(sent)
@@ -210,14 +159,14 @@ def test_a_held_run_has_its_reminders_sent_out_again_and_not_its_pauses(
 # 3. A run with nothing pending.
 
 
-def test_a_run_with_nothing_pending_is_closed_at_once(hlf: Organisation, lapsed: list[Mentor], clock: datetime) -> None:
-    run = plan_night(hlf, TODAY, now=clock)
-    work_batch(run_id=run.pk, batch=Batch(mentor_ids=[mentor.pk for mentor in lapsed]), now=clock)
+def test_a_run_with_nothing_pending_is_closed_at_once(hlf: Organisation, lapsed: list[Mentor], now: datetime) -> None:
+    run = plan_night(hlf, TODAY, now=now)
+    work_batch(run_id=run.pk, batch=Batch(mentor_ids=[mentor.pk for mentor in lapsed]), now=now)
 
-    sweep(now=clock)
+    sweep(now=now)
 
     run.refresh_from_db()
-    assert (run.status, run.finished_at) == ("succeeded", clock)
+    assert (run.status, run.finished_at) == ("succeeded", now)
 
 
 # 4. Slots that nobody ran.
@@ -362,19 +311,9 @@ def test_the_trouble_of_one_job_does_not_stop_the_next(job: CronJob) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_sweeps_at_once_make_up_a_slot_once(job: CronJob, lapsed: list[Mentor]) -> None:
-    barrier = Barrier(3)
+    swept = run_at_once(*[lambda: sweep(now=SLOT + ONE_DAY + 10 * MINUTES)] * 3)
 
-    def sweep_at_once() -> None:
-        barrier.wait(timeout=10)
-        sweep(now=SLOT + ONE_DAY + 10 * MINUTES)
-        connection.close()
-
-    threads = [Thread(target=sweep_at_once) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-
+    assert not [result for result in swept if isinstance(result, Exception)]
     assert made_of_slots() == [
         IN_ORDER,
         (SLOT, "schedule", "missed"),
@@ -390,15 +329,15 @@ def test_what_a_dead_worker_left_half_sent_is_queued_again_and_delivery_is_nudge
     hlf: Organisation,
     mentor: Mentor,
     certify: Certify,
-    clock: datetime,
+    now: datetime,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     certify(mentor, expires_in=-1)
     run_night(hlf, TODAY)
-    Notification.objects.update(status="sending", next_attempt_at=clock - MINUTES)
+    Notification.objects.update(status="sending", next_attempt_at=now - MINUTES)
 
     with django_capture_on_commit_callbacks(execute=True):
-        sweep(now=clock)
+        sweep(now=now)
 
     assert set(Notification.objects.values_list("status", flat=True)) == {"queued"}
     assert received("delivery") == [("notifications.deliver", [])]
@@ -408,79 +347,15 @@ def test_a_message_that_a_worker_is_just_sending_is_left_to_it(
     hlf: Organisation,
     mentor: Mentor,
     certify: Certify,
-    clock: datetime,
+    now: datetime,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     certify(mentor, expires_in=-1)
     run_night(hlf, TODAY)
-    Notification.objects.update(status="sending", next_attempt_at=clock + MINUTES)
+    Notification.objects.update(status="sending", next_attempt_at=now + MINUTES)
 
     with django_capture_on_commit_callbacks(execute=True):
-        sweep(now=clock)
+        sweep(now=now)
 
     assert set(Notification.objects.values_list("status", flat=True)) == {"sending"}
     assert received("delivery") == []
-
-
-# The slots of a job.
-
-
-def utc(text: str) -> datetime:
-    return datetime.fromisoformat(f"{text}+00:00")
-
-
-@pytest.mark.parametrize(
-    ("cron_expression", "after", "until", "expected"),
-    [
-        # Every night, in winter and in summer.
-        ("30 0 * * *", "2026-11-20T00:00", "2026-11-21T00:00", ["2026-11-20T23:30"]),
-        ("30 0 * * *", "2026-07-20T00:00", "2026-07-21T00:00", ["2026-07-20T22:30"]),
-        # After is open, until is closed.
-        ("30 0 * * *", "2026-11-20T23:30", "2026-11-21T23:30", ["2026-11-21T23:30"]),
-        ("30 0 * * *", "2026-11-20T23:30", "2026-11-21T23:29", []),
-        # The night in March in which 02:30 does not exist: at 03:30.
-        (
-            "30 2 * * *",
-            "2026-03-27T12:00",
-            "2026-03-30T12:00",
-            ["2026-03-28T01:30", "2026-03-29T01:30", "2026-03-30T00:30"],
-        ),
-        # The night in October in which 02:30 comes twice: the first time only.
-        (
-            "30 2 * * *",
-            "2026-10-23T12:00",
-            "2026-10-26T12:00",
-            ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"],
-        ),
-        # In March 02:00 and 03:00 are one moment, which is one slot; and they come in order.
-        (
-            "*/30 1-3 * * *",
-            "2026-03-28T12:00",
-            "2026-03-29T12:00",
-            ["2026-03-29T00:00", "2026-03-29T00:30", "2026-03-29T01:00", "2026-03-29T01:30"],
-        ),
-        # Weekdays and months by number and name; Sunday is 0.
-        ("0 12 * * 0", "2026-11-16T00:00", "2026-11-30T00:00", ["2026-11-22T11:00", "2026-11-29T11:00"]),
-        ("0 12 * * mon", "2026-11-16T00:00", "2026-11-24T00:00", ["2026-11-16T11:00", "2026-11-23T11:00"]),
-        ("0 12 1 1 *", "2026-06-01T00:00", "2027-06-01T00:00", ["2027-01-01T11:00"]),
-        ("0 12 29 2 *", "2026-01-01T00:00", "2028-12-01T00:00", ["2028-02-29T11:00"]),
-    ],
-)
-def test_the_slots_of_a_job_are_its_local_times(
-    hlf: Organisation, cron_expression: str, after: str, until: str, expected: list[str]
-) -> None:
-    job = schedule_nightly_run(now=SLOT, organisation=hlf, cron_expression=cron_expression)
-
-    found = list(slots(job.cron_expression, job.timezone, after=utc(after), until=utc(until)))
-
-    assert found == [utc(slot) for slot in expected]
-
-
-def test_every_night_of_a_year_has_one_slot(hlf: Organisation) -> None:
-    for hour in range(24):
-        found = list(
-            slots(f"15 {hour} * * *", hlf.timezone, after=utc("2025-12-31T23:00"), until=utc("2026-12-31T22:59"))
-        )
-
-        assert len(found) == 365
-        assert {hlf.local_date(slot) for slot in found} == {date(2026, 1, 1) + n * ONE_DAY for n in range(365)}

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django_celery_beat.models import PeriodicTask
+from time_machine import Traveller
 
 from cronjobs import heartbeats
 from cronjobs.jobs import create_cron_job
@@ -18,25 +19,17 @@ from cronjobs.watch import Problem, expect_parts, find_problems, last_nights
 from mentors.models import Organisation, User
 from notifications.backlog import Backlog, find_backlog
 from notifications.models import Notification
+from tests.cronjobs.conftest import SLOT, run_of
 from tests.support.processes import free_port
 
 pytestmark = pytest.mark.django_db
 
-SLOT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)  # 00:30 in Oslo on the 21st
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
 
 @pytest.fixture
 def job(hlf: Organisation) -> CronJob:
     return create_cron_job(organisation=hlf, name="nightly", now=SLOT - 48 * HOUR)
-
-
-def run_of(job: CronJob, slot: datetime = SLOT, **fields: Any) -> Run:
-    values = {"status": Run.Status.SUCCEEDED, "finished_at": slot + HOUR / 2} | fields
-    return Run.objects.create(
-        organisation=job.organisation, cron_job=job, scheduled_for=slot, business_date="2026-11-21",
-        trigger=Run.Trigger.SCHEDULE, actions=["pause"], created_at=slot, **values,
-    )  # fmt: skip
 
 
 def fault_at(now: datetime) -> str:
@@ -319,8 +312,8 @@ def test_what_is_settled_waits_for_nothing(hlf: Organisation, olav: User, status
 
 class TestTheAddress:
     @pytest.fixture(autouse=True)
-    def _now(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("config.health.timezone.now", lambda: SLOT + 2 * HOUR)
+    def _two_hours_later(self, clock: Traveller) -> None:
+        clock.move_to(SLOT + 2 * HOUR)
 
     def test_it_is_200_when_all_is_well(self, client: Client, job: CronJob) -> None:
         run_of(job)

@@ -99,6 +99,20 @@ def ask(query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return rows
 
 
+def rows_read() -> int:
+    """Return how many rows this transaction has read so far, of all tables."""
+    [(rows,)] = ask("SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables")
+    return int(rows)
+
+
+def alter(table: str, change: str) -> None:
+    """Change a table within the test's transaction; what is deferred must have been checked before."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(f"ALTER TABLE {table} {change}")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+
+
 def _fingerprint_of_migrations() -> str:
     """Tell one state of all apps' migrations from another, whatever they are named."""
     digest = hashlib.sha256()

@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from certifications.models import CertificationType
 from cronjobs.models import CronJob, Incident, Run
-from cronjobs.schedule import schedule_nightly_run
 from mentors.models import Chapter, Mentor, Organisation, User
 from notifications.models import Notification
-from tests.conftest import Certify, Enrol
+from tests.conftest import Certify, Desk, Enrol
 from tests.support.nights import run_night
 
 pytestmark = pytest.mark.django_db
 MOST = 12
 
 
-@pytest.fixture(autouse=True)
-def clock(now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is noon in Oslo."""
-    settings.SECURE_SSL_REDIRECT = False
-    monkeypatch.setattr(timezone, "now", lambda: now)
+Home = Callable[..., str]
 
 
 @pytest.fixture
-def job(hlf: Organisation, now: datetime) -> CronJob:
-    return schedule_nightly_run(organisation=hlf, now=now - timedelta(days=40))
+def home(desk: Desk) -> Home:
+    """Return the home page as the user reads it: `home(olav, "?organisation=hlf")`."""
 
+    def read(user: User, address: str = "") -> str:
+        answer = desk(user).get(reverse("admin:index") + address)
+        assert answer.status_code == 200
+        return answer.content.decode()
 
-def home(user: User, address: str = "") -> str:
-    client = Client(headers={"Accept-Language": "en"})
-    client.force_login(user)
-    answer = client.get(reverse("admin:index") + address)
-    assert answer.status_code == 200
-    return answer.content.decode()
+    return read
 
 
 def close_night(organisation: Organisation, on: date, **fields: Any) -> Run:
@@ -65,7 +59,7 @@ def dead_letter(mentor: Mentor) -> Notification:
     )  # fmt: skip
 
 
-def test_it_says_how_the_last_night_went(olav: User, enrol: Enrol, certify: Certify, today: date) -> None:
+def test_it_says_how_the_last_night_went(home: Home, olav: User, enrol: Enrol, certify: Certify, today: date) -> None:
     certify(enrol(), expires_in=-1)
     certify(enrol(), expires_in=30)
     run = run_night(Organisation.objects.get(), today)
@@ -78,7 +72,7 @@ def test_it_says_how_the_last_night_went(olav: User, enrol: Enrol, certify: Cert
     assert f'<a href="{address}?action=remind">1 reminder</a>' in page
 
 
-def test_a_held_run_comes_first_with_a_button(olav: User, hlf: Organisation, today: date) -> None:
+def test_a_held_run_comes_first_with_a_button(home: Home, olav: User, hlf: Organisation, today: date) -> None:
     held = close_night(
         hlf, today, status=Run.Status.HELD, finished_at=None, counts={"pause": {"planned": 31, "done": 0}}
     )
@@ -90,7 +84,9 @@ def test_a_held_run_comes_first_with_a_button(olav: User, hlf: Organisation, tod
     assert "Look and decide" in page
 
 
-def test_a_coordinator_of_a_chapter_is_not_asked_to_decide(kari: User, hlf: Organisation, today: date) -> None:
+def test_a_coordinator_of_a_chapter_is_not_asked_to_decide(
+    home: Home, kari: User, hlf: Organisation, today: date
+) -> None:
     close_night(hlf, today, status=Run.Status.HELD, finished_at=None, counts={"pause": {"planned": 31, "done": 0}})
 
     page = home(kari)
@@ -99,7 +95,9 @@ def test_a_coordinator_of_a_chapter_is_not_asked_to_decide(kari: User, hlf: Orga
     assert "Look and decide" not in page
 
 
-def test_missed_nights_are_named_and_those_switched_off_are_not(olav: User, hlf: Organisation, today: date) -> None:
+def test_missed_nights_are_named_and_those_switched_off_are_not(
+    home: Home, olav: User, hlf: Organisation, today: date
+) -> None:
     missed = close_night(hlf, today - timedelta(days=3), status=Run.Status.MISSED)
     close_night(hlf, today - timedelta(days=4), status=Run.Status.MISSED, error=Run.SWITCHED_OFF)
 
@@ -109,7 +107,7 @@ def test_missed_nights_are_named_and_those_switched_off_are_not(olav: User, hlf:
     assert f'<a href="{reverse("admin:cronjobs_run_change", args=[missed.pk])}">November 18</a>' in page
 
 
-def test_the_strip_has_a_cell_for_each_of_thirty_nights(olav: User, hlf: Organisation, today: date) -> None:
+def test_the_strip_has_a_cell_for_each_of_thirty_nights(home: Home, olav: User, hlf: Organisation, today: date) -> None:
     close_night(hlf, today)
     close_night(hlf, today - timedelta(days=29), status=Run.Status.FAILED)
     close_night(hlf, today - timedelta(days=30))
@@ -124,7 +122,7 @@ def test_the_strip_has_a_cell_for_each_of_thirty_nights(olav: User, hlf: Organis
 
 @pytest.mark.parametrize(("first", "shown"), [("succeeded", "all done"), ("missed", "done in part")])
 def test_a_run_by_hand_stands_for_a_night_only_if_that_never_ran(
-    olav: User, hlf: Organisation, today: date, first: str, shown: str
+    home: Home, olav: User, hlf: Organisation, today: date, first: str, shown: str
 ) -> None:
     close_night(hlf, today, status=first)
     close_night(
@@ -136,7 +134,9 @@ def test_a_run_by_hand_stands_for_a_night_only_if_that_never_ran(
     assert f"Nov. 21, 2026: {shown}</span>" in page
 
 
-def test_the_coming_night_is_told_by_name_and_reason(olav: User, job: CronJob, enrol: Enrol, certify: Certify) -> None:
+def test_the_coming_night_is_told_by_name_and_reason(
+    home: Home, olav: User, job: CronJob, enrol: Enrol, certify: Certify
+) -> None:
     certify(enrol(name="Liv Moe"), expires_in=0)
     certify(enrol(name="Per Aas"), expires_in=8)
     certify(enrol(name="Nils Dahl"), expires_in=200)
@@ -150,14 +150,16 @@ def test_the_coming_night_is_told_by_name_and_reason(olav: User, job: CronJob, e
     assert "Nils Dahl" not in page
 
 
-def test_the_coming_night_is_that_of_a_day_without_a_run(olav: User, job: CronJob, hlf: Organisation) -> None:
+def test_the_coming_night_is_that_of_a_day_without_a_run(
+    home: Home, olav: User, job: CronJob, hlf: Organisation
+) -> None:
     close_night(hlf, date(2026, 11, 22))
 
     assert "Sunday Nov. 22, 2026 at 00:30" in home(olav)
 
 
 def test_of_many_the_first_are_shown_and_all_are_counted(
-    olav: User, job: CronJob, enrol: Enrol, certify: Certify
+    home: Home, olav: User, job: CronJob, enrol: Enrol, certify: Certify
 ) -> None:
     for _number in range(17):
         certify(enrol(), expires_in=0)
@@ -170,7 +172,7 @@ def test_of_many_the_first_are_shown_and_all_are_counted(
 
 
 def test_it_shows_a_coordinator_only_her_own_mentors(
-    kari: User, olav: User, job: CronJob, oslo: Chapter, bergen: Chapter, enrol: Enrol, certify: Certify
+    home: Home, kari: User, olav: User, job: CronJob, oslo: Chapter, bergen: Chapter, enrol: Enrol, certify: Certify
 ) -> None:
     for chapter in (oslo, bergen):
         certify(enrol(chapter=chapter, name=f"Due in {chapter}"), expires_in=0)
@@ -191,7 +193,7 @@ def test_it_shows_a_coordinator_only_her_own_mentors(
     assert 'did not arrive <span class="desk-count">1</span>' in own
 
 
-def test_another_organisation_is_not_there(kari: User, olav: User, elsewhere: Chapter) -> None:
+def test_another_organisation_is_not_there(home: Home, kari: User, olav: User, elsewhere: Chapter) -> None:
     close_night(elsewhere.organisation, date(2026, 11, 21), status=Run.Status.HELD, finished_at=None)
 
     for user in (kari, olav):
@@ -202,7 +204,7 @@ def test_another_organisation_is_not_there(kari: User, olav: User, elsewhere: Ch
 
 
 def test_the_chart_counts_by_week_what_expires_and_what_is_renewed(
-    olav: User, enrol: Enrol, certify: Certify, course: CertificationType, sign_language: CertificationType
+    home: Home, olav: User, enrol: Enrol, certify: Certify, course: CertificationType, sign_language: CertificationType
 ) -> None:
     certify(enrol(), expires_in=2)
     certify(enrol(), expires_in=2, type=sign_language)
@@ -220,22 +222,20 @@ def test_the_chart_counts_by_week_what_expires_and_what_is_renewed(
 
 
 def test_a_bar_leads_to_as_many_certifications_as_it_says(
-    olav: User, enrol: Enrol, certify: Certify, course: CertificationType
+    desk: Desk, home: Home, olav: User, enrol: Enrol, certify: Certify, course: CertificationType
 ) -> None:
     for days in (1, 2, 8, 9, 10):
         certify(enrol(), expires_in=days)
     page = home(olav)
     [week] = [row for row in page.split('<tr role="row"') if "Week 48<" in row]
-    client = Client()
-    client.force_login(olav)
 
-    answer = client.get(week.split('href="')[1].split('"')[0].replace("&amp;", "&"))
+    answer = desk(olav).get(week.split('href="')[1].split('"')[0].replace("&amp;", "&"))
 
     assert answer.context["cl"].result_count == 2
     assert "</span>2</a>" in week
 
 
-def test_who_is_paused_is_told_with_the_reason(olav: User, enrol: Enrol, course: CertificationType) -> None:
+def test_who_is_paused_is_told_with_the_reason(home: Home, olav: User, enrol: Enrol, course: CertificationType) -> None:
     enrol(name="Liv Moe", status="paused", pause_cause="certification_expired", pause_reason="Lapsed: likepersonkurs")
     enrol(name="Per Aas", status="paused", pause_cause="manual", pause_reason="On leave.")
 
@@ -246,7 +246,7 @@ def test_who_is_paused_is_told_with_the_reason(olav: User, enrol: Enrol, course:
     assert "All 2 who are paused" in page
 
 
-def test_messages_that_did_not_arrive_are_told_with_the_reason(kari: User, mentor: Mentor) -> None:
+def test_messages_that_did_not_arrive_are_told_with_the_reason(home: Home, kari: User, mentor: Mentor) -> None:
     letter = dead_letter(mentor)
 
     page = home(kari)
@@ -260,7 +260,7 @@ def test_messages_that_did_not_arrive_are_told_with_the_reason(kari: User, mento
     (True, "kari", True), (True, "auditor", True), (False, "olav", True), (False, "kari", False),
 ])  # fmt: skip
 def test_what_is_amiss_is_told_to_whom_it_concerns(
-    request: pytest.FixtureRequest, hlf: Organisation, of_hlf: bool, user: str, is_told: bool
+    home: Home, request: pytest.FixtureRequest, hlf: Organisation, of_hlf: bool, user: str, is_told: bool
 ) -> None:
     now = timezone.now()
     Incident.objects.create(
@@ -273,7 +273,7 @@ def test_what_is_amiss_is_told_to_whom_it_concerns(
     assert "Beat is silent" not in page  # the words of operations are theirs
 
 
-def test_operations_read_what_is_amiss_in_their_own_words(hlf: Organisation) -> None:
+def test_operations_read_what_is_amiss_in_their_own_words(home: Home, hlf: Organisation) -> None:
     now = timezone.now()
     Incident.objects.create(kind="part", key="1", summary="Beat is silent", began_at=now, seen_at=now)
 
@@ -281,7 +281,7 @@ def test_operations_read_what_is_amiss_in_their_own_words(hlf: Organisation) -> 
 
 
 def test_an_auditor_sees_the_runs_and_nobodys_name(
-    auditor: User, hlf: Organisation, mentor: Mentor, certify: Certify, today: date
+    home: Home, auditor: User, hlf: Organisation, mentor: Mentor, certify: Certify, today: date
 ) -> None:
     certify(mentor, expires_in=0)
     dead_letter(mentor)
@@ -294,7 +294,7 @@ def test_an_auditor_sees_the_runs_and_nobodys_name(
     assert "The coming night" not in page
 
 
-def test_a_new_organisation_is_told_what_comes_first(olav: User) -> None:
+def test_a_new_organisation_is_told_what_comes_first(home: Home, olav: User) -> None:
     page = home(olav)
 
     assert "There are no mentors yet." in page
@@ -303,7 +303,7 @@ def test_a_new_organisation_is_told_what_comes_first(olav: User) -> None:
 
 
 def test_who_sees_several_organisations_gets_the_one_that_waits_for_a_decision(
-    hlf: Organisation, elsewhere: Chapter, today: date
+    home: Home, hlf: Organisation, elsewhere: Chapter, today: date
 ) -> None:
     close_night(elsewhere.organisation, today, status=Run.Status.HELD, finished_at=None)
     root = User.objects.create_superuser("root")
@@ -317,6 +317,7 @@ def test_who_sees_several_organisations_gets_the_one_that_waits_for_a_decision(
 
 @pytest.mark.parametrize("name", ["kari", "olav", "auditor", "root"])
 def test_it_asks_the_database_as_often_for_many_as_for_few(
+    desk: Desk,
     request: pytest.FixtureRequest,
     name: str,
     elsewhere: Chapter,
@@ -327,8 +328,7 @@ def test_it_asks_the_database_as_often_for_many_as_for_few(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     user = User.objects.create_superuser("root") if name == "root" else request.getfixturevalue(name)
-    client = Client()
-    client.force_login(user)
+    client = desk(user)
     for days in range(20):
         mentor = enrol(status="paused", pause_cause="manual") if days % 2 else enrol()
         certify(mentor, expires_in=days)

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime, timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from cronjobs.models import Run, RunItem
 from mentors.models import Chapter, Mentor, Organisation, User
-from tests.conftest import Certify, Enrol
+from tests.conftest import Certify, Desk, Enrol
 from tests.support.nights import plan_night, run_night
 
 pytestmark = pytest.mark.django_db
 MOST = 12
 DECISIONS = ("approve", "reject", "retry", "undo")
-
-
-@pytest.fixture(autouse=True)
-def clock(now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is noon in Oslo, and the broker takes nothing: what is handed out waits in the database."""
-    settings.SECURE_SSL_REDIRECT = False
-    monkeypatch.setattr(timezone, "now", lambda: now)
 
 
 @pytest.fixture
@@ -55,20 +48,23 @@ def foreign(elsewhere: Chapter, today: date) -> Run:
     )  # fmt: skip
 
 
-def desk(user: User) -> Client:
-    client = Client(headers={"Accept-Language": "en"})
-    client.force_login(user)
-    return client
-
-
 def url(run: Run, name: str = "change") -> str:
     return reverse(f"admin:cronjobs_run_{name}", args=[run.pk])
 
 
-def page_of(user: User, run: Run, query: str = "") -> str:
-    answer = desk(user).get(url(run) + query)
-    assert answer.status_code == 200
-    return answer.content.decode()
+PageOf = Callable[..., str]
+
+
+@pytest.fixture
+def page_of(desk: Desk) -> PageOf:
+    """Return the page of a run as the user reads it: `page_of(olav, run, "?status=failed")`."""
+
+    def read(user: User, run: Run, query: str = "") -> str:
+        answer = desk(user).get(url(run) + query)
+        assert answer.status_code == 200
+        return answer.content.decode()
+
+    return read
 
 
 def text(answer: Any) -> str:
@@ -85,7 +81,7 @@ def fail_one(run: Run) -> RunItem:
     return item
 
 
-def test_the_list_says_what_each_run_did(olav: User, run: Run) -> None:
+def test_the_list_says_what_each_run_did(desk: Desk, olav: User, run: Run) -> None:
     page = desk(olav).get(reverse("admin:cronjobs_run_changelist")).content.decode()
 
     assert "2 paused, 2 reminders" in page
@@ -93,7 +89,7 @@ def test_the_list_says_what_each_run_did(olav: User, run: Run) -> None:
     assert "desk-sign desk-good" in page
 
 
-def test_the_page_says_what_came_of_each_mentor(olav: User, run: Run) -> None:
+def test_the_page_says_what_came_of_each_mentor(page_of: PageOf, olav: User, run: Run) -> None:
     fail_one(run)
 
     page = page_of(olav, run)
@@ -104,7 +100,7 @@ def test_the_page_says_what_came_of_each_mentor(olav: User, run: Run) -> None:
     assert "1 item failed." in page
 
 
-def test_items_are_filtered_by_action_and_status(olav: User, run: Run) -> None:
+def test_items_are_filtered_by_action_and_status(page_of: PageOf, olav: User, run: Run) -> None:
     item = fail_one(run)
 
     failed = page_of(olav, run, "?status=failed")
@@ -114,12 +110,12 @@ def test_items_are_filtered_by_action_and_status(olav: User, run: Run) -> None:
     assert [item.mentor.name in reminded, "Reminded in Oslo" in reminded] == [False, True]
 
 
-def test_many_items_are_shown_a_page_at_a_time(olav: User, run: Run, enrol: Enrol) -> None:
+def test_many_items_are_shown_a_page_at_a_time(page_of: PageOf, olav: User, run: Run, enrol: Enrol) -> None:
     RunItem.objects.bulk_create(
         RunItem(
             run=run, action="remind", dedupe_key=str(number), mentor=enrol(name=f"No. {number}!"), at=timezone.now()
         )
-        for number in range(60)
+        for number in range(50)
     )
 
     first, second, beyond = (page_of(olav, run, f"?page={number}") for number in (1, 2, 9))
@@ -129,14 +125,14 @@ def test_many_items_are_shown_a_page_at_a_time(olav: User, run: Run, enrol: Enro
     assert "Nothing about your mentors." in beyond
 
 
-def test_a_coordinator_of_a_chapter_sees_her_own_mentors_items(kari: User, run: Run) -> None:
+def test_a_coordinator_of_a_chapter_sees_her_own_mentors_items(page_of: PageOf, kari: User, run: Run) -> None:
     page = page_of(kari, run)
 
     assert "Paused in Oslo" in page
     assert "Bergen" not in page
 
 
-def test_an_auditor_sees_all_items_and_no_way_to_the_mentors(auditor: User, run: Run) -> None:
+def test_an_auditor_sees_all_items_and_no_way_to_the_mentors(page_of: PageOf, auditor: User, run: Run) -> None:
     page = page_of(auditor, run)
 
     assert "Paused in Bergen" in page
@@ -144,7 +140,15 @@ def test_an_auditor_sees_all_items_and_no_way_to_the_mentors(auditor: User, run:
 
 
 def test_a_dry_run_shows_what_would_be_done(
-    olav: User, kari: User, oslo: Chapter, bergen: Chapter, enrol: Enrol, certify: Certify, today: date
+    desk: Desk,
+    page_of: PageOf,
+    olav: User,
+    kari: User,
+    oslo: Chapter,
+    bergen: Chapter,
+    enrol: Enrol,
+    certify: Certify,
+    today: date,
 ) -> None:
     for chapter in (oslo, bergen):
         certify(enrol(chapter=chapter, name=f"Due in {chapter}"), expires_in=-1)
@@ -162,7 +166,9 @@ def test_a_dry_run_shows_what_would_be_done(
 
 
 @pytest.mark.parametrize("name", ["change", "progress", "evidence", *DECISIONS])
-def test_a_run_of_another_organisation_is_not_there(olav: User, kari: User, foreign: Run, name: str) -> None:
+def test_a_run_of_another_organisation_is_not_there(
+    desk: Desk, olav: User, kari: User, foreign: Run, name: str
+) -> None:
     for user in (olav, kari):
         client = desk(user)
 
@@ -173,14 +179,14 @@ def test_a_run_of_another_organisation_is_not_there(olav: User, kari: User, fore
     assert foreign.status == Run.Status.HELD
 
 
-def test_a_run_that_is_none_is_not_there(olav: User) -> None:
+def test_a_run_that_is_none_is_not_there(desk: Desk, olav: User) -> None:
     client = desk(olav)
 
     assert client.get(reverse("admin:cronjobs_run_change", args=["17"])).status_code == 404
     assert client.get(reverse("admin:cronjobs_run_change", args=[uuid4()])).status_code == 404
 
 
-def test_the_list_has_no_runs_of_others(olav: User, run: Run, foreign: Run) -> None:
+def test_the_list_has_no_runs_of_others(desk: Desk, olav: User, run: Run, foreign: Run) -> None:
     answer = desk(olav).get(reverse("admin:cronjobs_run_changelist"))
     guessed = desk(olav).get(
         reverse("admin:cronjobs_run_changelist"), {"organisation__id__exact": foreign.organisation_id}
@@ -191,7 +197,9 @@ def test_the_list_has_no_runs_of_others(olav: User, run: Run, foreign: Run) -> N
 
 
 @pytest.mark.parametrize("name", DECISIONS)
-def test_only_who_leads_the_organisation_decides(kari: User, auditor: User, held: Run, name: str) -> None:
+def test_only_who_leads_the_organisation_decides(
+    desk: Desk, page_of: PageOf, kari: User, auditor: User, held: Run, name: str
+) -> None:
     for user in (kari, auditor):
         answer = desk(user).post(url(held, name), {"reason": "Because."})
 
@@ -202,7 +210,7 @@ def test_only_who_leads_the_organisation_decides(kari: User, auditor: User, held
     assert held.status == Run.Status.HELD
 
 
-def test_approving_a_held_run_sets_it_going(olav: User, held: Run) -> None:
+def test_approving_a_held_run_sets_it_going(desk: Desk, page_of: PageOf, olav: User, held: Run) -> None:
     client = desk(olav)
     assert url(held, "approve") in page_of(olav, held)
 
@@ -213,7 +221,7 @@ def test_approving_a_held_run_sets_it_going(olav: User, held: Run) -> None:
     assert (held.status, held.approved_by) == (Run.Status.RUNNING, "olav")
 
 
-def test_rejecting_a_held_run_asks_for_the_reason(olav: User, held: Run) -> None:
+def test_rejecting_a_held_run_asks_for_the_reason(desk: Desk, olav: User, held: Run) -> None:
     client = desk(olav)
 
     without = client.post(url(held, "reject"), {"reason": ""})
@@ -225,14 +233,14 @@ def test_rejecting_a_held_run_asks_for_the_reason(olav: User, held: Run) -> None
     assert "The dates are wrong." in held.error
 
 
-def test_what_has_been_decided_is_not_decided_again(olav: User, run: Run) -> None:
+def test_what_has_been_decided_is_not_decided_again(desk: Desk, olav: User, run: Run) -> None:
     answer = desk(olav).post(url(run, "approve"))
 
     assert answer.status_code == 422
     assert "is not held" in answer.content.decode()
 
 
-def test_what_failed_is_tried_again(olav: User, run: Run) -> None:
+def test_what_failed_is_tried_again(desk: Desk, page_of: PageOf, olav: User, run: Run) -> None:
     item = fail_one(run)
     assert url(run, "retry") in page_of(olav, run)
 
@@ -243,7 +251,7 @@ def test_what_failed_is_tried_again(olav: User, run: Run) -> None:
     assert (item.status, run.status) == ("pending", Run.Status.RUNNING)
 
 
-def test_undoing_says_how_many_and_asks_why(olav: User, run: Run) -> None:
+def test_undoing_says_how_many_and_asks_why(desk: Desk, page_of: PageOf, olav: User, run: Run) -> None:
     client = desk(olav)
     assert url(run, "undo") in page_of(olav, run)
 
@@ -255,7 +263,7 @@ def test_undoing_says_how_many_and_asks_why(olav: User, run: Run) -> None:
     assert not Mentor.objects.filter(status=Mentor.Status.PAUSED).exists()
 
 
-def test_a_run_at_work_shows_how_far_it_is(kari: User, run: Run) -> None:
+def test_a_run_at_work_shows_how_far_it_is(desk: Desk, page_of: PageOf, kari: User, run: Run) -> None:
     Run.objects.filter(pk=run.pk).update(status=Run.Status.RUNNING, finished_at=None)
     run.items.filter(pk__in=run.items.values("pk")[:1]).update(status="pending")
 
@@ -269,7 +277,9 @@ def test_a_run_at_work_shows_how_far_it_is(kari: User, run: Run) -> None:
 
 
 @pytest.mark.parametrize("status", [Run.Status.SUCCEEDED, Run.Status.HELD])
-def test_a_run_that_does_not_move_is_not_asked_about(olav: User, run: Run, status: str) -> None:
+def test_a_run_that_does_not_move_is_not_asked_about(
+    desk: Desk, page_of: PageOf, olav: User, run: Run, status: str
+) -> None:
     Run.objects.filter(pk=run.pk).update(status=status)
 
     assert "desk/runs.js" not in page_of(olav, run)
@@ -277,7 +287,7 @@ def test_a_run_that_does_not_move_is_not_asked_about(olav: User, run: Run, statu
 
 
 @pytest.mark.parametrize("format", ["csv", "json"])
-def test_the_evidence_holds_what_is_in_scope(kari: User, auditor: User, run: Run, format: str) -> None:
+def test_the_evidence_holds_what_is_in_scope(desk: Desk, kari: User, auditor: User, run: Run, format: str) -> None:
     own = desk(kari).get(url(run, "evidence"), {"format": format})
     of_all = desk(auditor).get(url(run, "evidence"), {"format": format})
 
@@ -289,11 +299,11 @@ def test_the_evidence_holds_what_is_in_scope(kari: User, auditor: User, run: Run
         assert len(json.loads(everything)) == 4 + 2  # the run, and the end of the file
 
 
-def test_evidence_of_an_unknown_kind_is_not_there(olav: User, run: Run) -> None:
+def test_evidence_of_an_unknown_kind_is_not_there(desk: Desk, olav: User, run: Run) -> None:
     assert desk(olav).get(url(run, "evidence"), {"format": "exe"}).status_code == 404
 
 
-def test_a_run_cannot_be_edited(olav: User, run: Run) -> None:
+def test_a_run_cannot_be_edited(desk: Desk, olav: User, run: Run) -> None:
     desk(olav).post(url(run), {"status": "failed"})
 
     run.refresh_from_db()
@@ -302,6 +312,7 @@ def test_a_run_cannot_be_edited(olav: User, run: Run) -> None:
 
 @pytest.mark.parametrize("name", ["kari", "olav", "auditor"])
 def test_its_pages_ask_the_database_as_often_for_many_as_for_few(
+    desk: Desk,
     request: pytest.FixtureRequest,
     name: str,
     run: Run,
@@ -312,9 +323,9 @@ def test_its_pages_ask_the_database_as_often_for_many_as_for_few(
     client = desk(request.getfixturevalue(name))
     RunItem.objects.bulk_create(
         RunItem(run=run, action="remind", dedupe_key=str(number), mentor=enrol(), at=timezone.now())
-        for number in range(60)
+        for number in range(40)
     )
-    for days in range(1, 60):
+    for days in range(1, 41):
         Run.objects.create(
             organisation=run.organisation, business_date=today - timedelta(days=days), trigger=Run.Trigger.SCHEDULE,
             actions=["pause"], status=Run.Status.SUCCEEDED, created_at=timezone.now() - timedelta(days=days), counts={},

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
@@ -16,6 +16,7 @@ from cronjobs.admin.cron_words import say_schedule
 from cronjobs.models import CronJob, Run
 from cronjobs.schedule import schedule_nightly_run
 from mentors.models import Chapter, Organisation, User
+from tests.conftest import Desk
 
 pytestmark = pytest.mark.django_db
 MOST = 12
@@ -30,32 +31,23 @@ CRON_JOB = {
 }
 
 
-@pytest.fixture(autouse=True)
-def clock(now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is noon in Oslo, and the broker takes nothing: what is handed out waits in the database."""
-    settings.SECURE_SSL_REDIRECT = False
-    monkeypatch.setattr(timezone, "now", lambda: now)
-
-
-@pytest.fixture
-def job(hlf: Organisation, now: datetime) -> CronJob:
-    return schedule_nightly_run(organisation=hlf, now=now - timedelta(days=1))
-
-
-def desk(user: User) -> Client:
-    client = Client(headers={"Accept-Language": "en"})
-    client.force_login(user)
-    return client
-
-
 def url(job: CronJob, name: str = "change") -> str:
     return reverse(f"admin:cronjobs_cronjob_{name}", args=[job.pk])
 
 
-def page_of(user: User, job: CronJob) -> str:
-    answer = desk(user).get(url(job))
-    assert answer.status_code == 200
-    return answer.content.decode()
+PageOf = Callable[[User, CronJob], str]
+
+
+@pytest.fixture
+def page_of(desk: Desk) -> PageOf:
+    """Return the page of a job as the user reads it: `page_of(olav, job)`."""
+
+    def read(user: User, job: CronJob) -> str:
+        answer = desk(user).get(url(job))
+        assert answer.status_code == 200
+        return answer.content.decode()
+
+    return read
 
 
 def close_run(job: CronJob, **fields: Any) -> Run:
@@ -80,7 +72,7 @@ def test_a_schedule_is_said_in_words(expression: str, language: str, words: str)
         assert say_schedule(expression) == words
 
 
-def test_the_list_says_when_each_runs_and_how_the_last_run_went(olav: User, job: CronJob) -> None:
+def test_the_list_says_when_each_runs_and_how_the_last_run_went(desk: Desk, olav: User, job: CronJob) -> None:
     close_run(job, status=Run.Status.FAILED, created_at=timezone.now() - timedelta(days=1))
     newest = close_run(job)
     close_run(job, dry_run=True, status=Run.Status.FAILED, created_at=timezone.now() + timedelta(minutes=1))
@@ -94,7 +86,7 @@ def test_the_list_says_when_each_runs_and_how_the_last_run_went(olav: User, job:
     assert "failed</span>" not in page
 
 
-def test_the_page_tells_the_next_five_runs(olav: User, job: CronJob) -> None:
+def test_the_page_tells_the_next_five_runs(page_of: PageOf, olav: User, job: CronJob) -> None:
     page = page_of(olav, job)
 
     assert all(f"Nov. {day}, 2026 00:30" in page for day in (22, 23, 24, 25, 26))
@@ -104,7 +96,7 @@ def test_the_page_tells_the_next_five_runs(olav: User, job: CronJob) -> None:
 @pytest.mark.parametrize("user", ["kari", "auditor"])
 @pytest.mark.parametrize("name", BUTTONS)
 def test_who_does_not_lead_finds_no_schedule(
-    request: pytest.FixtureRequest, job: CronJob, user: str, name: str
+    desk: Desk, request: pytest.FixtureRequest, job: CronJob, user: str, name: str
 ) -> None:
     client = desk(request.getfixturevalue(user))
 
@@ -117,7 +109,7 @@ def test_who_does_not_lead_finds_no_schedule(
 
 @pytest.mark.parametrize("name", BUTTONS)
 def test_a_schedule_of_another_organisation_is_not_there(
-    olav: User, elsewhere: Chapter, now: datetime, name: str
+    desk: Desk, olav: User, elsewhere: Chapter, now: datetime, name: str
 ) -> None:
     foreign = schedule_nightly_run(organisation=elsewhere.organisation, now=now)
     client = desk(olav)
@@ -129,7 +121,7 @@ def test_a_schedule_of_another_organisation_is_not_there(
     assert client.get(url(foreign)).status_code == 302  # to the home page: it does not exist
 
 
-def test_a_schedule_made_in_the_desk_is_beats_too(olav: User, hlf: Organisation) -> None:
+def test_a_schedule_made_in_the_desk_is_beats_too(desk: Desk, olav: User, hlf: Organisation) -> None:
     desk(olav).post(reverse("admin:cronjobs_cronjob_add"), CRON_JOB | {"organisation": hlf.pk})
 
     entry = PeriodicTask.objects.get(task="cronjobs.nightly")
@@ -137,7 +129,7 @@ def test_a_schedule_made_in_the_desk_is_beats_too(olav: User, hlf: Organisation)
     assert CronJob.objects.get().periodic_task == entry
 
 
-def test_a_schedule_made_in_the_desk_is_written_as_beat_reads_it(olav: User, hlf: Organisation) -> None:
+def test_a_schedule_made_in_the_desk_is_written_as_beat_reads_it(desk: Desk, olav: User, hlf: Organisation) -> None:
     desk(olav).post(
         reverse("admin:cronjobs_cronjob_add"), CRON_JOB | {"organisation": hlf.pk, "cron_expression": "30 0 * * SUN"}
     )
@@ -146,7 +138,9 @@ def test_a_schedule_made_in_the_desk_is_written_as_beat_reads_it(olav: User, hlf
 
 
 @pytest.mark.parametrize("expression", ["30 25 * * *", "hello", "30 0 * *", "0 0 * * 8"])
-def test_a_schedule_that_beat_cannot_read_is_refused(olav: User, hlf: Organisation, expression: str) -> None:
+def test_a_schedule_that_beat_cannot_read_is_refused(
+    desk: Desk, olav: User, hlf: Organisation, expression: str
+) -> None:
     answer = desk(olav).post(
         reverse("admin:cronjobs_cronjob_add"),
         CRON_JOB | {"organisation": hlf.pk, "cron_expression": expression},
@@ -156,7 +150,7 @@ def test_a_schedule_that_beat_cannot_read_is_refused(olav: User, hlf: Organisati
     assert not CronJob.objects.exists()
 
 
-def test_making_one_that_is_switched_off_asks_for_a_note(olav: User, hlf: Organisation) -> None:
+def test_making_one_that_is_switched_off_asks_for_a_note(desk: Desk, olav: User, hlf: Organisation) -> None:
     desk(olav).post(
         reverse("admin:cronjobs_cronjob_add"),
         {key: value for key, value in CRON_JOB.items() if key != "enabled"} | {"organisation": hlf.pk},
@@ -165,7 +159,7 @@ def test_making_one_that_is_switched_off_asks_for_a_note(olav: User, hlf: Organi
     assert not CronJob.objects.exists()
 
 
-def test_a_removed_schedule_fires_no_more(olav: User, hlf: Organisation) -> None:
+def test_a_removed_schedule_fires_no_more(desk: Desk, olav: User, hlf: Organisation) -> None:
     desk(olav).post(reverse("admin:cronjobs_cronjob_add"), CRON_JOB | {"organisation": hlf.pk})
 
     desk(olav).post(reverse("admin:cronjobs_cronjob_delete", args=[CronJob.objects.get().pk]), {"post": "yes"})
@@ -173,7 +167,7 @@ def test_a_removed_schedule_fires_no_more(olav: User, hlf: Organisation) -> None
     assert not PeriodicTask.objects.filter(task="cronjobs.nightly").exists()
 
 
-def test_switching_off_asks_for_a_note(olav: User, job: CronJob) -> None:
+def test_switching_off_asks_for_a_note(desk: Desk, page_of: PageOf, olav: User, job: CronJob) -> None:
     client = desk(olav)
 
     without = client.post(url(job, "pause"), {"pause_note": ""})
@@ -187,7 +181,7 @@ def test_switching_off_asks_for_a_note(olav: User, job: CronJob) -> None:
     assert url(job, "switch-on") in page
 
 
-def test_switching_on_again_needs_no_more_than_a_press(olav: User, job: CronJob) -> None:
+def test_switching_on_again_needs_no_more_than_a_press(desk: Desk, olav: User, job: CronJob) -> None:
     client = desk(olav)
     client.post(url(job, "pause"), {"pause_note": "Summer."})
 
@@ -199,7 +193,7 @@ def test_switching_on_again_needs_no_more_than_a_press(olav: User, job: CronJob)
     assert (job.enabled, job.pause_note) == (True, "")
 
 
-def test_run_now_leads_to_the_run(olav: User, job: CronJob) -> None:
+def test_run_now_leads_to_the_run(desk: Desk, olav: User, job: CronJob) -> None:
     answer = desk(olav).post(url(job, "run-now"))
 
     run = Run.objects.get()
@@ -207,14 +201,14 @@ def test_run_now_leads_to_the_run(olav: User, job: CronJob) -> None:
     assert (run.cron_job, run.requested_by, run.dry_run) == (job, "olav", False)
 
 
-def test_run_now_may_only_look(olav: User, job: CronJob) -> None:
+def test_run_now_may_only_look(desk: Desk, olav: User, job: CronJob) -> None:
     answer = desk(olav).post(url(job, "run-now"), {"dry_run": "on"}, follow=True)
 
     assert Run.objects.get().dry_run
     assert "This is what a run would do now." in answer.content.decode()
 
 
-def test_run_now_is_refused_while_a_run_is_open_and_shows_the_way_to_it(olav: User, job: CronJob) -> None:
+def test_run_now_is_refused_while_a_run_is_open_and_shows_the_way_to_it(desk: Desk, olav: User, job: CronJob) -> None:
     held = close_run(job, status=Run.Status.HELD, finished_at=None)
 
     answer = desk(olav).post(url(job, "run-now"))
@@ -227,7 +221,7 @@ def test_run_now_is_refused_while_a_run_is_open_and_shows_the_way_to_it(olav: Us
 
 @pytest.mark.parametrize(("name", "minute"), [("keep", "30"), ("take-over", "45")])
 def test_what_differs_from_beats_tables_is_decided_on_the_page(
-    olav: User, job: CronJob, name: str, minute: str
+    desk: Desk, page_of: PageOf, olav: User, job: CronJob, name: str, minute: str
 ) -> None:
     assert url(job, name) not in page_of(olav, job)
     assert job.periodic_task
@@ -244,7 +238,7 @@ def test_what_differs_from_beats_tables_is_decided_on_the_page(
 
 
 def test_its_pages_ask_the_database_as_often_for_many_as_for_few(
-    olav: User, job: CronJob, now: datetime, django_assert_max_num_queries: DjangoAssertNumQueries
+    desk: Desk, olav: User, job: CronJob, now: datetime, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     client = desk(olav)
     for number in range(20):
