@@ -28,7 +28,7 @@ from django.db import connection
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCRIPTS = Path(sys.executable).parent
-PATIENCE = 60.0  # seconds; an event that takes longer has not happened
+PATIENCE = 180.0  # seconds; an event that takes longer has not happened
 
 Value = TypeVar("Value")
 
@@ -98,7 +98,7 @@ class Process:
         with suppress(subprocess.TimeoutExpired):
             self.popen.wait(seconds)
         assert self.has_ended, self._story(f"has not stopped within {seconds:g} seconds")
-        wait_until(lambda: not self.members(), seconds=5, what=self._story("left children behind; their end"))
+        wait_until(lambda: not self.members(), what=self._story("left children behind; their end"))
         return int(self.popen.returncode)
 
     def kill(self) -> None:
