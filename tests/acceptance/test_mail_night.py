@@ -18,11 +18,11 @@ from cronjobs.models import Run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from notifications.delivery import deliver_all
 from notifications.models import BadAddress, Notification, Preference
-from tests.acceptance.test_roster_night import Line, as_model, load, roster  # noqa: F401
 from tests.conftest import TODAY
 from tests.support import model
 from tests.support.mail import CLOSE, HANG, MailServer, mail_server
 from tests.support.nights import run_night
+from tests.support.roster import as_model, load, real_roster
 
 pytestmark = pytest.mark.django_db
 
@@ -46,8 +46,9 @@ def post(settings: Any) -> Iterator[MailServer]:
 
 
 @pytest.fixture
-def night(roster: list[Line], hlf: Organisation) -> list[model.Item]:  # noqa: F811
+def night(hlf: Organisation) -> list[model.Item]:
     """The roster, a coordinator in each chapter, one language after the other, and the night; returns what it did."""
+    roster = real_roster()
     load(roster, hlf)
     for number, chapter in enumerate(Chapter.objects.order_by("pk")):
         user = User.objects.create_user(f"c{number}", email=f"c{number}@coordinator.example", first_name="Kari")
