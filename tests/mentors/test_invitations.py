@@ -373,7 +373,7 @@ class TestDesk:
         assert not User.objects.filter(username="nora@example.org").exists()
 
     def test_the_invitation_is_sent_again_from_the_desk(self, olav: User, hlf: Organisation, browser: Client) -> None:
-        role = invite_nora(hlf, actor=olav).role
+        role = invite_nora(hlf, actor=olav, now=NOW - timedelta(hours=1)).role
         browser.force_login(olav)
         url = f"/admin/mentors/coordinatorrole/{role.pk}/send_again/"
 

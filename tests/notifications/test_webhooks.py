@@ -487,6 +487,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
+@pytest.mark.processes
 def test_the_receiver_of_the_documentation_takes_each_message_once_and_none_of_a_stranger(
     settings: Any, tmp_path: Path
 ) -> None:
