@@ -69,7 +69,7 @@ schema: $(READY) ## Write docs/openapi.yaml anew from the code
 	@$(RUN) --name test --scratch -- python manage.py spectacular --lang en --validate --fail-on-warn --file docs/openapi.yaml
 
 pictures: $(READY) ## Draw docs/messages anew: every message, in its languages side by side
-	@$(RUN) --name test --scratch -- python -m tests.pictures
+	@$(RUN) --name test --scratch -- python -m tests.support.pictures
 
 desk-pictures: $(READY) ## Draw docs/desk anew: the browser tests keep what they see (needs a Chromium)
 	@PICTURES=1 python -m pytest -q -n 0 -p no:randomly tests/browser

@@ -209,6 +209,18 @@ def mentor(enrol: Enrol) -> Mentor:
 
 
 @pytest.fixture
+def bergenser(enrol: Enrol, bergen: Chapter) -> Mentor:
+    """A mentor whom Kari does not look after."""
+    return enrol(chapter=bergen, ref="B1", name="Bergljot Bergenser", email="b@example.org")
+
+
+@pytest.fixture
+def foreigner(elsewhere: Chapter) -> Mentor:
+    """A mentor of another organisation."""
+    return Mentor.objects.create(organisation=elsewhere.organisation, chapter=elsewhere, ref="F1", name="Fremmed Frans")
+
+
+@pytest.fixture
 def certify(course: CertificationType) -> Certify:
     """Give a mentor a certification: `certify(mentor, expires_in=7)`, in days from today; None is open-ended."""
     numbers = count(1)

@@ -22,7 +22,7 @@ from tests.conftest import TODAY
 from tests.support import model
 from tests.support.mail import CLOSE, HANG, MailServer, mail_server
 from tests.support.nights import run_night
-from tests.support.roster import as_model, load, real_roster
+from tests.support.real_roster import as_model, load, real_roster
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from cronjobs.models import Run, RunItem
 from mentors.models import Mentor, Organisation
 from tests.support import model
 from tests.support.nights import run_night
-from tests.support.roster import as_model, load, real_roster
+from tests.support.real_roster import as_model, load, real_roster
 
 
 def test_the_night_over_the_real_roster_does_exactly_what_the_rules_say(hlf: Organisation, today: date) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from celery.app.trace import LOG_FAILURE
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.test import Client, RequestFactory
@@ -21,12 +22,11 @@ from structlog.contextvars import bind_contextvars, get_contextvars, merge_conte
 from structlog.testing import capture_logs
 
 from config.discretion import describe, trace
-from config.logs import set_up
 from cronjobs.models import Run
 from mentors.models import Mentor, Organisation, User
-from tests.config.test_sentry import PERSONAL, make_job, post, quoting_the_row, wait_for_the_night
 from tests.conftest import Enrol
 from tests.support.processes import free_port, live_environment, running, wait_until, worker
+from tests.support.quoting import PERSONAL, make_job, post, quoting_the_row, wait_for_the_night
 
 Line = dict[str, Any]
 Write = Callable[..., Line]
@@ -95,7 +95,7 @@ def write() -> Write:
     """Write by a logger, and return the line as it comes out."""
     stream = StringIO()
     handler = logging.StreamHandler(stream)
-    formatter = dict(set_up("DEBUG")["formatters"]["json"])
+    formatter = dict(settings.LOGGING["formatters"]["json"])
     handler.setFormatter(formatter.pop("()")(**formatter))
 
     def write(name: str, level: int, message: object, *args: Any, **options: Any) -> Line:

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
-import requests
-from celery import current_app
-from django.db import connection
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
-from knox.models import AuthToken
 
 from config import sentry
-from cronjobs import schedule
 from cronjobs.cron import latest_slot
-from cronjobs.jobs import create_cron_job
 from cronjobs.models import CronJob, Run
 from cronjobs.reporting.sentry import monitor_config
 from mentors.models import Mentor, Organisation, User
 from tests.conftest import Enrol
 from tests.support.ingest import Ingest, parse_envelope, sentry_ingest
 from tests.support.nights import plan_night
-from tests.support.processes import live_environment, running, wait_until, web, worker
+from tests.support.processes import live_environment, running, wait_until, web
+from tests.support.quoting import PERSONAL, make_job, post, quoting_the_row
+from tests.support.sentry import by_status, conclude_slot, worker_with_sentry
 
 processes = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
-PERSONAL = re.compile(r"Liv|Moe|liv@|4791234567|Slottsplassen|olav")
 
 
 @pytest.fixture
@@ -47,61 +40,14 @@ def liv(enrol: Enrol, course: Any) -> Mentor:
     return mentor
 
 
-def make_job(organisation: Organisation, *, slots: int = 1) -> CronJob:
-    """Make a job of every midnight, that had so many slots by now and none of them run."""
-    newest = latest_slot("0 0 * * *", "Europe/Oslo", now=timezone.now())
-    assert newest
-    began_at = newest - timedelta(days=slots - 1, minutes=1)
-    return create_cron_job(organisation=organisation, now=began_at, name="nightly", cron_expression="0 0 * * *")
-
-
 @pytest.fixture
 def job(hlf: Organisation) -> CronJob:
     return make_job(hlf)
 
 
-@contextmanager
-def quoting_the_row(table: str, event: str, *, when: str = "true") -> Iterator[None]:
-    """Let the database refuse rows of a table, with an error that quotes Liv."""
-    said = "Liv Moe, liv@example.org"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE FUNCTION quote_row() RETURNS trigger LANGUAGE plpgsql AS"
-            f" $$ BEGIN RAISE EXCEPTION 'no such row: ({said})' USING DETAIL = 'Key is ({said})'; END $$;"
-            f" CREATE TRIGGER quote_row BEFORE {event} ON {table} FOR EACH ROW"
-            f" WHEN ({when}) EXECUTE FUNCTION quote_row()"
-        )
-        try:
-            yield
-        finally:
-            cursor.execute("DROP FUNCTION quote_row CASCADE")
-
-
-@contextmanager
-def worker_with_sentry(ingest: Ingest, *, attempts: int = 3) -> Iterator[None]:
-    given = {"SENTRY_ENVIRONMENT": "tests", "CODE_VERSION": "v1", "NIGHTLY_MAX_ATTEMPTS": str(attempts)}
-    with worker(concurrency=2, queues="night,delivery", SENTRY_DSN=ingest.dsn, **given):
-        yield
-
-
-def conclude_slot(job: CronJob) -> Run:
-    """Let the worker run the newest slot, and wait until it is concluded."""
-    current_app.send_task("cronjobs.nightly", [job.pk])
-    return wait_for_the_night()
-
-
-def wait_for_the_night() -> Run:
-    concluded = Run.objects.filter(concluded_at__isnull=False)
-    wait_until(concluded.exists, what="the end of the run")
-    return concluded.get()
-
-
-def by_status(ingest: Ingest) -> list[tuple[str, UUID]]:
-    return [(check_in["status"], UUID(check_in["check_in_id"])) for check_in in ingest.check_ins]
-
-
 class TestCheckIns:
     pytestmark = processes
+    # More of them are in tests/acceptance/test_sentry.py.
 
     def test_a_good_run_is_opened_when_it_is_claimed_and_closed_as_ok(
         self, ingest: Ingest, job: CronJob, liv: Mentor
@@ -145,60 +91,6 @@ class TestCheckIns:
         assert event["contexts"]["run"]["counts"]["pause"]["failed"] == 1
         assert not PERSONAL.search(ingest.text)
 
-    def test_a_plan_that_breaks_is_an_error_and_its_exception_is_reported_without_what_it_says(
-        self, ingest: Ingest, job: CronJob, liv: Mentor
-    ) -> None:
-        with quoting_the_row("cronjobs_runitem", "INSERT"), worker_with_sentry(ingest):
-            run = conclude_slot(job)
-            wait_until(lambda: len(ingest.events) == 2, what="both events")
-
-        assert by_status(ingest) == [("in_progress", run.pk), ("error", run.pk)]
-        exceptions = [value for event in ingest.events for value in event.get("exception", {}).get("values", ())]
-        assert exceptions[-1]["type"] == "ProgrammingError"
-        assert exceptions[-1]["value"] == "django.db.utils.ProgrammingError P0001"
-        assert "ledger.py" in str(exceptions[-1]["stacktrace"])
-        assert {event["tags"]["run_id"] for event in ingest.events} == {str(run.pk)}
-        assert not PERSONAL.search(ingest.text)
-
-    def test_missed_slots_are_errors_that_never_began_and_the_newest_is_made_up(
-        self, ingest: Ingest, hlf: Organisation, liv: Mentor
-    ) -> None:
-        make_job(hlf, slots=3)
-
-        with worker_with_sentry(ingest):
-            current_app.send_task("cronjobs.sweep")
-            concluded = Run.objects.filter(concluded_at__isnull=False)
-            wait_until(lambda: concluded.count() == 3, what="the end of all three")
-
-        *missed, made_up = Run.objects.order_by("scheduled_for")
-        assert [run.status for run in (*missed, made_up)] == ["missed", "missed", "succeeded"]
-        told = by_status(ingest)
-        assert [item for item in told if item[1] == made_up.pk] == [("in_progress", made_up.pk), ("ok", made_up.pk)]
-        assert {item for item in told if item[1] != made_up.pk} == {("error", run.pk) for run in missed}
-        assert len(told) == 4
-        assert {check_in["duration"] for check_in in ingest.check_ins if check_in["status"] == "error"} == {None}
-
-    def test_a_run_that_is_held_and_approved_hours_later_took_that_long(
-        self, ingest: Ingest, job: CronJob, liv: Mentor
-    ) -> None:
-        Organisation.objects.update(brake_minimum=0, brake_percent=0)
-        longest = timedelta(minutes=monitor_config(job)["max_runtime"])
-
-        with worker_with_sentry(ingest):
-            current_app.send_task("cronjobs.nightly", [job.pk])
-            wait_until(Run.objects.filter(status=Run.Status.HELD).exists, what="the brake")
-            run = Run.objects.get()
-            opened = wait_until(lambda: by_status(ingest), what="the first check-in")
-            Run.objects.update(created_at=timezone.now() - longest - timedelta(hours=1))
-            schedule.approve(run.pk, by="olav", now=timezone.now())
-            wait_until(lambda: len(ingest.check_ins) == 2, what="the second")
-
-        assert opened == [("in_progress", run.pk)]
-        assert by_status(ingest) == [("in_progress", run.pk), ("ok", run.pk)]
-        assert ingest.check_ins[1]["duration"] > longest.total_seconds() + 3600
-        liv.refresh_from_db()
-        assert liv.status == "paused"
-
     def test_a_held_run_that_a_person_rejects_is_closed_by_the_web_server(
         self, ingest: Ingest, job: CronJob, liv: Mentor, olav: User
     ) -> None:
@@ -218,18 +110,6 @@ class TestCheckIns:
         assert (run.status, status) == ("held", 200)
         assert by_status(ingest) == [("error", run.pk)]
         assert [event["message"] for event in ingest.events] == [f"A run of hlf (nightly-{job.pk}) is partial"]
-        assert not PERSONAL.search(ingest.text)
-
-    def test_what_a_person_starts_has_none(self, ingest: Ingest, job: CronJob, liv: Mentor) -> None:
-        command = ("python", "manage.py", "nightly", "--organisation", "hlf", "--inline", "--format", "json")
-
-        with quoting_the_row("mentors_mentor", "UPDATE"):
-            environment = live_environment(SENTRY_DSN=ingest.dsn, NIGHTLY_MAX_ATTEMPTS="1")
-            with running(*command, env=environment) as nightly:
-                assert nightly.popen.wait(60) == 1, nightly.output
-
-        assert ingest.check_ins == []
-        assert "A run of hlf (by-hand) is failed" in [event.get("message") for event in ingest.events]
         assert not PERSONAL.search(ingest.text)
 
 
@@ -323,9 +203,3 @@ def test_an_envelope_is_read_item_by_item_with_and_without_lengths() -> None:
     body = b'{}\n{"type":"event","length":8}\n{"a":\n1}\n{"type":"check_in"}\n{"b":2}'
 
     assert list(parse_envelope(body)) == [("event", {"a": 1}), ("check_in", {"b": 2})]
-
-
-def post(url: str, user: User, body: dict[str, Any]) -> int:
-    headers = {"Authorization": f"Token {AuthToken.objects.create(user)[1]}"}
-    answer = requests.post(url, json=body, headers=headers, timeout=60)
-    return answer.status_code

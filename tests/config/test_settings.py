@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
+from environs import EnvError
 from ruamel.yaml import YAML
 
 from notifications import delivery
 from tests.support.processes import PROJECT
+from tests.support.settings import read_settings
 
 # Apprise imports it as it loads its services, on Python 3.11 and 3.12.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -40,14 +43,18 @@ def found(*, deploy: bool = False) -> set[str | None]:
     return {message.id for message in messages if message.id and message.id.startswith("nattevakt.")}
 
 
-def check(*arguments: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
-    """Run `manage.py check` with the variables of an installation and these changes; None takes one away."""
+def installation(**changes: str | None) -> dict[str, str]:
+    """Return the variables of an installation with these changes; None takes one away."""
+    return {name: value for name, value in (PRODUCTION | changes).items() if value is not None}
+
+
+def check(*arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
+    """Run `manage.py check` with the variables of an installation and these changes."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "NATTEVAKT_DATA")}
-    given = {name: value for name, value in (PRODUCTION | environment).items() if value is not None}
     return subprocess.run(
         [sys.executable, "manage.py", "check", *arguments],
         cwd=PROJECT,
-        env=kept | given,
+        env=kept | installation(**changes),
         capture_output=True,
         text=True,
         check=False,
@@ -196,36 +203,48 @@ def test_every_message_of_a_check_says_what_to_do() -> None:
         ("HEARTBEAT_URL", "ftp://heartbeat.example.org/secret"),
     ],
 )
-def test_a_missing_or_broken_variable_is_named_in_one_line(variable: str, value: str | None) -> None:
-    done = check(**{variable: value})
+def test_a_missing_or_broken_variable_is_named(variable: str, value: str | None) -> None:
+    with pytest.raises((EnvError, ImproperlyConfigured)) as refused:
+        read_settings(installation(**{variable: value}))
+
+    assert variable in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_an_installation_is_read() -> None:
+    found = read_settings(installation())
+
+    assert (found["EMAIL_HOST"], found["DATABASES"]["default"]["NAME"]) == ("mail.example.org", "nattevakt")
+
+
+@pytest.mark.processes
+def test_a_command_ends_with_one_line_that_names_the_variable() -> None:
+    done = check(DATABASE_URL="mysql://user:secret@host/name")
 
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
-    assert variable in done.stderr
+    assert "DATABASE_URL" in done.stderr
     assert done.stdout == ""
     assert "secret" not in done.stderr
 
 
-@pytest.mark.parametrize("environment", [{}, {"REDIS_URL": "unix:///run/redis.sock"}], ids=["right", "wrong"])
-def test_the_checks_run_with_manage_py(environment: dict[str, str | None]) -> None:
-    done = check(**environment)
-
-    assert done.returncode == (1 if environment else 0)
-    assert ("nattevakt.E006" in done.stderr) is bool(environment)
-
-
+@pytest.mark.processes
 def test_a_production_has_nothing_to_report() -> None:
     done = check("--deploy", "--fail-level", "WARNING")
 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_production_that_tells_nobody_has() -> None:
-    done = check("--deploy", "--fail-level", "WARNING", OPERATIONS_EMAIL=None, EMAIL_URL="console:")
+@pytest.mark.processes
+def test_a_production_that_is_wrong_or_tells_nobody_has() -> None:
+    wrong: dict[str, str | None] = {"REDIS_URL": "unix:///run/redis.sock"}
+    silent: dict[str, str | None] = {"OPERATIONS_EMAIL": None, "EMAIL_URL": "console:"}
+
+    done = check("--deploy", "--fail-level", "WARNING", **wrong, **silent)
 
     assert done.returncode == 1
-    assert "nattevakt.W001" in done.stderr
-    assert "nattevakt.W002" in done.stderr
+    for id in ("nattevakt.E006", "nattevakt.W001", "nattevakt.W002"):
+        assert id in done.stderr
 
 
 def variables_of_the_settings() -> set[str]:

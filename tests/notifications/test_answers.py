@@ -13,25 +13,13 @@ from certifications.models import Certification
 from mentors.models import Mentor, Organisation, User
 from notifications.answers import find_answered, may_answer, record_answer
 from notifications.models import Answer, Notification
-from tests.conftest import NOW, TODAY, Certify
+from tests.conftest import TODAY, Certify
 from tests.support.nights import run_night
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.django_db
 
 RENEWING, STOPPING, HELP = Answer.Choice.RENEWING, Answer.Choice.STOPPING, Answer.Choice.HELP
-
-
-@pytest.fixture
-def held(mentor: Mentor, certify: Certify) -> Certification:
-    return certify(mentor, expires_in=14)
-
-
-@pytest.fixture
-def reminder(hlf: Organisation, mentor: Mentor, held: Certification, kari: User) -> Notification:
-    """Return what the night wrote to the mentor."""
-    run_night(hlf, TODAY, now=NOW)
-    return Notification.objects.get(recipient_mentor=mentor)
 
 
 def told() -> list[tuple[str, str]]:

@@ -1,94 +1,83 @@
-"""The real roster, 1,448 terms of 849 holders: read, written into the database, and told to the model of the rules."""
+"""Lines of a roster, and what an import made of them."""
 
 from __future__ import annotations
 
-import csv
-from collections import defaultdict
-from datetime import date
-from functools import cache
+import json
+import os
+import pty
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from subprocess import DEVNULL, Popen
 
-import pytest
+from django.apps import apps
 
-from certifications.models import Certification, CertificationType
-from mentors.models import Chapter, Mentor, Organisation
-from tests.support import model
+from certifications.roster import ImportReport
+from certifications.roster_file import COLUMNS
+from tests.support.processes import PROJECT, live_environment
 
-ROSTER = Path(__file__).resolve().parents[3] / "shared" / "data" / "roster.csv"
-TYPES = {
-    "likepersonkurs": True,
-    "taushetserklaering": True,
-    "horselsteknikk": False,
-    "forstehjelp": False,
-    "tegnsprak": False,
-}
-
-Line = dict[str, str]
+HEADER = ",".join(COLUMNS)
+LIV = "Oslo,M1,Liv Moe,liv@example.org,+4712345678,nn,likepersonkurs,C1,2026-01-01,2027-01-01"
+EVENTS = ("mentors.MentorEvent", "certifications.CertificationEvent")
+Import = Callable[..., ImportReport]
 
 
-@cache
-def real_roster() -> list[Line]:
-    """Return the lines as they count; without the file the test is skipped."""
-    if not ROSTER.exists():
-        pytest.skip(f"{ROSTER} is not here")
-    with ROSTER.open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
-    # A later line about the same certification corrects an earlier one.
-    terms = {(line["mentor_ref"], line["certification"], line["number"], line["issued_on"]): line for line in lines}
-    return list(terms.values())
+def line(**changes: str) -> str:
+    """Liv's line with other cells: `line(mentor_ref="M2")`."""
+    return ",".join((dict(zip(COLUMNS, LIV.split(","), strict=True)) | changes).values())
 
 
-def expiry(line: Line) -> date | None:
-    return date.fromisoformat(line["expires_on"]) if line["expires_on"] else None
+def verdicts(report: ImportReport) -> list[str]:
+    return [line.verdict for line in report.lines]
 
 
-def load(roster: list[Line], organisation: Organisation) -> None:
-    """Write the roster into the database, whose planner has no statistics of it yet, as after an import."""
-    chapters = {
-        name: Chapter.objects.create(organisation=organisation, name=name, slug=f"chapter-{number}")
-        for number, name in enumerate(sorted({line["chapter"] for line in roster}))
-    }
-    types = {
-        code: CertificationType.objects.create(organisation=organisation, code=code, name=code, required=required)
-        for code, required in TYPES.items()
-    }
-    holders = {line["mentor_ref"]: line for line in roster}
-    Mentor.objects.bulk_create(
-        Mentor(
-            organisation=organisation,
-            chapter=chapters[line["chapter"]],
-            ref=ref,
-            name=line["name"],
-            email=line["email"],
-            phone=line["phone"],
-            language=line["language"],
+def the_error(report: ImportReport) -> tuple[str, str]:
+    (error,) = [line for line in report.lines if line.verdict == "error"]
+    return error.column, error.message
+
+
+def count_events() -> list[int]:
+    return [apps.get_model(event).objects.count() for event in EVENTS]
+
+
+def import_in_a_process(file: Path, output: Path) -> tuple[int, str]:
+    """Run the command with a terminal for standard error; return its peak memory in MB and what the terminal got."""
+    terminal, its_end = pty.openpty()
+    command = [sys.executable, "manage.py", "import_roster", str(file), "--organisation", "hlf", "--format", "json"]
+    with output.open("wb") as stdout:
+        process = Popen(
+            command,
+            cwd=PROJECT,
+            env=live_environment(TERM="xterm", COLUMNS="80"),
+            stdin=DEVNULL,
+            stdout=stdout,
+            stderr=its_end,
         )
-        for ref, line in holders.items()
-    )
-    mentor_ids = dict(Mentor.objects.values_list("ref", "pk"))
-    Certification.objects.bulk_create(
-        Certification(
-            mentor_id=mentor_ids[line["mentor_ref"]],
-            type=types[line["certification"]],
-            number=line["number"],
-            issued_on=date.fromisoformat(line["issued_on"]),
-            expires_on=expiry(line),
-        )
-        for line in roster
-    )
+    os.close(its_end)
+    shown = b""
+    with suppress(OSError):  # the terminal's other end was closed
+        while seen := os.read(terminal, 65_536):
+            shown += seen
+    os.close(terminal)
+    _pid, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, shown
+    return usage.ru_maxrss // 1024, shown.decode()
 
 
-def as_model(roster: list[Line]) -> model.Service:
-    types = {code: model.Type(code, required) for code, required in TYPES.items()}
-    held: dict[str, list[model.Certification]] = defaultdict(list)
-    for line in roster:
-        held[line["mentor_ref"]].append(
-            model.Certification(
-                types[line["certification"]],
-                line["number"],
-                date.fromisoformat(line["issued_on"]),
-                expiry(line),
-            )
-        )
-    mentors = [model.Mentor(ref, certifications=certifications) for ref, certifications in held.items()]
-    return model.Service(model.Organisation(), mentors)
+def import_one_and_many(folder: Path, many: int) -> tuple[int, int, str]:
+    """Import one line, and then so many, each in a process of its own.
+
+    Return how many were created, how many MB the second needed more than the first, and what its terminal got.
+    """
+    one_file, many_file, output = folder / "one.csv", folder / "many.csv", folder / "many.json"
+    one_file.write_text(f"{HEADER}\n{LIV}\n")
+    with many_file.open("w") as file:
+        file.write(HEADER + "\n")
+        file.writelines(line(mentor_ref=f"B{n // 2}", number=f"N{n}") + "\n" for n in range(many))
+
+    base, _shown = import_in_a_process(one_file, folder / "one.json")
+    peak, shown = import_in_a_process(many_file, output)
+    created: int = json.loads(output.read_text())["created"]
+    return created, peak - base, shown

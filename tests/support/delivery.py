@@ -1,0 +1,27 @@
+"""Delivering what waits, and what became of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from certifications.truth import find_outdated
+from notifications.delivery import deliver_all
+from notifications.models import Notification
+from tests.conftest import NOW
+
+Write = Callable[..., Notification]  # the fixture `write`
+
+
+def deliver(now: datetime = NOW) -> None:
+    """Deliver all that is due at this time."""
+    deliver_all(now=lambda: now, find_outdated=find_outdated)
+
+
+def fate(notification: Notification) -> tuple[str, str]:
+    notification.refresh_from_db()
+    return notification.status, notification.error
+
+
+def to_the_mentor() -> Notification:
+    return Notification.objects.get(recipient_mentor__isnull=False)

@@ -1,0 +1,17 @@
+"""The settings of another environment, read in this process."""
+
+from __future__ import annotations
+
+import os
+import runpy
+from collections.abc import Mapping
+from typing import Any
+from unittest.mock import patch
+
+from tests.support.processes import PROJECT
+
+
+def read_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what config/settings.py makes of this environment and no other; raises what a start of it ends with."""
+    with patch.dict(os.environ, environment, clear=True), patch("config.logs.set_up"):  # the log stays as it is
+        return runpy.run_path(str(PROJECT / "config" / "settings.py"))
