@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from cronjobs.jobs import create_cron_job
 from cronjobs.metrics import NightCollector
 from mentors.models import Organisation
+from tests.conftest import NOW
 from tests.support.processes import PROJECT, web
 
 OPS = PROJECT / "ops"
@@ -47,7 +48,7 @@ def expressions(panel: dict[str, Any]) -> list[str]:
 def metrics(db: None) -> set[str]:
     """Every name that /metrics has, values or not."""
     registry = CollectorRegistry()
-    registry.register(NightCollector(now=datetime.now(UTC)))
+    registry.register(NightCollector(now=NOW))
     return {family.name + ("_info" if family.type == "info" else "") for family in registry.collect()}
 
 
@@ -86,7 +87,7 @@ class TestPromtool:
         create_cron_job(organisation=hlf, name="nightly", now=datetime.now(UTC) - timedelta(days=3))
         with web(METRICS_TOKEN="of-this-test", SECURE_SSL_REDIRECT="true") as address:
             token = {"Authorization": "Bearer of-this-test"}
-            told = requests.get(f"{address}/metrics", headers=token, allow_redirects=False, timeout=30).text
+            told = requests.get(f"{address}/metrics", headers=token, allow_redirects=False, timeout=120).text
 
         done = promtool("check", "metrics", input=told)
 

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
 
 from config import sentry
-from cronjobs.cron import latest_slot
-from cronjobs.models import CronJob, Run
+from cronjobs.models import CronJob
 from cronjobs.reporting.sentry import monitor_config
 from mentors.models import Mentor, Organisation, User
 from tests.conftest import Enrol
 from tests.support.ingest import Ingest, parse_envelope, sentry_ingest
-from tests.support.nights import plan_night
-from tests.support.processes import live_environment, running, wait_until, web
+from tests.support.processes import wait_until, web
 from tests.support.quoting import PERSONAL, make_job, post, quoting_the_row
 from tests.support.sentry import by_status, conclude_slot, worker_with_sentry
 
@@ -41,7 +36,7 @@ def liv(enrol: Enrol, course: Any) -> Mentor:
 
 
 @pytest.fixture
-def job(hlf: Organisation) -> CronJob:
+def due_job(hlf: Organisation) -> CronJob:
     return make_job(hlf)
 
 
@@ -50,15 +45,15 @@ class TestCheckIns:
     # More of them are in tests/acceptance/test_sentry.py.
 
     def test_a_good_run_is_opened_when_it_is_claimed_and_closed_as_ok(
-        self, ingest: Ingest, job: CronJob, liv: Mentor
+        self, ingest: Ingest, due_job: CronJob, liv: Mentor
     ) -> None:
         with worker_with_sentry(ingest):
-            run = conclude_slot(job)
+            run = conclude_slot(due_job)
 
         assert run.status == "succeeded"
         assert by_status(ingest) == [("in_progress", run.pk), ("ok", run.pk)]
         opened, closed = ingest.check_ins
-        assert opened["monitor_slug"] == closed["monitor_slug"] == f"nightly-{job.pk}"
+        assert opened["monitor_slug"] == closed["monitor_slug"] == f"nightly-{due_job.pk}"
         assert opened["monitor_config"] == {
             "schedule": {"type": "crontab", "value": "0 0 * * *"},
             "timezone": "Europe/Oslo",
@@ -74,42 +69,21 @@ class TestCheckIns:
         assert not PERSONAL.search(ingest.text)
 
     def test_a_run_that_failed_in_part_is_an_error_and_an_event(
-        self, ingest: Ingest, job: CronJob, liv: Mentor
+        self, ingest: Ingest, due_job: CronJob, liv: Mentor
     ) -> None:
         with quoting_the_row("mentors_mentor", "UPDATE"), worker_with_sentry(ingest, attempts=1):
-            run = conclude_slot(job)
+            run = conclude_slot(due_job)
 
         assert run.status == "failed"
         assert "Liv Moe" in run.items.get().error  # so there was something to be kept back
         assert by_status(ingest) == [("in_progress", run.pk), ("error", run.pk)]
         (event,) = ingest.events
-        assert event["message"] == f"A run of hlf (nightly-{job.pk}) is failed"
-        assert event["fingerprint"] == ["run", "hlf", f"nightly-{job.pk}"]
+        assert event["message"] == f"A run of hlf (nightly-{due_job.pk}) is failed"
+        assert event["fingerprint"] == ["run", "hlf", f"nightly-{due_job.pk}"]
         assert event["level"] == "error"
-        facts = {"run_id": str(run.pk), "organisation": "hlf", "job": f"nightly-{job.pk}", "status": "failed"}
+        facts = {"run_id": str(run.pk), "organisation": "hlf", "job": f"nightly-{due_job.pk}", "status": "failed"}
         assert event["tags"].items() >= facts.items()
         assert event["contexts"]["run"]["counts"]["pause"]["failed"] == 1
-        assert not PERSONAL.search(ingest.text)
-
-    def test_a_held_run_that_a_person_rejects_is_closed_by_the_web_server(
-        self, ingest: Ingest, job: CronJob, liv: Mentor, olav: User
-    ) -> None:
-        Organisation.objects.update(brake_minimum=0, brake_percent=0)
-        run = plan_night(
-            Organisation.objects.get(),
-            timezone.now().date(),
-            now=timezone.now(),
-            cron_job=job,
-            scheduled_for=latest_slot("0 0 * * *", "Europe/Oslo", now=timezone.now()),
-            trigger=Run.Trigger.SCHEDULE,
-        )
-
-        with web(SENTRY_DSN=ingest.dsn) as address:
-            status = post(f"{address}/api/v1/runs/{run.pk}/reject", olav, {"reason": "Liv Moe has renewed"})
-
-        assert (run.status, status) == ("held", 200)
-        assert by_status(ingest) == [("error", run.pk)]
-        assert [event["message"] for event in ingest.events] == [f"A run of hlf (nightly-{job.pk}) is partial"]
         assert not PERSONAL.search(ingest.text)
 
 
@@ -133,22 +107,6 @@ class TestErrors:
         }
         assert "'vars':" not in str(event["exception"])
         assert not PERSONAL.search(ingest.text)
-
-    def test_an_error_of_beat_arrives_and_beat_itself_checks_nothing_in(self, ingest: Ingest, job: CronJob) -> None:
-        beat = ("celery", "-A", "config", "--quiet", "beat")
-        with running(*beat, env=live_environment(SENTRY_DSN=ingest.dsn)) as process:
-            process.wait_for("slot_sent")
-            process.stop()
-        at_work = list(ingest.items)
-        PeriodicTask.objects.update(last_run_at=timezone.now() - timedelta(days=2))  # it is due again
-        unreachable = live_environment(SENTRY_DSN=ingest.dsn, REDIS_URL="redis://:secret@127.0.0.1:1/0")
-        with running(*beat, env=unreachable):
-            (event, *_) = wait_until(lambda: ingest.events, what="the event")
-
-        assert at_work == []
-        assert ingest.check_ins == []
-        assert event["level"] == "error"
-        assert "secret" not in ingest.text
 
 
 class TestReports:

@@ -145,7 +145,7 @@ def test_who_answers_while_the_same_answer_is_not_committed_yet_waits_and_is_sec
         first = record_answer(reminder, STOPPING, now=now)
         second.start()
         wait_until(somebody_waits_for_a_lock)
-    second.join(timeout=30)
+    second.join(timeout=60)
 
     assert (first, results) == (True, [False])
     assert Answer.objects.count() == 1
@@ -158,7 +158,7 @@ def test_of_six_who_answer_at_once_one_is_first(reminder: Notification, now: dat
     results: list[bool] = []
 
     def answer() -> None:
-        barrier.wait(timeout=10)
+        barrier.wait(timeout=60)
         try:
             results.append(record_answer(reminder, HELP, now=now))
         finally:

@@ -55,5 +55,5 @@ def wait_for_the_night() -> Run:
 
 def post(url: str, user: User, body: dict[str, Any]) -> int:
     headers = {"Authorization": f"Token {AuthToken.objects.create(user)[1]}"}
-    answer = requests.post(url, json=body, headers=headers, timeout=60)
+    answer = requests.post(url, json=body, headers=headers, timeout=120)
     return answer.status_code

@@ -21,7 +21,7 @@ from certifications.roster import import_roster
 from certifications.roster_file import COLUMNS
 from mentors.cells import FORMULA, guard, unguard
 from mentors.models import Chapter, Mentor, Organisation, User
-from tests.conftest import NOW, Certify, Enrol
+from tests.conftest import NOW, Certify, Desk, Enrol
 
 pytestmark = pytest.mark.django_db
 FORMULAS = ['=HYPERLINK("http://evil.example")', "+1+1", "-2+3", "@SUM(A1)", "'=1", "''@x"]
@@ -31,16 +31,13 @@ Export = Callable[..., Any]
 
 
 @pytest.fixture
-def export(client: Client, settings: Any) -> Export:
+def export(desk: Desk) -> Export:
     """Download a list: `export(kari, "mentors_mentor", CSV, "?status__exact=paused")`."""
-    settings.SECURE_SSL_REDIRECT = settings.SECOND_FACTOR_REQUIRED = False
-    here: list[User] = []
+    browsers: dict[User, Client] = {}
 
     def export(user: User, model: str, kind: str = CSV, filters: str = "", **data: str) -> Any:
-        if user not in here:
-            client.force_login(user)
-            here[:] = [user]
-        return client.post(reverse(f"admin:{model}_export") + filters, {"format": kind, **data})
+        browsers[user] = browsers.get(user) or desk(user)
+        return browsers[user].post(reverse(f"admin:{model}_export") + filters, {"format": kind, **data})
 
     return export
 
@@ -169,10 +166,10 @@ def test_the_filters_of_the_list_count(export: Export, olav: User, enrol: Enrol)
     assert unknown.status_code == 302
 
 
-def test_the_page_asks_for_the_kind_of_file(export: Export, client: Client, olav: User, mentor: Mentor) -> None:
+def test_the_page_asks_for_the_kind_of_file(export: Export, desk: Desk, olav: User, mentor: Mentor) -> None:
     unknown = export(olav, "mentors_mentor", "7")
 
-    page = client.get(reverse("admin:mentors_mentor_export"))
+    page = desk(olav).get(reverse("admin:mentors_mentor_export"))
 
     assert unknown["Content-Type"].startswith("text/html")
     assert "chapter, mentor_ref, name" in page.content.decode()
@@ -180,10 +177,9 @@ def test_the_page_asks_for_the_kind_of_file(export: Export, client: Client, olav
 
 @pytest.mark.parametrize(("user", "imports"), [("olav", True), ("kari", False)])
 def test_the_list_leads_to_both(
-    request: pytest.FixtureRequest, client: Client, settings: Any, oslo: Chapter, user: str, imports: bool
+    request: pytest.FixtureRequest, desk: Desk, oslo: Chapter, user: str, imports: bool
 ) -> None:
-    settings.SECURE_SSL_REDIRECT = settings.SECOND_FACTOR_REQUIRED = False
-    client.force_login(request.getfixturevalue(user))
+    client = desk(request.getfixturevalue(user))
 
     page = client.get(reverse("admin:mentors_mentor_changelist") + "?status__exact=active").content.decode()
 

@@ -156,8 +156,8 @@ def test_with_a_provider_in_the_environment_its_webhook_is_served(sent: Notifica
 
     with web(EMAIL_PROVIDER="postmark", ANYMAIL_POSTMARK_SERVER_TOKEN="t", ANYMAIL_WEBHOOK_SECRET=SECRET) as address:
         url = f"{address}/anymail/postmark/tracking/"
-        refused = requests.post(url, json=body, timeout=20)
-        taken = requests.post(url, json=body, timeout=20, headers={"Authorization": basic(SECRET)})
+        refused = requests.post(url, json=body, timeout=120)
+        taken = requests.post(url, json=body, timeout=120, headers={"Authorization": basic(SECRET)})
 
     assert (refused.status_code, taken.status_code) == (400, 200)
     assert marked() == [("email", "liv@example.org")]

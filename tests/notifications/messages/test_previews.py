@@ -6,12 +6,10 @@ import html
 import re
 import struct
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.test import Client
 from django.urls import reverse
 
 from mentors.models import User
@@ -20,7 +18,7 @@ from notifications.messages.previews import previews
 from notifications.messages.samples import sample_messages
 from notifications.messages.words import write_letter
 from notifications.models import Notification
-from tests.conftest import TODAY
+from tests.conftest import TODAY, Desk
 from tests.support.messages import LANGUAGES, MESSAGES
 
 Kind = Notification.Kind
@@ -84,9 +82,8 @@ def test_the_command_says_that_it_cannot_write(tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db
-def test_the_desk_shows_the_messages_in_a_sandbox_and_its_list_leads_there(client: Client, settings: Any) -> None:
-    settings.SECURE_SSL_REDIRECT = False
-    client.force_login(User.objects.create_superuser("root"))
+def test_the_desk_shows_the_messages_in_a_sandbox_and_its_list_leads_there(desk: Desk) -> None:
+    client = desk(User.objects.create_superuser("root"))
 
     listed = client.get(reverse("admin:notifications_notification_changelist")).content.decode()
     page = client.get(reverse(PREVIEWS), {"language": "nn", "kind": "night"}).content.decode()
@@ -100,11 +97,8 @@ def test_the_desk_shows_the_messages_in_a_sandbox_and_its_list_leads_there(clien
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("query", "count"), [({}, len(SLUGS)), ({"language": "xx"}, len(SLUGS)), ({"kind": "xx"}, 0)])
-def test_the_desk_shows_all_where_nothing_is_chosen(
-    client: Client, settings: Any, query: dict[str, str], count: int
-) -> None:
-    settings.SECURE_SSL_REDIRECT = False
-    client.force_login(User.objects.create_superuser("root"))
+def test_the_desk_shows_all_where_nothing_is_chosen(desk: Desk, query: dict[str, str], count: int) -> None:
+    client = desk(User.objects.create_superuser("root"))
 
     answer = client.get(reverse(PREVIEWS), query)
 
@@ -114,8 +108,8 @@ def test_the_desk_shows_all_where_nothing_is_chosen(
 @pytest.mark.django_db
 @pytest.mark.parametrize(("who", "status"), [("auditor", 403), ("kari", 200)])
 def test_the_desk_shows_the_messages_to_whom_may_see_messages(
-    request: pytest.FixtureRequest, client: Client, who: str, status: int
+    request: pytest.FixtureRequest, desk: Desk, who: str, status: int
 ) -> None:
-    client.force_login(request.getfixturevalue(who))
+    client = desk(request.getfixturevalue(who))
 
     assert client.get(reverse(PREVIEWS)).status_code == status
