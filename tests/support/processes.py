@@ -164,15 +164,15 @@ def worker(
 
 
 @contextmanager
-def web(*, threads: int = 4, **environment: str) -> Iterator[str]:
+def web(*, processes: int = 2, threads: int = 4, **environment: str) -> Iterator[str]:
     """Serve this test's database from gunicorn as the Procfile does; yields the address, as http://127.0.0.1:8000."""
     port = free_port()
     command = (
-        "gunicorn", "config.wsgi", "--logger-class=config.gunicorn.Logger", f"--bind=127.0.0.1:{port}", "--workers=2",
-        f"--threads={threads}", "--no-control-socket",
+        "gunicorn", "config.wsgi", "--logger-class=config.gunicorn.Logger", f"--bind=127.0.0.1:{port}",
+        f"--workers={processes}", f"--threads={threads}", "--no-control-socket",
     )  # fmt: skip
     with running(*command, env=live_environment(ALLOWED_HOSTS="127.0.0.1", **environment)) as server:
-        server.wait_until(lambda: server.output.count("Booting worker") == 2, what="its two processes")
+        server.wait_until(lambda: server.output.count("Booting worker") == processes, what="its processes")
         yield f"http://127.0.0.1:{port}"
 
 
