@@ -45,7 +45,7 @@ def find_violations(page: Page, *, widths: Iterable[int], reload: bool = True) -
             if reload:
                 page.reload()
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.evaluate(CHOOSE_SCHEME)
             found += [f"{width} px, {scheme}: {line}" for line in _violations(page)]
     return found
