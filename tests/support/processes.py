@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import SystemRandom
 from typing import TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -49,12 +50,14 @@ def live_environment(**changes: str) -> dict[str, str]:
     return os.environ | ours | changes
 
 
-def wait_until(predicate: Callable[[], Value], *, seconds: float = PATIENCE, what: str = "the condition") -> Value:
+def wait_until(
+    predicate: Callable[[], Value], *, seconds: float = PATIENCE, every: float = 0.05, what: str = "the condition"
+) -> Value:
     """Ask until the answer is truthy, and return it; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := predicate()):
         assert time.monotonic() < deadline, f"{what} did not come true within {seconds:g} seconds"
-        time.sleep(0.05)
+        time.sleep(every)
     return value
 
 
@@ -183,6 +186,10 @@ def empty_broker() -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Pick a port that stays free while whoever listens there is away: no outgoing connection is given one so low."""
+    for port in SystemRandom().sample(range(20_000, 32_000), 50):  # parallel test processes have the same seed
+        with suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("All ports that were tried between 20000 and 32000 are taken.")
