@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -218,7 +219,7 @@ class Fleet:
         """
         alive = self.processes.keys() - self.frozen - set(busy)
         for name in sorted(name for name in alive if name.partition("-")[0] in LOOPS):
-            self.wait_until(lambda name=name: self.clock.was_round(name), what=f"a round of {name}")
+            self.wait_until(partial(self.clock.was_round, name), what=f"a round of {name}")
         if "worker" in alive:
             with redis_client.from_url(self.house.redis.url) as broker:
                 self.wait_until(lambda: self._worker_rests(broker), what="the rest of the worker")

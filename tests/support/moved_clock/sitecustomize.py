@@ -47,7 +47,7 @@ if "MOVED_CLOCK_ROUND" in os.environ:
     original_sleep = time.sleep
     began = bytearray(ahead[:8])
 
-    def sleep(seconds: float) -> None:
+    def sleep(seconds: float, /) -> None:
         """Sleep as ever, or, of a loop, until the clock is moved."""
         if sys._getframe(1).f_globals.get("__name__") not in LOOPS:
             original_sleep(seconds)
@@ -59,4 +59,4 @@ if "MOVED_CLOCK_ROUND" in os.environ:
             original_sleep(LOOK_SECONDS)
         began[:] = ahead[:8]
 
-    time.sleep = sleep
+    time.sleep = sleep  # type: ignore[assignment]
