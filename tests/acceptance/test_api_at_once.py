@@ -35,9 +35,9 @@ def all_at_once(address: str, ask: Callable[[HTTPConnection, int], None]) -> lis
     barrier = Barrier(PEOPLE)
 
     def person(number: int) -> Answer:
-        with closing(HTTPConnection(urlsplit(address).netloc, timeout=60)) as connection:
+        with closing(HTTPConnection(urlsplit(address).netloc, timeout=240)) as connection:
             connection.connect()
-            barrier.wait(timeout=60)
+            barrier.wait(timeout=240)
             ask(connection, number)
             answer: HTTPResponse = connection.getresponse()
             return answer.status, json.loads(answer.read())

@@ -22,7 +22,6 @@ from cronjobs.models import Action, Run, RunItem
 from cronjobs.nightly import ALL_ACTIONS
 from cronjobs.schedule import schedule_nightly_run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
-from mentors.rest.views import ScopedViewSet
 from tests.support.nights import work_night
 from tests.support.processes import PROJECT
 
@@ -61,9 +60,8 @@ def conversation() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def oslo_in_november(db: None, today: date, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+def oslo_in_november(db: None, today: date, now: datetime) -> None:
     """The chapter that the page tells of, on Saturday 21 November 2026."""
-    monkeypatch.setattr(ScopedViewSet, "now", now)
     hlf = Organisation.objects.create(slug="hlf", name="HLF")
     oslo = Chapter.objects.create(organisation=hlf, name="Oslo", slug="oslo")
     course = CertificationType.objects.create(

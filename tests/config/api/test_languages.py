@@ -43,7 +43,7 @@ PLURAL = {"ngettext", "ngettext_lazy"}
 # What the desk shows of these is translated in config/locale where they do not do it themselves.
 LIBRARIES = ("django.contrib.admin", "django.contrib.auth", "django_otp", "import_export", "unfold")
 PHRASES = ROOT / "mentors/phrases.py"  # what it translates is marked where it is written
-CALL = re.compile(r"\b(?:gettext|pgettext|ngettext|_)\(")
+CALL = re.compile(r"(?:\b_|\b(?:gettext|pgettext|ngettext)\w*)\(")
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?.")
 CATALOGUES = sorted(path for path in ROOT.glob("*/locale/*/LC_MESSAGES/django.po"))
 
@@ -204,7 +204,8 @@ def _texts_in_the_code() -> Iterator[tuple[str, str, str]]:
 def _texts_of_libraries() -> Iterator[str]:
     for name in LIBRARIES:
         folder = Path(str(import_module(name).__file__)).parent
-        trees: list[ast.AST] = [ast.parse(path.read_text()) for path in folder.rglob("*.py")]
+        sources = (path.read_text() for path in folder.rglob("*.py"))
+        trees: list[ast.AST] = [ast.parse(source) for source in sources if CALL.search(source)]
         trees += [call for path in folder.rglob("*.html") for call in _calls_in_template(path)]
         for tree in trees:
             for node in ast.walk(tree):
