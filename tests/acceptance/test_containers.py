@@ -165,7 +165,7 @@ def test_web_becomes_healthy_and_stops(source: str) -> None:
     probe = [part.replace(":8000", f":{port}") for part in json.loads(check[1])]
 
     with started("web", source, port=port) as web:
-        wait_until_healthy(web, probe)
+        wait_until_healthy(web, probe, begins="Booting worker")
 
         assert http_status(port, "/healthz", Host="nattevakt.example.org") == 200
         assert http_status(port, "/readyz", Host="nattevakt.example.org") == 200
@@ -182,8 +182,7 @@ def test_worker_becomes_healthy_and_stops(source: str) -> None:
     probe = shell_probe(SERVICES["worker"])
 
     with started("worker", source) as worker:
-        worker.wait_for(" ready.")
-        wait_until_healthy(worker, probe)
+        wait_until_healthy(worker, probe, begins=" ready.")
 
         (queues,) = (current_app.control.inspect(limit=1, timeout=10).active_queues() or {}).values()
         assert {queue["name"] for queue in queues} == {"night", "delivery"}
@@ -203,7 +202,7 @@ def test_beat_becomes_healthy_by_turning_and_stops(source: str) -> None:
 
     assert run(probe, env=environment_of(service)).returncode == 1
     with started("beat", source) as beat:
-        wait_until_healthy(beat, probe)
+        wait_until_healthy(beat, probe, begins="beat: Starting")
         assert beat.stop() == 0
 
     Heartbeat.objects.filter(part=Part.BEAT).update(at=timezone.now() - timedelta(minutes=4))
@@ -219,7 +218,7 @@ def test_watchdog_becomes_healthy_by_its_first_round_and_stops(source: str) -> N
 
     assert run(probe, env=environment_of(service)).returncode == 1
     with started("watchdog", source) as watchdog:
-        wait_until_healthy(watchdog, probe)
+        wait_until_healthy(watchdog, probe, begins="watchdog started")
 
         assert "watchdog started" in watchdog.output
         assert watchdog.stop() == 0
@@ -237,7 +236,7 @@ def test_flower_becomes_healthy_asks_for_the_login_and_stops(source: str) -> Non
     login = base64.b64encode(DOT_ENV["FLOWER_BASIC_AUTH"].encode()).decode()
 
     with started("flower", source, port=port) as flower:
-        wait_until_healthy(flower, probe)
+        wait_until_healthy(flower, probe, begins="Visit me at")
 
         assert http_status(port, "/workers") == 401
         assert http_status(port, "/api/workers") == 401
@@ -312,8 +311,10 @@ def run(command: Sequence[str], *, env: Mapping[str, str], cwd: Path = PROJECT) 
     return subprocess.run([program, *command[1:]], env=env, cwd=cwd, capture_output=True, text=True, check=False)
 
 
-def wait_until_healthy(process: Process, probe: Sequence[str]) -> None:
+def wait_until_healthy(process: Process, probe: Sequence[str], *, begins: str) -> None:
+    """Wait until the probe passes, which is asked only from when the process has begun its work: asking costs much."""
     env = environment_of(SERVICES["web"])
+    process.wait_for(begins)
     process.wait_until(lambda: run(probe, env=env).returncode == 0, what=f"passing {' '.join(probe)}")
 
 
