@@ -321,7 +321,7 @@ def wait_until_healthy(process: Process, probe: Sequence[str], *, begins: str) -
 def http_status(port: int, path: str, **headers: str) -> int:
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310  http, as written above
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310  http, as written above
             return int(response.status)
     except urllib.error.HTTPError as error:
         with error:

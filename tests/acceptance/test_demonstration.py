@@ -13,8 +13,8 @@ from tests.support.processes import live_environment, running
 @pytest.mark.django_db(transaction=True)
 def test_the_demonstration_does_nothing_twice() -> None:
     with running("python", "manage.py", "demo", env=live_environment(LOG_LEVEL="ERROR")) as demo:
-        demo.wait_for("is active", seconds=120)
-        code = demo.popen.wait(timeout=60)
+        demo.wait_for("is active", seconds=600)
+        code = demo.popen.wait(timeout=300)
         output = demo.output
 
     assert code == 0

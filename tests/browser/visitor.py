@@ -21,7 +21,7 @@ from playwright.sync_api import (
 
 from mentors.models import User
 
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 120_000  # milliseconds
 # What it says when the page went elsewhere before a file had come.
 GONE = "net::ERR_ABORTED"
 

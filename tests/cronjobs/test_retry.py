@@ -204,7 +204,7 @@ def test_a_retry_sends_its_batches_to_the_workers(partial: Run, bad: Mentor) -> 
 
         schedule.retry(partial.pk, now=LATER)
 
-        message = waiting.get(timeout=5)
+        message = waiting.get(timeout=60)
         message.ack()
     assert message.payload[0] == [str(partial.pk), [bad.pk], False]
 

@@ -74,7 +74,7 @@ class MailServer:
 
     def up(self) -> None:
         """Listen, on the port that it has had before."""
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ready_timeout=30)
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ready_timeout=120)
         self._controller.start()
 
     def down(self) -> None:
