@@ -36,8 +36,7 @@ test-order: $(READY) ## Play the fast tests in reversed order, in random orders,
 	@python -m pytest -q -n 2 -m "not campaign" -p no:randomly --reverse $(PYTEST)
 	@for seed in $(SEEDS); do python -m pytest -q -n 2 -m "not campaign" --randomly-seed=$$seed $(PYTEST) || exit 1; done
 	@find tests -name 'test_*.py' $(foreach folder,acceptance browser bench,-not -path 'tests/$(folder)/*') -print | sort \
-	  | xargs -P 2 --process-slot-var=LANE -n 1 sh -c \
-	  'said=$$(NATTEVAKT_DATA=.data/lane-$$LANE python -m pytest -q -n 0 $$0 2>&1) && echo "alone: $$0" || { echo "$$said"; exit 1; }'
+	  | xargs -P 2 -n 1 sh -c 'said=$$(python -m pytest -q -n 0 $$0 2>&1) && echo "alone: $$0" || { echo "$$said"; exit 1; }'
 
 test-dates: $(READY) ## Play what `make test` plays at other dates, one of them 400 days ahead
 	@for date in $(DATES) $$(date -Iseconds -d '400 days'); do \

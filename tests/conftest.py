@@ -26,7 +26,7 @@ from cronjobs.models import CronJob
 from cronjobs.schedule import schedule_nightly_run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from tests.browser.chromium import MISSING, find_chromium
-from tests.support.databases import BASE, connected_to, copy_template, drop
+from tests.support.databases import connected_to, copy_template, drop
 from tests.support.processes import empty_broker
 
 TODAY = date(2026, 11, 21)
@@ -42,9 +42,9 @@ Desk = Callable[[User], Client]
 
 def pytest_configure() -> None:
     PBKDF2PasswordHasher.iterations = 1  # nobody guesses these passwords; a real server still reads them
-    # Let what the tests start hear Ctrl-C, also where they run in the background themselves, which ignores it.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Both end a run so that nothing which it started lives on. In the background, a process ignores Ctrl-C at first.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -60,7 +60,7 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Give this process a copy of the template, and a new one after each test that commits: what it left is gone."""
-    database = f"test_{BASE}_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    database = os.environ["TEST_DATABASE"]
 
     def renew(_case: TransactionTestCase | None = None) -> None:
         connection.close()
@@ -71,7 +71,7 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
         renew()
         with connected_to(database):
             # Filled as in a process that has served for a while, and right for every copy: all have the same ids.
-            ContentType.objects.get_for_models(*apps.get_models(include_auto_created=True))
+            ContentType.objects.get_for_models(*apps.get_models())
             with django_db_blocker.block():
                 yield
         drop(database)
@@ -80,7 +80,9 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def module_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Let a fixture of a module fill the database once; each test then works in a savepoint of this transaction."""
-    with django_db_blocker.unblock(), transaction.atomic():
+    atomic = transaction.atomic()
+    atomic._from_testcase = True  # type: ignore[attr-defined]  # a claim, which insists on its own, may be in it
+    with django_db_blocker.unblock(), atomic:
         yield
         transaction.set_rollback(True)
 

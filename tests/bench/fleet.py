@@ -17,8 +17,9 @@ from cronjobs.nightly import ALL_ACTIONS
 from cronjobs.schedule import execute_expiry_check
 from mentors.models import Organisation
 from tests.bench.dataset import WARM_UP
-from tests.support.databases import ask, url_of
+from tests.support.databases import ask
 from tests.support.processes import SCRIPTS, Process, running
+from tests.support.servers import url_of
 
 COMMAND = ("celery", "-A", "config", "worker", "-c", "2", "-Q", "night,delivery", "--include", "tests.bench.plain")
 

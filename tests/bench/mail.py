@@ -21,8 +21,9 @@ from notifications.channels import EMAIL
 from notifications.delivery import workers_wanted
 from notifications.models import Notification
 from tests.bench.plain_mail import send_one
-from tests.support.databases import ask, clone, url_of
+from tests.support.databases import ask, clone
 from tests.support.processes import SCRIPTS, Process, free_port, running
+from tests.support.servers import url_of
 
 WARM_UP = 100
 SENT = "SELECT count(*) FROM notifications_notification WHERE status = 'sent'"

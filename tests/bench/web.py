@@ -15,8 +15,9 @@ from knox.models import AuthToken
 
 from mentors.models import CoordinatorRole, Organisation, User
 from tests.bench.dataset import SLUG
-from tests.support.databases import clone, url_of
+from tests.support.databases import clone
 from tests.support.processes import SCRIPTS, free_port, running
+from tests.support.servers import url_of
 
 CHAPTERS = (3, 7, 11, 19, 23, 31, 37, 43)
 

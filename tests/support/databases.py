@@ -7,12 +7,10 @@ a fifth of a second, and is as new: no rows, ids, statistics or dead tuples of a
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 from django.apps import apps
@@ -21,13 +19,11 @@ from django.core.management import call_command
 from django.db import connection
 from psycopg import sql
 
+from tests.support.servers import url_of
+
 BASE = str(settings.DATABASES["default"]["NAME"])
 PREFIX = "test_nattevakt_template_"
 LOCK = 0x6E617474  # "natt": who makes the template, or copies it, holds this
-
-
-def url_of(database: str) -> str:
-    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{database}").geturl()
 
 
 @contextmanager
