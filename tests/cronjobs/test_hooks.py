@@ -23,8 +23,9 @@ from cronjobs.retry import retry_failed
 from mentors.models import Organisation
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.cronjobs.conftest import SLOT, break_planning
+from tests.support.breaking import other_backends
 from tests.support.nights import plan_night, run_night, work_night
-from tests.support.processes import PROJECT
+from tests.support.processes import PROJECT, wait_until
 from tests.support.receiver import http_receiver
 
 
@@ -246,6 +247,7 @@ class TestAtLeastOnce:
             assert ear.heard == ["claimed"]
         finally:
             other.close()  # as if it had died
+        wait_until(lambda: not other_backends(), what="the end of its connection, and of its lock")
 
         conclusion.conclude(run.pk, now=NOW)
 
