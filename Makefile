@@ -8,6 +8,7 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 BIN := .venv/bin
 READY := .venv/installed-$(VERSION)
 RUN := $(BIN)/python -m config.embedded run
+CHECK = $(RUN) --name test --scratch -- $(MAKE) --no-print-directory check-with-servers
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -24,8 +25,11 @@ demo: $(READY) ## Show one night: import a sample roster, run it through a real 
 up: $(READY) ## Keep web, worker, beat and Flower running, and print the addresses and a login
 	@$(RUN) --name up -- python manage.py up
 
-test: $(READY) check ## Check, and test all but the campaigns, of which a canary each is played
-	@python -m pytest -n 2 -m "not campaign or canary" $(PYTEST)
+test: $(READY) lint ## Check, and test all but the campaigns, of which a canary each is played
+	@mkdir -p .data
+	@$(CHECK) >.data/checks.log 2>&1 & \
+	python -m pytest -n 2 -m "not campaign or canary" $(PYTEST); tested=$$?; \
+	wait $$!; checked=$$?; cat .data/checks.log; exit $$((tested | checked))  # the checks need one core, and a minute
 
 test-all: test test-campaigns ## Check and test everything
 
@@ -43,12 +47,14 @@ test-dates: $(READY) ## Play what `make test` plays at other dates, one of them 
 	  echo "It is $$date."; \
 	  python -m tests.support.clock $$date python -m pytest -q -n 2 -m "not campaign or canary" $(PYTEST) || exit 1; done
 
-check: $(READY) ## Lint, types, floors, migrations, production settings
+check: $(READY) lint ## Lint, types, floors, migrations, production settings
+	@$(CHECK)
+
+.PHONY: lint check-with-servers
+lint: $(READY)
 	@ruff check .
 	@ruff format --check .
-	@$(RUN) --name test --scratch -- $(MAKE) --no-print-directory check-with-servers
 
-.PHONY: check-with-servers
 check-with-servers:
 	@mypy .
 	@lint-imports --no-logo
