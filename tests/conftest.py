@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -14,7 +15,7 @@ import time_machine
 from django.apps import apps
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.test import Client, TransactionTestCase
 from django.utils import translation
 from pytest_django import DjangoDbBlocker
@@ -42,6 +43,9 @@ Desk = Callable[[User], Client]
 
 def pytest_configure() -> None:
     PBKDF2PasswordHasher.iterations = 1  # nobody guesses these passwords; a real server still reads them
+    # One connection a thread, also while Playwright has an event loop in it. asgiref would give it another one there,
+    # and the first would not be closed when its database is made anew.
+    connections._connections = threading.local()  # type: ignore[attr-defined]
     # Both end a run so that nothing which it started lives on. In the background, a process ignores Ctrl-C at first.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
