@@ -109,10 +109,10 @@ class Server(ABC):
 
     def _is_gone(self, *, within: float) -> bool:
         deadline = time.monotonic() + within
-        while processes := self.processes():
-            psutil.wait_procs(processes, timeout=max(0, deadline - time.monotonic()))
+        while self.processes():
             if time.monotonic() > deadline:
                 return False
+            time.sleep(0.02)
         return True
 
     def _failure(self, said: str) -> EmbeddedServerError:

@@ -1,4 +1,4 @@
-"""Rule 8 of the design: nothing is sent that is no longer true. What becomes of each item is in test_night.py."""
+"""Rule 8: nothing is sent that is no longer true. What becomes of each item: tests/cronjobs/test_night_work.py."""
 
 from __future__ import annotations
 
