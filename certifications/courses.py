@@ -12,15 +12,15 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from certifications.foresight import find_would_be_resumed, would_cover_today
+from certifications.mentor_status import resume_renewed
 from certifications.models import Certification, CertificationType
 from certifications.recording import Expiry
-from certifications.standing import resume_renewed
+from certifications.resume_preview import find_would_be_resumed, would_cover_today
+from mentors.conflicts import ConflictError
 from mentors.models import Mentor, MentorQuerySet, User
-from mentors.refusal import Refusal
 
 
-class SomeAreElsewhere(Refusal):
+class SomeAreElsewhere(ConflictError):
     """A course is held for mentors of one organisation, and all who are named are still there."""
 
     code = "mentors_elsewhere"
@@ -70,7 +70,7 @@ def preview_course(course: Course, *, mentor_ids: Collection[int], now: datetime
 
 
 @transaction.atomic
-def renew_course(
+def record_course(
     course: Course, *, mentor_ids: Collection[int], now: datetime, actor: User | None = None
 ) -> Attendance:
     """Record the course for everybody who attended, or for nobody; whoever has it already is left unchanged.

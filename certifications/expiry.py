@@ -15,7 +15,7 @@ import structlog
 from django.contrib.postgres.aggregates import StringAgg
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
-from certifications import phrases
+from certifications import record_text
 from certifications.models import Certification, Exemption
 from mentors.models import Mentor, Organisation, User
 from mentors.status import change_status
@@ -105,7 +105,7 @@ def apply_auto_resume(
     found = find_renewed_mentors(organisation=organisation, on=on, mentor_ids=mentor_ids)
     renewed = [row["mentor_id"] for row in found if not row["codes"]]
     return change_status(
-        dict.fromkeys(renewed, phrases.NOT_LAPSED.write()),
+        dict.fromkeys(renewed, record_text.NOT_LAPSED.write()),
         from_status=Mentor.Status.PAUSED,
         to_status=Mentor.Status.ACTIVE,
         cause=Mentor.PauseCause.CERTIFICATION_EXPIRED,

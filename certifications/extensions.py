@@ -16,28 +16,28 @@ from django.db import transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery, TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from certifications.foresight import find_would_be_resumed, would_cover_today
+from certifications.mentor_status import resume_renewed
 from certifications.models import LAST_DAY, Certification, ExtendedCertification, Extension
-from certifications.standing import resume_renewed
+from certifications.resume_preview import find_would_be_resumed, would_cover_today
+from mentors.conflicts import ConflictError
 from mentors.models import Mentor, Organisation, User
-from mentors.refusal import Refusal
 
 
-class SeveralOrganisations(Refusal):
+class SeveralOrganisations(ConflictError):
     """An extension is one organisation's decision."""
 
     code = "several_organisations"
     message = _("They belong to several organisations: extend those of one organisation at a time.")
 
 
-class NothingToExtend(Refusal):
+class NothingToExtend(ConflictError):
     """At least one certification is extended, or there is nothing to keep."""
 
     code = "nothing_to_extend"
     message = _("None of them can be extended like this: choose others, or a later day.")
 
 
-class AlreadyUndone(Refusal):
+class AlreadyUndone(ConflictError):
     """An extension is undone once."""
 
     code = "already_undone"
@@ -81,7 +81,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ExtensionPlan:
     """What an extension would do."""
 
     organisation: Organisation
@@ -93,19 +93,19 @@ class Plan:
         return [step for step in self.steps if step.left_out is None]
 
 
-def plan_extension(certification_ids: Collection[int], *, until: Until, now: datetime) -> Plan:
+def plan_extension(certification_ids: Collection[int], *, until: Until, now: datetime) -> ExtensionPlan:
     """Say what `extend_certifications` would do; nothing is written. Raises SeveralOrganisations, NothingToExtend."""
     certifications = _certifications(certification_ids)
     plan = _plan(certifications, until=until)
     mentors = {step.certification.mentor_id: step.certification.mentor for step in plan.extended}
     resumed = find_would_be_resumed(mentors.values(), covered=_covered(plan, now=now), now=now)
-    return Plan(organisation=plan.organisation, steps=plan.steps, resumed=frozenset(resumed))
+    return ExtensionPlan(organisation=plan.organisation, steps=plan.steps, resumed=frozenset(resumed))
 
 
 @transaction.atomic
 def extend_certifications(
     certification_ids: Collection[int], *, until: Until, reason: str, by: User, now: datetime
-) -> tuple[Extension, Plan]:
+) -> tuple[Extension, ExtensionPlan]:
     """Let the certifications expire later, and keep what each was; resumes by rule 5.
 
     What cannot be extended is left out. Raises SeveralOrganisations, and NothingToExtend.
@@ -119,7 +119,7 @@ def extend_certifications(
     _set_expiry(extension.certifications.all(), to="to_on", now=now)
     mentor_ids = {step.certification.mentor_id for step in plan.extended}
     resumed = resume_renewed(organisation=plan.organisation, mentor_ids=mentor_ids, now=now, actor=by)
-    return extension, Plan(organisation=plan.organisation, steps=plan.steps, resumed=frozenset(resumed))
+    return extension, ExtensionPlan(organisation=plan.organisation, steps=plan.steps, resumed=frozenset(resumed))
 
 
 @transaction.atomic
@@ -161,14 +161,14 @@ def _lock_mentors(certifications: QuerySet[Certification]) -> None:
     list(Mentor.objects.filter(pk__in=certifications.order_by().values("mentor")).locked().values_list("pk"))
 
 
-def _plan(certifications: list[Certification], *, until: Until) -> Plan:
+def _plan(certifications: list[Certification], *, until: Until) -> ExtensionPlan:
     organisations = {certification.mentor.organisation for certification in certifications}
     if len(organisations) > 1:
         raise SeveralOrganisations
     if not organisations:
         raise NothingToExtend
     steps = [_step(certification, until) for certification in certifications]
-    return Plan(organisation=organisations.pop(), steps=steps, resumed=frozenset())
+    return ExtensionPlan(organisation=organisations.pop(), steps=steps, resumed=frozenset())
 
 
 def _step(certification: Certification, until: Until) -> Step:
@@ -184,7 +184,7 @@ def _step(certification: Certification, until: Until) -> Step:
     return Step(certification=certification, to_on=to_on)
 
 
-def _covered(plan: Plan, *, now: datetime) -> dict[int, set[str]]:
+def _covered(plan: ExtensionPlan, *, now: datetime) -> dict[int, set[str]]:
     """Return the codes of the types that the extended certifications would cover today, by the mentor's id."""
     covered: dict[int, set[str]] = defaultdict(set)
     for step in plan.extended:

@@ -17,8 +17,8 @@ from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
 from django.views.decorators.http import conditional_page, require_safe
 
-from certifications.calendar import build_calendar, find_feed_owner
 from certifications.coverage import find_public_list
+from certifications.ical import build_calendar, find_feed_owner
 from mentors.models import LANGUAGES, Chapter, Organisation
 
 # A mentor who is paused is gone from the page at once: it is kept, and asked for again each time (mostly a 304). From

@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from certifications.coverage import uncovered_types
+from certifications.mentor_status import announce_changes, lock_mentor, resume_renewed
 from certifications.models import Certification, CertificationType, Exemption
-from certifications.standing import announce_changes, lock_mentor, resume_renewed
+from mentors.conflicts import ConflictError
 from mentors.models import Mentor, User
-from mentors.refusal import Refusal
 from mentors.status import change_status
 from notifications.models import Notification
 
@@ -29,14 +29,14 @@ class Expiry(Enum):
     BY_TYPE = "by_type"
 
 
-class AlreadyRecorded(Refusal):
+class AlreadyRecorded(ConflictError):
     """The mentor has one of this type, number and day of issue."""
 
     code = "already_recorded"
     message = gettext_lazy("It is recorded already: change that one.")
 
 
-class Revoked(Refusal):
+class Revoked(ConflictError):
     """What is revoked is not changed any more."""
 
     code = "revoked"

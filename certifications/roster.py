@@ -27,6 +27,7 @@ from django.db.models.expressions import RawSQL
 from django.utils.text import slugify
 
 from certifications.expiry import find_renewed_mentors
+from certifications.mentor_status import resume_renewed
 from certifications.models import Certification, CertificationType
 from certifications.roster_file import Cells, LineError, RosterFile, open_roster
 from certifications.roster_line import Known, RosterLine, parse_line
@@ -42,7 +43,6 @@ from certifications.roster_sql import (
     UPDATE_CERTIFICATIONS,
     UPDATE_MENTORS,
 )
-from certifications.standing import resume_renewed
 from mentors.models import Chapter, Mentor, Organisation
 
 PROGRESS_EVERY = 1000  # lines

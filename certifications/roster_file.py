@@ -19,7 +19,7 @@ from typing import Any
 
 from openpyxl import load_workbook
 
-from mentors.cells import unguard
+from mentors.spreadsheets import unguard
 
 COLUMNS = (
     "chapter",

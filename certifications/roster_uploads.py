@@ -22,8 +22,8 @@ from django.utils.translation import gettext_lazy as _
 from certifications.models import RosterUpload
 from certifications.roster import ImportReport, import_roster
 from certifications.roster_file import Cells, LineError, RosterFileError
+from mentors.conflicts import ConflictError
 from mentors.models import Organisation, User
-from mentors.refusal import Refusal
 
 # What one request does in good time; more is for the command.
 MAX_BYTES = 5_000_000
@@ -41,7 +41,7 @@ class UploadReport:
     cells: Mapping[int, Cells]
 
 
-class UploadGone(Refusal):
+class UploadGone(ConflictError):
     """The file was imported already, or another was uploaded since, or it has waited for too long."""
 
     code = "upload_gone"

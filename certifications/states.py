@@ -28,7 +28,7 @@ class State(TextChoices):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calendar:
+class StateThresholds:
     """Three days that decide the states of a type's certifications."""
 
     today: date
@@ -41,18 +41,20 @@ class Calendar:
         return date.max if date.max - days < expires_on else expires_on + days
 
 
-def calendar_of(type: CertificationType, *, now: datetime) -> Calendar:
+def calendar_of(type: CertificationType, *, now: datetime) -> StateThresholds:
     """Return the calendar of a type; its organisation is needed with it."""
     organisation = type.organisation
     today = organisation.local_date(now)
-    return Calendar(
+    return StateThresholds(
         today=today,
         lapsed_through=today - timedelta(days=int(organisation.valid_through_expiry_day) + type.grace_days),
         expiring_through=today + timedelta(days=max(organisation.reminder_days, default=0)),
     )
 
 
-def state_of(*, issued_on: date, expires_on: date | None, revoked_at: datetime | None, calendar: Calendar) -> State:
+def state_of(
+    *, issued_on: date, expires_on: date | None, revoked_at: datetime | None, calendar: StateThresholds
+) -> State:
     """Return the state of one certification."""
     if revoked_at is not None:
         return State.REVOKED
@@ -67,7 +69,7 @@ def in_state(state: State, *, types: Iterable[CertificationType], now: datetime)
     """Return the condition for certifications of these types in the state, in dates that an index serves."""
     if state is State.REVOKED:
         return Q(revoked_at__isnull=False)
-    by_calendar: dict[Calendar, list[int]] = defaultdict(list)
+    by_calendar: dict[StateThresholds, list[int]] = defaultdict(list)
     for type in types:
         by_calendar[calendar_of(type, now=now)].append(type.pk)
     found = Q(pk__in=[])
@@ -76,7 +78,7 @@ def in_state(state: State, *, types: Iterable[CertificationType], now: datetime)
     return found & Q(revoked_at__isnull=True)
 
 
-def _dates_of(state: State, calendar: Calendar) -> Q:
+def _dates_of(state: State, calendar: StateThresholds) -> Q:
     begun = Q(issued_on__lte=calendar.today)
     match state:
         case State.UPCOMING:

@@ -17,4 +17,4 @@ class DeskConfig(admin.AdminConfig):
     """Django's admin, with our own site in the place of its own."""
 
     default = False
-    default_site = "mentors.desk.site.Desk"
+    default_site = "mentors.desk.site.DeskSite"

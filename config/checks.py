@@ -11,9 +11,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import get_connection
 from django.utils.module_loading import import_string
 
-from config.discretion import describe
-from cronjobs import alarm
+from config.redaction import describe
 from cronjobs.hooks import EVENTS, find_functions
+from cronjobs.monitoring import alerts
 from notifications.channels import CHANNELS
 from notifications.delivery import LEASE
 from notifications.gateway import HAS_PLACE, PLACE, Gateway, open_service, places_calls
@@ -236,7 +236,7 @@ def check_that_somebody_is_told(**_kwargs: Any) -> list[checks.CheckMessage]:
                 id="nattevakt.W005",
             )
         )
-    if not alarm.routes():
+    if not alerts.routes():
         warnings.append(
             checks.Warning(
                 "Neither OPERATIONS_EMAIL nor ALERT_URLS is set: nobody hears the alarm.",

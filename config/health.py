@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from cronjobs.watch import Night, last_nights
+from cronjobs.monitoring.problems import NightStatus, last_nights
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ def nightly(_request: HttpRequest) -> JsonResponse:
     return JsonResponse(body, status=200 if in_order else 503)
 
 
-def _as_json(night: Night) -> dict[str, object]:
+def _as_json(night: NightStatus) -> dict[str, object]:
     return {
         "organisation": night.organisation,
         "job": night.job,

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, ExcInfo, WrappedLogger
 
-from config.discretion import sentence, trace
+from config.redaction import sentence, trace
 
 
 def set_up(level: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from config.health import check_database
-from cronjobs.metrics import NightCollector
+from cronjobs.monitoring.metrics import NightCollector
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from sentry_sdk.integrations.celery import CeleryIntegration
 from sentry_sdk.integrations.logging import ignore_logger
 from structlog.contextvars import get_contextvars
 
-from config.discretion import chain, describe, sentence
+from config.redaction import chain, describe, sentence
 
 # The first would report phone numbers. What the second logs of a run, the hook for Sentry reports better.
 NOT_REPORTED = ("apprise", "cronjobs.reporting.log")

@@ -17,7 +17,7 @@ import anymail.backends
 import django_stubs_ext
 from environs import Env, EnvError, validate
 
-from config import desk
+from config import unfold
 from config.logs import set_up
 
 django_stubs_ext.monkeypatch()  # ModelAdmin[…] and its like, at run time too
@@ -125,7 +125,7 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
     {"NAME": f"{RULES_OF_DJANGO}.UserAttributeSimilarityValidator"},
     {"NAME": f"{RULES_OF_DJANGO}.CommonPasswordValidator"},
     {"NAME": f"{RULES_OF_DJANGO}.NumericPasswordValidator"},
-    {"NAME": "mentors.passwords.EndTokens"},
+    {"NAME": "mentors.accounts.passwords.EndTokens"},
 ]
 PASSWORD_RESET_TIMEOUT = 24 * 3600  # seconds for which a link to a new password is good
 INVITATION_DAYS = env.int("INVITATION_DAYS", 7, validate=positive)
@@ -140,7 +140,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_ROOT = BASE_DIR / "config" / "root"  # what browsers ask for at the root of a site: an icon
 
 # How the desk looks
-UNFOLD = desk.LOOK
+UNFOLD = unfold.LOOK
 
 # How the API behaves
 # In production a proxy ends TLS (SECURE_PROXY_SSL_HEADER above relies on it), and its own address says nothing.
@@ -273,7 +273,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_TASK_SEND_SENT_EVENT = True
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
-CELERY_BEAT_SCHEDULER = "cronjobs.beat:NightScheduler"
+CELERY_BEAT_SCHEDULER = "cronjobs.schedules.beat:NightScheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # The night
@@ -282,7 +282,7 @@ NIGHTLY_MAX_ATTEMPTS = env.int("NIGHTLY_MAX_ATTEMPTS", 3, validate=positive)
 NIGHTLY_RETRY_SECONDS = env.int("NIGHTLY_RETRY_SECONDS", 5, validate=positive)
 NIGHTLY_STUCK_SECONDS = env.int("NIGHTLY_STUCK_SECONDS", 300, validate=positive)
 FORECAST_MINIMUM = env.int("FORECAST_MINIMUM", 10, validate=positive)
-# Not one year: reminders may reach a year back, and what was done then must still be known (cronjobs/records.py).
+# Not one year: reminders may reach a year back, and what was done then must still be known (`records.retention`).
 RECORDS_YEARS = env.int("RECORDS_YEARS", 5, validate=validate.Range(min=2, max=100))
 CODE_VERSION = env.str("CODE_VERSION", "development")
 

@@ -19,10 +19,10 @@ from cronjobs.api.cron_jobs import CronJobViewSet
 from cronjobs.api.expiry_job import ExpiryJobViewSet
 from cronjobs.api.ledger import LedgerViewSet
 from cronjobs.api.runs import RunViewSet
+from mentors.admin import password_reset
 from mentors.api.chapters import ChapterViewSet
 from mentors.api.mentors import MentorViewSet
 from mentors.api.sign_in import LoginView, LogoutAllView, LogoutView, MeView
-from mentors.desk import passwords
 from mentors.rest.views import Router, no_such_address
 from notifications.api import NotificationViewSet
 from notifications.pages import answer_page, preference_page
@@ -69,11 +69,11 @@ urlpatterns = [
     path("healthz/nightly", health.nightly),
     path("readyz", health.readyz),
     path("metrics", metrics),
-    path("admin/password/", passwords.ForgottenView.as_view(), name="admin_password_reset"),
-    path("admin/password/sent/", passwords.SentView.as_view(), name="password_reset_done"),
-    path("admin/password/changed/", passwords.ChangedView.as_view(), name="password_reset_complete"),
-    path("admin/password/<uidb64>/<token>/", passwords.NewPasswordView.as_view(), name="password_reset_confirm"),
-    path("admin/invitation/<uidb64>/<token>/", passwords.InvitationView.as_view(), name="invitation"),
+    path("admin/password/", password_reset.ForgottenView.as_view(), name="admin_password_reset"),
+    path("admin/password/sent/", password_reset.SentView.as_view(), name="password_reset_done"),
+    path("admin/password/changed/", password_reset.ChangedView.as_view(), name="password_reset_complete"),
+    path("admin/password/<uidb64>/<token>/", password_reset.NewPasswordView.as_view(), name="password_reset_confirm"),
+    path("admin/invitation/<uidb64>/<token>/", password_reset.InvitationView.as_view(), name="invitation"),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/v1/", include((api, "api"))),

@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 from django_stubs_ext import StrPromise
 
-from cronjobs import phrases
+from cronjobs import record_text
 
 MAX_LENGTH = 100
 ALIASES = {
@@ -322,10 +322,10 @@ def _what_happens_to(local: datetime, timezone: str) -> tuple[str, str]:
     otherwise_at = local.replace(fold=1).astimezone(UTC)
     if fires_at > otherwise_at:
         moved = fires_at.astimezone(local.tzinfo)
-        said = phrases.TIME_SKIPPED.write(
+        said = record_text.TIME_SKIPPED.write(
             time=f"{local:%H:%M}", day=local.date(), zone=timezone, moved=f"{moved:%H:%M}"
         )
         return "skipped", said
     if fires_at < otherwise_at:
-        return "repeated", phrases.TIME_REPEATED.write(time=f"{local:%H:%M}", day=local.date(), zone=timezone)
+        return "repeated", record_text.TIME_REPEATED.write(time=f"{local:%H:%M}", day=local.date(), zone=timezone)
     return "neither", ""

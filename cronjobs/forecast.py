@@ -22,7 +22,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Max
 
-from cronjobs import phrases
+from cronjobs import record_text
 from cronjobs.cron import next_slots
 from cronjobs.ledger import count_due_items
 from cronjobs.models import Action, CronJob, Forecast, Run, RunItem
@@ -31,9 +31,9 @@ from mentors.models import Organisation
 FACTOR = 4  # less than a quarter of what was expected, or more than four times as much
 # By action: how one is said, and how others are.
 NUMBERS = {
-    Action.PAUSE: (phrases.PAUSE_EXPECTED, phrases.PAUSES_EXPECTED),
-    Action.RESUME: (phrases.RESUME_EXPECTED, phrases.RESUMES_EXPECTED),
-    Action.REMIND: (phrases.REMINDER_EXPECTED, phrases.REMINDERS_EXPECTED),
+    Action.PAUSE: (record_text.PAUSE_EXPECTED, record_text.PAUSES_EXPECTED),
+    Action.RESUME: (record_text.RESUME_EXPECTED, record_text.RESUMES_EXPECTED),
+    Action.REMIND: (record_text.REMINDER_EXPECTED, record_text.REMINDERS_EXPECTED),
 }
 
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from certifications.expiry import find_expired_certifications, find_renewed_mentors
 from certifications.reminders import find_due_reminders
-from cronjobs import phrases
+from cronjobs import record_text
 from cronjobs.models import Action, CronJob, Run, RunItem
 from mentors.models import Organisation
 
@@ -30,7 +30,7 @@ def _due_reminders(*, organisation: Organisation, on: date) -> QuerySet[Any, Any
 
 
 @dataclass(frozen=True)
-class Plan:
+class ActionPlan:
     """Who is due for an action, and the ledger's rows made of it. `due` stands for the query's rows."""
 
     find_due: Callable[..., QuerySet[Any, Any]]
@@ -39,8 +39,8 @@ class Plan:
 
 # A pause is done once for each active period, a resume once for each pause: the key carries the id of the status
 # change that began it, or 0 for a mentor who has been so from the first.
-PLANS = {
-    Action.PAUSE: Plan(
+ACTION_PLANS = {
+    Action.PAUSE: ActionPlan(
         find_expired_certifications,
         """
         SELECT 'pause:' || due.mentor_id || ':' || COALESCE((
@@ -52,7 +52,7 @@ PLANS = {
         FROM due WHERE due.codes IS NOT NULL
         """,
     ),
-    Action.RESUME: Plan(
+    Action.RESUME: ActionPlan(
         find_renewed_mentors,
         """
         SELECT 'resume:' || due.mentor_id || ':' || COALESCE((
@@ -64,7 +64,7 @@ PLANS = {
         FROM due WHERE due.codes IS NULL
         """,
     ),
-    Action.REMIND: Plan(
+    Action.REMIND: ActionPlan(
         _due_reminders,
         """
         SELECT 'remind:' || due.id || ':' || due.expires_on || ':' || due.stage AS dedupe_key,
@@ -112,9 +112,9 @@ COUNT_DUE = """
 
 
 REASONS = {
-    Action.PAUSE: phrases.WOULD_PAUSE,
-    Action.RESUME: phrases.WOULD_RESUME,
-    Action.REMIND: phrases.WOULD_REMIND,
+    Action.PAUSE: record_text.WOULD_PAUSE,
+    Action.RESUME: record_text.WOULD_RESUME,
+    Action.REMIND: record_text.WOULD_REMIND,
 }
 
 # Reminders and grace look some years around the day; the calendar of Python ends at 9999.
@@ -229,7 +229,7 @@ def count_items(run: Run) -> dict[str, dict[str, int]]:
 def _rows(
     template: str, organisation: Organisation, action: Action, on: date, *, after: tuple[Any, ...]
 ) -> list[tuple[Any, ...]]:
-    plan = PLANS[action]
+    plan = ACTION_PLANS[action]
     try:
         due, params = plan.find_due(organisation=organisation, on=on).query.sql_with_params()
     except EmptyResultSet:  # the organisation has switched the action off

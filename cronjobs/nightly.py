@@ -23,15 +23,15 @@ from django.db import IntegrityError, OperationalError, transaction
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
-from cronjobs import phrases
-from cronjobs.conclusion import conclude
+from cronjobs import record_text
+from cronjobs.after_close import conclude
 from cronjobs.hooks import on_run_claimed, result_of
 from cronjobs.ledger import check_business_date, count_items, plan_items
 from cronjobs.models import Action, CronJob, Run, RunItem
-from cronjobs.records import check_not_pruned
+from cronjobs.records.retention import check_not_pruned
 from cronjobs.work import Batch
+from mentors.conflicts import ConflictError
 from mentors.models import Mentor, Organisation
-from mentors.refusal import Refusal
 from notifications.models import Notification
 from notifications.service import get_notification_service
 
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 ALL_ACTIONS = (Action.PAUSE, Action.RESUME, Action.REMIND)
 
 
-class RunAlreadyOpen(Refusal):
+class RunAlreadyOpen(ConflictError):
     """Another run of the organisation is still open."""
 
     code = "run_is_open"
@@ -69,7 +69,7 @@ class SlotTaken(Exception):
     """The slot has its run already: another beat or the sweep was first."""
 
 
-class RunNotHeld(Refusal):
+class RunNotHeld(ConflictError):
     """Only a held run waits for a decision; this one has been decided on, or never was held."""
 
     code = "run_not_held"
@@ -222,7 +222,7 @@ def _brake(run: Run, *, now: datetime) -> None:
     )
 
 
-def batches(run: Run, *, now: datetime, careful: bool = False) -> Iterator[Batch]:
+def batches(run: Run, *, now: datetime, count_attempt_first: bool = False) -> Iterator[Batch]:
     """Yield the subtasks for what is due: one mentor each, coalesced so that there are at most NIGHTLY_MAX_SUBTASKS."""
     due = RunItem.objects.due(now=now).filter(run=run)
     if run.status == Run.Status.HELD:
@@ -230,7 +230,7 @@ def batches(run: Run, *, now: datetime, careful: bool = False) -> Iterator[Batch
     mentor_ids = list(due.order_by("mentor_id").values_list("mentor_id", flat=True).distinct())
     size = -(-len(mentor_ids) // settings.NIGHTLY_MAX_SUBTASKS)
     for start in range(0, len(mentor_ids), size or 1):
-        yield Batch(mentor_ids=mentor_ids[start : start + size], careful=careful)
+        yield Batch(mentor_ids=mentor_ids[start : start + size], count_attempt_first=count_attempt_first)
 
 
 def close_run(run_id: UUID, *, now: datetime) -> bool:
@@ -281,7 +281,7 @@ def _balance(run: Run) -> None:
 
 def say_how_many_failed(run: Run) -> str:
     failed = sum(count["failed"] for count in run.counts.values())
-    return (phrases.ITEM_FAILED if failed == 1 else phrases.ITEMS_FAILED).write(count=failed)
+    return (record_text.ITEM_FAILED if failed == 1 else record_text.ITEMS_FAILED).write(count=failed)
 
 
 def _warn_of_failure(run: Run, *, now: datetime) -> None:
@@ -306,7 +306,7 @@ def approve_run(run_id: UUID, *, by: str) -> Run:
 
 def reject_run(run_id: UUID, *, by: str, reason: str, now: datetime) -> None:
     """Skip what a held run would still do, with who decided so and why, and close it. Raises RunNotHeld."""
-    _close_held_run(run_id, reason=phrases.REJECTED.write(by=by, said=reason), now=now)
+    _close_held_run(run_id, reason=record_text.REJECTED.write(by=by, said=reason), now=now)
     log.info("run rejected", event_name="run_rejected", run_id=str(run_id))
     conclude(run_id, now=now)
 
@@ -325,6 +325,6 @@ def _retire_held_runs(organisation: Organisation, *, successor: Run, now: dateti
     retired = []
     for held in Run.objects.filter(organisation=organisation, status=Run.Status.HELD):
         with suppress(RunNotHeld):  # another claim has retired it just now
-            _close_held_run(held.pk, reason=phrases.TAKEN_OVER.write(run=successor.pk), now=now)
+            _close_held_run(held.pk, reason=record_text.TAKEN_OVER.write(run=successor.pk), now=now)
             retired.append(held.pk)
     return retired

@@ -12,12 +12,12 @@ from django.utils.translation import gettext as _
 
 from cronjobs.models import Run, RunItem
 from cronjobs.nightly import RunAlreadyOpen, say_how_many_failed
-from mentors.refusal import Refusal
+from mentors.conflicts import ConflictError
 
 log = structlog.get_logger(__name__)
 
 
-class NothingToRetry(Refusal):
+class NothingToRetry(ConflictError):
     """No item of the run may be tried again."""
 
     code = "nothing_to_retry"

@@ -19,10 +19,11 @@ import structlog
 from django.conf import settings
 from django.db.models import Max
 
-from cronjobs import conclusion, missed, nightly, queue, schedule
+from cronjobs import after_close, dispatch, nightly, starting
 from cronjobs.models import CronJob, Run
+from cronjobs.schedules import missed_slots
 from notifications import delivery
-from notifications import queue as delivery_queue
+from notifications import dispatch as delivery_queue
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +31,9 @@ log = structlog.get_logger(__name__)
 def sweep(*, now: datetime) -> None:
     """Take up whatever was lost (steps 1–5). What fails for one run or job is logged and does not stop the others."""
     for run in Run.objects.open().select_related("organisation", "cron_job"):
-        _isolated(take_up, run, now=now)
+        _isolated(recover_run, run, now=now)
     for job in CronJob.objects.select_related("organisation"):
-        _isolated(make_up_missed_slots if job.enabled else keep_paused_slots, job, now=now)
+        _isolated(make_up_missed_slots if job.enabled else record_paused_slots, job, now=now)
     for run in Run.objects.not_concluded():
         _isolated(conclude_run, run, now=now)
     delivery.free_stuck(now=now)
@@ -49,7 +50,7 @@ def _isolated(step: Callable[..., None], subject: Run | CronJob, *, now: datetim
         log.error("sweep step failed", event_name="sweep_failed", step=step.__name__, error=type(error).__name__)
 
 
-def take_up(run: Run, *, now: datetime) -> None:
+def recover_run(run: Run, *, now: datetime) -> None:
     """Plan, close or send out again an open run that has not moved by itself."""
     if nightly.close_run(run.pk, now=now):
         return
@@ -57,16 +58,16 @@ def take_up(run: Run, *, now: datetime) -> None:
         return
     if run.status == Run.Status.PLANNED:
         log.warning("planning a run again", event_name="run_replanned", run_id=str(run.pk))
-        schedule.start_run(run, now=now)
-    elif left := list(nightly.batches(run, now=now, careful=True)):
+        starting.start_run(run, now=now)
+    elif left := list(nightly.batches(run, now=now, count_attempt_first=True)):
         log.warning("sending a run out again", event_name="run_resent", run_id=str(run.pk), batches=len(left))
         Run.objects.filter(pk=run.pk).update(resent_at=now)
-        queue.send_batches(run.pk, left)
+        dispatch.send_batches(run.pk, left)
 
 
 def conclude_run(run: Run, *, now: datetime) -> None:
     """Do what follows a closed run, if its worker died before it could."""
-    conclusion.conclude(run.pk, now=now)
+    after_close.conclude(run.pk, now=now)
 
 
 def last_moved_at(run: Run) -> datetime:
@@ -77,9 +78,9 @@ def last_moved_at(run: Run) -> datetime:
 
 def make_up_missed_slots(job: CronJob, *, now: datetime) -> None:
     """Run the newest slot that nobody ran, if it is not older than the organisation allows; keep the others."""
-    schedule.execute_owed_slot(job, until=now - schedule.BEAT_DELAY, now=now)
+    starting.execute_owed_slot(job, until=now - starting.BEAT_DELAY, now=now)
 
 
-def keep_paused_slots(job: CronJob, *, now: datetime) -> None:
+def record_paused_slots(job: CronJob, *, now: datetime) -> None:
     """Write down the slots that passed while the job was switched off, with who did that and why."""
-    missed.keep_missed(job, missed.unclaimed_slots(job, until=now), now=now)
+    missed_slots.record_missed(job, missed_slots.unclaimed_slots(job, until=now), now=now)

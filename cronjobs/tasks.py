@@ -11,8 +11,10 @@ from django.utils import timezone
 from structlog.contextvars import bind_contextvars
 
 from certifications import roster_uploads
-from cronjobs import cron, heartbeats, incidents, nightly, queue, records, schedule, sweep
-from cronjobs.models import CronJob, Part, Run
+from cronjobs import cron, dispatch, heartbeats, nightly, starting, sweep
+from cronjobs.models import Component, CronJob, Run
+from cronjobs.monitoring import incidents
+from cronjobs.records import retention
 from cronjobs.work import Batch, work_batch
 
 log = structlog.get_logger(__name__)
@@ -22,7 +24,9 @@ log = structlog.get_logger(__name__)
 def run_slot(cron_job_id: int) -> str | None:
     """Run the newest slot of the job; beat calls it. Return the run's id, or None if the slot had its run."""
     now = timezone.now()
-    heartbeats.hear(Part.WORKERS, now=now)  # first: a slot that comes late must know until when there was no worker
+    heartbeats.record_heartbeat(
+        Component.WORKERS, now=now
+    )  # first: a slot that comes late must know until when there was no worker
     job = CronJob.objects.select_related("organisation").filter(pk=cron_job_id).first()
     if job is None:
         log.info("job removed", event_name="job_removed", cron_job=cron_job_id)  # since beat sent it
@@ -31,7 +35,7 @@ def run_slot(cron_job_id: int) -> str | None:
     if slot is None:
         return None
     bind_contextvars(run_id=str(Run.id_of_slot(job.pk, slot)))
-    run = schedule.execute_owed_slot(job, until=now, now=now)
+    run = starting.execute_owed_slot(job, until=now, now=now)
     if run is None:
         log.info("slot taken", event_name="slot_taken", cron_job=job.pk, slot=str(slot))
         return None
@@ -39,13 +43,13 @@ def run_slot(cron_job_id: int) -> str | None:
 
 
 @shared_task(name="cronjobs.work_items", bind=True)
-def work_items(self: Task[Any, Any], run_id: str, mentor_ids: list[int], careful: bool = False) -> None:
+def work_items(self: Task[Any, Any], run_id: str, mentor_ids: list[int], count_attempt_first: bool = False) -> None:
     """Do what is due for these mentors in the run; a message delivered again may have killed its worker."""
     bind_contextvars(run_id=run_id)
     redelivered = bool((self.request.delivery_info or {}).get("redelivered"))
-    batch = Batch(mentor_ids=mentor_ids, careful=careful or redelivered)
+    batch = Batch(mentor_ids=mentor_ids, count_attempt_first=count_attempt_first or redelivered)
     left = work_batch(run_id=UUID(run_id), batch=batch, now=timezone.now())
-    queue.send_batches(UUID(run_id), left)
+    dispatch.send_batches(UUID(run_id), left)
     nightly.close_run(UUID(run_id), now=timezone.now())
 
 
@@ -53,7 +57,9 @@ def work_items(self: Task[Any, Any], run_id: str, mentor_ids: list[int], careful
 def sweep_up() -> None:
     """Take up whatever was lost on the way; beat calls it every few minutes."""
     now = timezone.now()
-    heartbeats.hear(Part.WORKERS, now=now)  # here, and not in the sweep, which the watchdog does when no worker does
+    heartbeats.record_heartbeat(
+        Component.WORKERS, now=now
+    )  # here, and not in the sweep, which the watchdog does when no worker does
     sweep.sweep(now=now)
     incidents.look(now=timezone.now())  # so that a dead watchdog is told of, and a place without one is watched too
 
@@ -62,5 +68,5 @@ def sweep_up() -> None:
 def prune() -> None:
     """Remove records that are older than they are kept, and uploads nobody confirmed; beat calls it once a day."""
     now = timezone.now()
-    records.prune(now=now)
+    retention.prune(now=now)
     roster_uploads.forget_old_uploads(now=now)

@@ -12,17 +12,17 @@ from django.db.models import OuterRef, Subquery
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
-from certifications.standing import announce_changes
+from certifications.mentor_status import announce_changes
 from cronjobs.models import Run
+from mentors.conflicts import ConflictError
 from mentors.models import Mentor, StatusChange, User
-from mentors.refusal import Refusal
 from mentors.status import change_status
 from notifications.models import Notification
 
 log = structlog.get_logger(__name__)
 
 
-class RunStillOpen(Refusal):
+class RunStillOpen(ConflictError):
     """The run may pause more mentors yet."""
 
     code = "run_is_open"

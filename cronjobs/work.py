@@ -27,13 +27,13 @@ from django.db.models import F, Min
 from certifications.expiry import apply_auto_pause, apply_auto_resume
 from certifications.models import CertificationType
 from certifications.reminders import find_due_reminders
-from cronjobs import phrases
+from cronjobs import record_text
 from cronjobs.models import Action, Run, RunItem, RunItemQuerySet
 from mentors.models import Mentor
-from mentors.phrases import Phrase
+from mentors.record_text import Phrase
 from notifications.answers import Reminded, find_answered
-from notifications.desk import Happening
 from notifications.models import Notification
+from notifications.outbox import Event
 from notifications.service import get_notification_service
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ class Batch:
     """The mentors of one subtask. A careful one counts its attempt before it begins, in case it kills the worker."""
 
     mentor_ids: Sequence[int]
-    careful: bool = False
+    count_attempt_first: bool = False
     countdown: int = 0  # seconds
 
 
@@ -61,7 +61,7 @@ def work_batch(*, run_id: UUID, batch: Batch, now: datetime) -> list[Batch]:
     run = Run.objects.select_related("organisation").get(pk=run_id)
     if not run.is_open:
         return []
-    if batch.careful:
+    if batch.count_attempt_first:
         if len(batch.mentor_ids) > 1 and _was_tried(run, batch):
             return _split(batch)
         _count_attempt(run, batch, now=now)
@@ -119,7 +119,7 @@ def _act(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> list[RunItem]
     answered = find_answered({item.mentor_id for item in reminded})
     names = CertificationType.objects.names_of(run.organisation)
     get_notification_service().announce(
-        [_happening(item, names, answered) for item in done], organisation=run.organisation, now=now, run_id=run.pk
+        [_event(item, names, answered) for item in done], organisation=run.organisation, now=now, run_id=run.pk
     )
     _mark(items, done, run=run, now=now, answered=answered)
     return items
@@ -180,12 +180,12 @@ def _remind(run: Run, items: list[RunItem]) -> list[RunItem]:
     return [item for item in items if (item.certification_id, item.expires_on, item.stage) in still]
 
 
-def _happening(item: RunItem, names: dict[str, str], answered: set[Reminded]) -> Happening:
+def _event(item: RunItem, names: dict[str, str], answered: set[Reminded]) -> Event:
     codes = item.type.split(",") if item.type else []
     facts: dict[str, Any] = {"types": item.type, "names": [names.get(code, code) for code in codes]}
     if item.action == Action.REMIND:
         facts |= {"certification_id": item.certification_id, "expires_on": str(item.expires_on), "stage": item.stage}
-    return Happening(
+    return Event(
         kind=Notification.Kind(item.action),
         mentor_id=item.mentor_id,
         key=item.dedupe_key,
@@ -199,7 +199,7 @@ def _is_answered(item: RunItem, answered: set[Reminded]) -> bool:
     return item.action == Action.REMIND and (item.certification_id, str(item.expires_on)) in answered
 
 
-OUTCOMES = {Action.PAUSE: phrases.PAUSED, Action.RESUME: phrases.RESUMED, Action.REMIND: phrases.REMINDED}
+OUTCOMES = {Action.PAUSE: record_text.PAUSED, Action.RESUME: record_text.RESUMED, Action.REMIND: record_text.REMINDED}
 
 
 def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime, answered: set[Reminded]) -> None:
@@ -207,7 +207,7 @@ def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime,
     mentors = Mentor.objects.in_bulk({item.mentor_id for item in items if item.pk not in acted_on})
     for item in items:
         if item.pk in acted_on:
-            outcome = phrases.ANSWERED if _is_answered(item, answered) else OUTCOMES[Action(item.action)]
+            outcome = record_text.ANSWERED if _is_answered(item, answered) else OUTCOMES[Action(item.action)]
             item.status, item.outcome = RunItem.Status.DONE, outcome.write()
         else:
             item.status, item.outcome = RunItem.Status.SKIPPED, _why_skipped(item, mentors[item.mentor_id], run)
@@ -226,38 +226,40 @@ def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime,
 
 # Why nobody is resumed, by the cause of the pause, or the status of who is not paused.
 LEFT_ALONE: dict[str, Phrase] = {
-    Mentor.PauseCause.MANUAL: phrases.PAUSED_BY_HAND,
-    Mentor.PauseCause.CERTIFICATION_REVOKED: phrases.PAUSED_FOR_REVOCATION,
-    Mentor.Status.ACTIVE: phrases.IS_ACTIVE,
-    Mentor.Status.ENDED: phrases.IS_ENDED,
+    Mentor.PauseCause.MANUAL: record_text.PAUSED_BY_HAND,
+    Mentor.PauseCause.CERTIFICATION_REVOKED: record_text.PAUSED_FOR_REVOCATION,
+    Mentor.Status.ACTIVE: record_text.IS_ACTIVE,
+    Mentor.Status.ENDED: record_text.IS_ENDED,
 }
 
 
 def _why_skipped(item: RunItem, mentor: Mentor, run: Run) -> str:
     match Action(item.action):
         case Action.PAUSE if not run.organisation.auto_pause:
-            reason = phrases.NO_PAUSING
+            reason = record_text.NO_PAUSING
         case Action.PAUSE if mentor.status == Mentor.Status.PAUSED:
-            reason = phrases.PAUSED_ALREADY
+            reason = record_text.PAUSED_ALREADY
         case Action.PAUSE if mentor.status == Mentor.Status.ENDED:
-            reason = phrases.ENDED_ALREADY
+            reason = record_text.ENDED_ALREADY
         case Action.PAUSE:
-            reason = phrases.RENEWED
+            reason = record_text.RENEWED
         case Action.RESUME if not run.organisation.auto_resume:
-            reason = phrases.NO_RESUMING
+            reason = record_text.NO_RESUMING
         case Action.RESUME if mentor.pause_cause != Mentor.PauseCause.CERTIFICATION_EXPIRED:
             reason = LEFT_ALONE[mentor.pause_cause or mentor.status]
         case Action.RESUME:
-            reason = phrases.LAPSED_AGAIN
+            reason = record_text.LAPSED_AGAIN
         case Action.REMIND if mentor.status == Mentor.Status.ENDED:
-            reason = phrases.IS_ENDED
+            reason = record_text.IS_ENDED
         case _:
-            reason = phrases.CHANGED
+            reason = record_text.CHANGED
     return reason.write()
 
 
 def _split(batch: Batch) -> list[Batch]:
-    return [Batch(mentor_ids=[mentor_id], careful=batch.careful) for mentor_id in batch.mentor_ids]
+    return [
+        Batch(mentor_ids=[mentor_id], count_attempt_first=batch.count_attempt_first) for mentor_id in batch.mentor_ids
+    ]
 
 
 def _keep_error(run: Run, batch: Batch, error: Exception, *, now: datetime) -> list[Batch]:
@@ -265,7 +267,7 @@ def _keep_error(run: Run, batch: Batch, error: Exception, *, now: datetime) -> l
     items = _pending_items(run, batch.mentor_ids)
     message = f"{type(error).__name__}: {error}"[:2000]
     items.update(error=message)
-    if not batch.careful:
+    if not batch.count_attempt_first:
         items.update(attempts=F("attempts") + 1)
     items.filter(attempts__gte=settings.NIGHTLY_MAX_ATTEMPTS).update(status=RunItem.Status.FAILED, at=now)
     attempts = items.values_list("attempts", flat=True).first()
@@ -284,8 +286,8 @@ def _count_attempt(run: Run, batch: Batch, *, now: datetime) -> None:
     """Commit one more attempt for the batch's items, and give up those that had theirs."""
     with transaction.atomic():
         items = _claim_items(run, batch.mentor_ids, now=now)
-        worn_out = [item.pk for item in items if item.attempts >= settings.NIGHTLY_MAX_ATTEMPTS]
-        RunItem.objects.filter(pk__in=worn_out).update(
-            status=RunItem.Status.FAILED, at=now, error=phrases.GIVEN_UP.write()
+        exhausted = [item.pk for item in items if item.attempts >= settings.NIGHTLY_MAX_ATTEMPTS]
+        RunItem.objects.filter(pk__in=exhausted).update(
+            status=RunItem.Status.FAILED, at=now, error=record_text.GIVEN_UP.write()
         )
         RunItem.objects.pending().filter(pk__in=[item.pk for item in items]).update(attempts=F("attempts") + 1)

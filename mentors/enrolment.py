@@ -8,11 +8,11 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
+from mentors.conflicts import ConflictError
 from mentors.models import Chapter, Mentor
-from mentors.refusal import Refusal
 
 
-class RefTaken(Refusal):
+class RefTaken(ConflictError):
     """A ref is unique in its organisation."""
 
     code = "ref_taken"

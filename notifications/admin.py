@@ -14,11 +14,11 @@ from django.utils import timezone
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
-from cronjobs.phrases import read
+from cronjobs.record_text import read
+from mentors.accounts.scope import Permission, Scope
 from mentors.desk.scoped import OperationsAdmin, ReadOnlyAdmin, ScopedAdmin
 from mentors.models import LANGUAGES
-from mentors.scope import Duty, Scope
-from notifications import queue
+from notifications import dispatch
 from notifications.delivery import send_again
 from notifications.messages.previews import previews
 from notifications.models import Answer, BadAddress, Notification, Preference, Webhook
@@ -47,7 +47,7 @@ class NotificationAdmin(ReadOnlyAdmin):
     def send_again(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
         """Queue the dead letters among those chosen; the others stay as they are."""
         count = send_again(queryset.select_related("organisation"), now=timezone.now())
-        queue.deliver_after_commit()
+        dispatch.deliver_after_commit()
         said = ngettext("%(count)d message will be sent again.", "%(count)d messages will be sent again.", count)
         messages.success(request, said % {"count": count})
 
@@ -81,7 +81,7 @@ def _choose_language(request: HttpRequest) -> str:
 
 @admin.register(Preference)
 class PreferenceAdmin(ScopedAdmin):
-    viewing = Duty.OPERATE
+    viewing = Permission.OPERATE
     list_display = ("__str__", "channel", "mail", "language")
     list_filter = ("channel", "mail")
     list_select_related = ("mentor", "user")
@@ -101,12 +101,12 @@ class BadAddressAdmin(OperationsAdmin):
     search_fields = ("address",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self.may(request, Duty.OPERATE)
+        return self.may(request, Permission.OPERATE)
 
 
 @admin.register(Webhook)
 class WebhookAdmin(ScopedAdmin):
-    viewing = Duty.OPERATE
+    viewing = Permission.OPERATE
     fields = ("organisation", "url", "secret", "secret_version", "gone_at")
     list_display = ("organisation", "url", "gone_at")
     list_select_related = ("organisation",)

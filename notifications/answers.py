@@ -41,7 +41,7 @@ def record_answer(reminder: Notification, choice: Answer.Choice, *, now: datetim
         mentor_id=mentor_id,
         organisation=reminder.organisation,
         key=f"answer:{reminder.pk}:{choice}",
-        facts={"answer": choice, "happenings": find_reminders(reminder)},
+        facts={"answer": choice, "events": find_reminders(reminder)},
         at_once=choice in NEEDS_SOMEBODY,
         now=now,
     )
@@ -66,5 +66,5 @@ def may_answer(reminder: Notification) -> bool:
 
 def find_reminders(notification: Notification) -> list[dict[str, Any]]:
     """Return the facts of each certification of which the message reminds; it may tell of other things too."""
-    happenings = notification.context["happenings"]
-    return [facts for facts in happenings if facts["kind"] == Notification.Kind.REMIND]
+    events = notification.context["events"]
+    return [facts for facts in events if facts["kind"] == Notification.Kind.REMIND]

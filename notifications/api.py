@@ -12,15 +12,15 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from certifications.truth import name_stand_ins
+from certifications.recheck import name_stand_ins
+from mentors.accounts.scope import Permission
 from mentors.models import User
 from mentors.rest.filters import AskedFilterSet, YesNoFilter
 from mentors.rest.serializers import NoBody
 from mentors.rest.views import ScopedViewSet
-from mentors.scope import Duty
-from notifications.messages.letter import as_note
-from notifications.messages.message import Message, gather, read_notifications
-from notifications.messages.words import write_letter
+from notifications.messages.context import Message, gather, read_notifications
+from notifications.messages.render import render_message
+from notifications.messages.rendered_message import as_note
 from notifications.models import Notification, NotificationQuerySet
 
 
@@ -74,7 +74,7 @@ class NotificationViewSet(ScopedViewSet):
     serializer_class = NotificationSerializer
     filter_backends = (filters.DjangoFilterBackend,)
     filterset_class = NotificationFilter
-    duties = {"read": Duty.SEE}
+    permissions_by_action = {"read": Permission.SEE}
 
     def get_queryset(self) -> NotificationQuerySet:
         return read_notifications().inbox_of(cast("User", self.request.user)).order_by("-id")
@@ -111,12 +111,12 @@ class NotificationViewSet(ScopedViewSet):
 
 def _row(message: Message) -> dict[str, Any]:
     """Write what `NotificationSerializer` describes."""
-    notification, letter = message.notification, write_letter(message)
+    notification, rendered = message.notification, render_message(message)
     return {
         "id": notification.pk,
         "kind": notification.kind,
-        "subject": letter.subject,
-        "text": as_note(letter),
+        "subject": rendered.subject,
+        "text": as_note(rendered),
         "organisation": notification.organisation.slug,
         "mentor": notification.about_id,
         "run": notification.run_id,

@@ -20,11 +20,11 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from mentors.models import CoordinatorRole, Mentor, Organisation, User
-from notifications import phrases
+from notifications import record_text
+from notifications.bounce_reports import DeliveryReport, Outcome, read_event
 from notifications.channels import CHANNELS, EMAIL, OPERATIONS
-from notifications.messages.message import gather, read_notifications
+from notifications.messages.context import gather, read_notifications
 from notifications.models import BadAddress, Notification, Webhook
-from notifications.reports import Outcome, Report, read_event
 from notifications.service import get_notification_service
 
 log = structlog.get_logger(__name__)
@@ -36,10 +36,10 @@ ANY_EMAIL = re.compile(r"[^\s<>@]+@[^\s<>@,;:]+")
 ON_RECORD = {EMAIL: "email__iexact", "sms": "phone"}
 
 SAID = {
-    Outcome.DELAYED: phrases.DELAYED,
-    Outcome.LOST: phrases.CAME_BACK,
-    Outcome.BAD_ADDRESS: phrases.CAME_BACK,
-    Outcome.UNWANTED: phrases.UNWANTED,
+    Outcome.DELAYED: record_text.DELAYED,
+    Outcome.LOST: record_text.CAME_BACK,
+    Outcome.BAD_ADDRESS: record_text.CAME_BACK,
+    Outcome.UNWANTED: record_text.UNWANTED,
 }
 
 
@@ -83,7 +83,7 @@ def mark_app_gone(organisation: Organisation, *, now: datetime) -> None:
 
 
 @transaction.atomic
-def record_bounce(report: Report, *, now: datetime) -> bool:
+def record_bounce(report: DeliveryReport, *, now: datetime) -> bool:
     """Note what a report says of a message that was sent; return whether it is one of ours.
 
     What was given up has not been delivered, for whatever reason, and becomes a dead letter that can be sent again. The
@@ -175,7 +175,7 @@ def _tell_of_coordinators(bad: BadAddress, *, now: datetime) -> None:
 
 def _anonymous(reason: str, address: str) -> str:
     """Return the reason in one line that PostgreSQL takes and that names no address."""
-    words = "".join(letter if letter.isprintable() else " " for letter in reason[:2000])
+    words = "".join(rendered if rendered.isprintable() else " " for rendered in reason[:2000])
     words = ANY_EMAIL.sub("…", re.sub(re.escape(address), "…", words, flags=re.IGNORECASE))
     if local := address.partition("@")[0]:
         words = re.sub(rf"(?<!\w){re.escape(local)}(?!\w)", "…", words, flags=re.IGNORECASE)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from django_stubs_ext import StrPromise
 
-from notifications.messages.letter import Letter
+from notifications.messages.rendered_message import RenderedMessage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Envelope:
     """One message, written and addressed."""
 
     address: str = field(repr=False)
-    letter: Letter = field(repr=False)
+    rendered: RenderedMessage = field(repr=False)
     sender: str  # the organisation's name
     message_id: str  # the same at every attempt, so that a repeat can be recognised; unique to the message
     written_at: datetime

@@ -28,14 +28,14 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from mentors.models import Organisation
-from notifications import phrases
+from notifications import record_text
 from notifications.bounces import mark_app_gone, mark_bad, tell_of_mentor
 from notifications.channel import Channel, Envelope, Refused, Send, TryLater, Unreachable
 from notifications.channels import CHANNELS, EMAIL
 from notifications.links import add_secret
-from notifications.messages.message import Message, gather, read_notifications
+from notifications.messages.context import Message, gather, read_notifications
 from notifications.messages.payload import payload_of
-from notifications.messages.words import write_letter
+from notifications.messages.render import render_message
 from notifications.models import BadAddress, Notification
 from notifications.rates import reserve
 
@@ -72,13 +72,13 @@ SENT = """
 """
 
 
-def deliver_batch(*, now: datetime, find_outdated: FindOutdated) -> int:
+def deliver_batch(*, now: datetime, recheck_messages: FindOutdated) -> int:
     """Deliver up to `DELIVERY_BATCH_SIZE` due notifications; return how many were claimed."""
     began = monotonic()
     defer(now=now)
     claimed = _claim(now=now)
     messages = gather(claimed, now=now)
-    outdated = find_outdated(messages)
+    outdated = recheck_messages(messages)
     bad = _bad_addresses(messages)
     groups: dict[tuple[str, str], deque[tuple[Message, str]]] = defaultdict(deque)
     for message in messages:
@@ -89,9 +89,9 @@ def deliver_batch(*, now: datetime, find_outdated: FindOutdated) -> int:
         elif not address and row.channel != EMAIL and CHANNELS[EMAIL].address_of(message.recipient):
             _reroute(row, now=now)
         elif not address:
-            _give_up(row, Notification.Status.FAILED, phrases.NO_ADDRESS.write(channel=row.channel))
+            _give_up(row, Notification.Status.FAILED, record_text.NO_ADDRESS.write(channel=row.channel))
         elif marked := bad.get((row.channel, address.lower())):
-            _give_up(row, Notification.Status.FAILED, phrases.BAD_ADDRESS.write())
+            _give_up(row, Notification.Status.FAILED, record_text.BAD_ADDRESS.write())
             if row.recipient_mentor:
                 tell_of_mentor(marked, row.recipient_mentor, now=now)
         else:
@@ -102,9 +102,9 @@ def deliver_batch(*, now: datetime, find_outdated: FindOutdated) -> int:
     return len(messages)
 
 
-def deliver_all(*, now: Callable[[], datetime], find_outdated: FindOutdated) -> None:
+def deliver_all(*, now: Callable[[], datetime], recheck_messages: FindOutdated) -> None:
     """Deliver in this process until nothing is due."""
-    while deliver_batch(now=now(), find_outdated=find_outdated):
+    while deliver_batch(now=now(), recheck_messages=recheck_messages):
         pass
 
 
@@ -124,7 +124,7 @@ def free_stuck(*, now: datetime) -> int:
     """Queue again what a dead worker left in `sending`; return how many. What has had its attempts has failed."""
     stuck = Notification.objects.filter(status=Notification.Status.SENDING, next_attempt_at__lte=now)
     stuck.filter(attempts__gte=settings.DELIVERY_MAX_ATTEMPTS).update(
-        status=Notification.Status.FAILED, next_attempt_at=None, error=phrases.LOST.write()
+        status=Notification.Status.FAILED, next_attempt_at=None, error=record_text.LOST.write()
     )
     return stuck.update(status=Notification.Status.QUEUED)
 
@@ -247,16 +247,16 @@ def _send(send: Send, message: Message, address: str, *, now: datetime) -> bool:
 def _envelope(message: Message, address: str) -> Envelope:
     row = message.notification
     message.links = add_secret(message.links, row)
-    letter = write_letter(message)
+    rendered = render_message(message)
     return Envelope(
         address=address,
-        letter=letter,
+        rendered=rendered,
         sender=row.organisation.name,
         message_id=row.message_id,
         written_at=timezone.now(),
         secret=message.recipient.app_secret,
         unsubscribe_url=message.links.preference if message.is_summary else "",
-        payload=partial(payload_of, message, letter),
+        payload=partial(payload_of, message, rendered),
     )
 
 
@@ -270,7 +270,7 @@ def _refuse(row: Notification, address: str, error: Refused, *, now: datetime) -
 
 def _try_later(row: Notification, reason: str, *, now: datetime, after: timedelta = timedelta()) -> None:
     if row.attempts >= settings.DELIVERY_MAX_ATTEMPTS:
-        _give_up(row, Notification.Status.FAILED, phrases.GIVEN_UP.write(attempts=row.attempts, reason=reason))
+        _give_up(row, Notification.Status.FAILED, record_text.GIVEN_UP.write(attempts=row.attempts, reason=reason))
         return
     pause = min(timedelta(seconds=settings.DELIVERY_RETRY_SECONDS * 2 ** (row.attempts - 1)), LONGEST_PAUSE)
     # With jitter, or what failed together would come back together.

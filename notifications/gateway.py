@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from notifications import phrases
+from notifications import record_text
 from notifications.channel import Channel, Envelope, Recipient, Refused, Send, TryLater, Undelivered, Unreachable
-from notifications.messages.letter import Letter
+from notifications.messages.rendered_message import RenderedMessage
 
 PLACE = "{to}"
 # A host of its own, and the recipient somewhere behind it.
@@ -52,7 +52,7 @@ class Gateway(Channel):
         """Return what may be the recipient's address, best first."""
         raise NotImplementedError
 
-    def title_and_body(self, letter: Letter) -> tuple[str, str]:
+    def title_and_body(self, rendered: RenderedMessage) -> tuple[str, str]:
         raise NotImplementedError
 
     def address_of(self, recipient: Recipient) -> str:
@@ -77,8 +77,8 @@ class Gateway(Channel):
         can_be = self.address.fullmatch(envelope.address)
         service = open_service(self.url, envelope.address) if can_be else None
         if service is None:
-            raise Refused(phrases.GATEWAY_REFUSES.write(), bad_address=True)
-        title, body = self.title_and_body(envelope.letter)
+            raise Refused(record_text.GATEWAY_REFUSES.write(), bad_address=True)
+        title, body = self.title_and_body(envelope.rendered)
         if failure := notify(service, title=title, body=body, splits=self.splits):
             raise failure
 
@@ -123,7 +123,7 @@ def _failure(said: list[str]) -> Undelivered:
     if statuses:
         status = statuses[-1]
         is_for_good = 400 <= status < 500 and status not in TRY_LATER
-        return (Refused if is_for_good else TryLater)(phrases.GATEWAY_ANSWERED.write(status=status))
+        return (Refused if is_for_good else TryLater)(record_text.GATEWAY_ANSWERED.write(status=status))
     if any(NO_ANSWER.search(line) for line in said):
         return Unreachable("The gateway does not answer.")
     return TryLater("The gateway did not take it.")

@@ -8,13 +8,13 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext_lazy
 
-from mentors.invitations import Invited, invite_coordinator, renew_invitation
+from mentors.accounts.invitations import Invited, invite_coordinator, renew_invitation
+from mentors.conflicts import ConflictError
 from mentors.models import Chapter, CoordinatorRole, Organisation, User
-from mentors.refusal import Refusal
 from notifications.service import get_notification_service
 
 
-class NoAddressOfOurs(Refusal):
+class NoAddressOfOurs(ConflictError):
     """An invitation is nothing without its link."""
 
     code = "no_public_url"

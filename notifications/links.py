@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from mentors.invitations import InvitationTokens, is_outstanding
+from mentors.accounts.invitations import InvitationTokens, is_outstanding
 from notifications.models import Answer, Notification
 from notifications.signing import sign_id
 
@@ -35,8 +35,8 @@ def links_of(notification: Notification) -> Links:
     if user_id := notification.recipient_user_id:
         token = sign_id(user_id, purpose=PREFERENCE)
         return Links(desk=desk, preference=_absolute(reverse("preference", args=[token])))
-    happenings = notification.context.get("happenings", ())
-    if notification.recipient_mentor_id and any(facts["kind"] == Notification.Kind.REMIND for facts in happenings):
+    events = notification.context.get("events", ())
+    if notification.recipient_mentor_id and any(facts["kind"] == Notification.Kind.REMIND for facts in events):
         token = sign_id(notification.pk, purpose=ANSWER)
         return Links(
             answer=_absolute(reverse("answer", args=[token])),

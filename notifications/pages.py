@@ -29,7 +29,7 @@ from mentors.models import LANGUAGES, Mentor
 from notifications.answers import find_reminders, may_answer, record_answer
 from notifications.links import ANSWER, PREFERENCE
 from notifications.models import Answer, Notification, Preference
-from notifications.preferences import Chosen, choose, find_chosen, stop_summaries
+from notifications.preferences import EffectivePreference, choose, find_chosen, stop_summaries
 from notifications.signing import LinkExpired, LinkInvalid, read_id
 
 HEADERS = {
@@ -68,7 +68,7 @@ class Reminder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiting:
+class UnrenewedCertification:
     """A certification of a reminder that is not renewed yet."""
 
     name: str
@@ -155,7 +155,7 @@ def _find_reminder(pk: int, token: str) -> Reminder | None:
     return Reminder(notification=found, mentor=found.recipient_mentor, token=token)
 
 
-def _waiting(reminder: Reminder) -> list[Waiting]:
+def _waiting(reminder: Reminder) -> list[UnrenewedCertification]:
     """Return what of the reminder is not renewed, revoked or corrected since.
 
     What has expired in the meantime is among it: to hear that somebody is stopping, or needs help, is then of more use
@@ -166,7 +166,7 @@ def _waiting(reminder: Reminder) -> list[Waiting]:
     held = Certification.objects.in_force().filter(pk__in={pk for pk, _expires_on in reminded})
     still_the_last = held.unless_superseded(Value(int(organisation.valid_through_expiry_day)))
     return [
-        Waiting(
+        UnrenewedCertification(
             name=certification.type.name,
             expires_on=certification.expires_on,
             has_expired=certification.expires_on < organisation.local_date(now),
@@ -177,7 +177,7 @@ def _waiting(reminder: Reminder) -> list[Waiting]:
     ]
 
 
-def _pauses_on(reminder: Reminder, waiting: Iterable[Waiting]) -> date | None:
+def _pauses_on(reminder: Reminder, waiting: Iterable[UnrenewedCertification]) -> date | None:
     """Return the coming day on which the mentor is paused if nothing is renewed (rules 3 and 4)."""
     organisation, mentor = reminder.notification.organisation, reminder.mentor
     first = min(certification.lapses_on for certification in waiting)
@@ -187,7 +187,7 @@ def _pauses_on(reminder: Reminder, waiting: Iterable[Waiting]) -> date | None:
     return first if lapsed_types(mentor=mentor, on=first) else None
 
 
-def _preference(chosen: Chosen, url: str, *, status: int = 200, **context: bool) -> HttpResponse:
+def _preference(chosen: EffectivePreference, url: str, *, status: int = 200, **context: bool) -> HttpResponse:
     return _page(
         "preference",
         status=status,
@@ -201,7 +201,7 @@ def _preference(chosen: Chosen, url: str, *, status: int = 200, **context: bool)
     )
 
 
-def _take_preference(request: HttpRequest, user_id: int, chosen: Chosen, url: str) -> HttpResponse:
+def _take_preference(request: HttpRequest, user_id: int, chosen: EffectivePreference, url: str) -> HttpResponse:
     if request.POST.get("List-Unsubscribe") == "One-Click":
         stop_summaries(user_id)
         # No redirect: a mail program need not follow it.

@@ -14,10 +14,10 @@ from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
 
 from mentors.models import User
-from notifications import queue
+from notifications import dispatch
 from notifications.channel import Envelope, Recipient, Undelivered
 from notifications.channels import CHANNELS, EMAIL
-from notifications.messages.letter import Letter, Link, Links, Paragraph
+from notifications.messages.rendered_message import Link, LinkList, Paragraph, RenderedMessage
 from notifications.preferences import find_chosen
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,7 @@ def mail_password_link(user: User, *, base_url: str) -> None:
 
     When the broker is away, this process sends it.
     """
-    if not queue.mail_password_link(user.pk, base_url=base_url):
+    if not dispatch.mail_password_link(user.pk, base_url=base_url):
         send_password_link(user, base_url=base_url)
 
 
@@ -39,7 +39,7 @@ def send_password_link(user: User, *, base_url: str) -> None:
     chosen = find_chosen(user.pk)
     envelope = Envelope(
         address=CHANNELS[EMAIL].address_of(Recipient(email=user.email)),
-        letter=_write(user, language=chosen.reads if chosen else settings.LANGUAGE_CODE, base_url=base_url),
+        rendered=_write(user, language=chosen.reads if chosen else settings.LANGUAGE_CODE, base_url=base_url),
         sender=chosen.organisation if chosen else SENDER,
         message_id=make_msgid(domain=settings.MESSAGE_ID_DOMAIN),
         written_at=timezone.now(),
@@ -51,20 +51,20 @@ def send_password_link(user: User, *, base_url: str) -> None:
         log.warning("password link not sent", event_name="password_link_not_sent", user_id=user.pk, error=error.reason)
 
 
-def _write(user: User, *, language: str, base_url: str) -> Letter:
+def _write(user: User, *, language: str, base_url: str) -> RenderedMessage:
     uid = urlsafe_base64_encode(force_bytes(user.pk))
     path = reverse("password_reset_confirm", args=[uid, default_token_generator.make_token(user)])
     with translation.override(language):
         subject = _("Choose a new password")
         name = user.first_name.strip()
-        return Letter(
+        return RenderedMessage(
             language=language,
             subject=subject,
             short=subject,
             greeting=_("Hi %(first_name)s,") % {"first_name": name} if name else _("Hi,"),
             blocks=(
                 Paragraph(text=_("Somebody has asked for a new password for your account in Nattevakt.")),
-                Links(heading="", links=(Link(label=subject, url=base_url + path),)),
+                LinkList(heading="", links=(Link(label=subject, url=base_url + path),)),
                 Paragraph(text=_("The link is good for a day, and once. You log in with the name %(username)s.")
                           % {"username": user.get_username()}),
             ),

@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chosen:
+class EffectivePreference:
     """What a coordinator has chosen; empty: as the organisation chose."""
 
     organisation: str  # the name of the one that she has coordinated longest
@@ -22,7 +22,7 @@ class Chosen:
     reads: str  # the language in which she is told
 
 
-def find_chosen(user_id: int) -> Chosen | None:
+def find_chosen(user_id: int) -> EffectivePreference | None:
     """Return what the user has chosen; None if that is nobody who looks after mentors (any more)."""
     roles = CoordinatorRole.objects.filter(
         user=user_id, user__is_active=True, duty=CoordinatorRole.Duty.COORDINATOR
@@ -33,8 +33,8 @@ def find_chosen(user_id: int) -> Chosen | None:
     organisation = role.organisation
     preference: Preference | None = getattr(role.user, "preference", None)
     if preference is None:
-        return Chosen(organisation=organisation.name, reads=organisation.language)
-    return Chosen(
+        return EffectivePreference(organisation=organisation.name, reads=organisation.language)
+    return EffectivePreference(
         organisation=organisation.name,
         mail=preference.mail,
         language=preference.language,

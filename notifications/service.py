@@ -17,15 +17,15 @@ from django.utils.module_loading import import_string
 
 from mentors.models import Mentor, Organisation, User
 from notifications.channels import EMAIL
-from notifications.desk import Desk, Happening, as_facts
 from notifications.models import Notification
-from notifications.people import Coordinator, coordinators, coordinators_by_chapter, organisation_wide
+from notifications.outbox import Event, Outbox, as_facts
+from notifications.recipients import Coordinator, coordinators, coordinators_by_chapter, organisation_wide
 from notifications.summaries import paused_by_run, write_summaries
 
 
 class NotificationService(Protocol):
     def announce(
-        self, happenings: Sequence[Happening], *, organisation: Organisation, now: datetime, run_id: UUID | None = None
+        self, events: Sequence[Event], *, organisation: Organisation, now: datetime, run_id: UUID | None = None
     ) -> None:
         """Tell the mentors and their coordinators (rule 12)."""
 
@@ -73,29 +73,29 @@ class DatabaseNotificationService:
     """Writes `Notification` rows and hands those that may leave now to the delivery task."""
 
     def announce(
-        self, happenings: Sequence[Happening], *, organisation: Organisation, now: datetime, run_id: UUID | None = None
+        self, events: Sequence[Event], *, organisation: Organisation, now: datetime, run_id: UUID | None = None
     ) -> None:
-        if not happenings:
+        if not events:
             return
         needed = Mentor.objects.select_related("preference").only(
             "chapter_id", "status", "email", "phone", "language", "preference__channel", "preference__address"
         )
-        mentors = needed.in_bulk({happening.mentor_id for happening in happenings})
+        mentors = needed.in_bulk({event.mentor_id for event in events})
         by_chapter = coordinators_by_chapter(organisation, {mentor.chapter_id for mentor in mentors.values()})
-        desk = Desk(organisation=organisation, now=now, run_id=run_id)
-        for happening in happenings:
-            for coordinator in by_chapter[mentors[happening.mentor_id].chapter_id]:
-                facts = {"happenings": [as_facts(happening)]}
-                desk.tell_coordinator(coordinator, happening.kind, happening.key, facts, about_id=happening.mentor_id)
-        for mentor, own in _by_mentor(happenings, mentors):
-            desk.tell_mentor(mentor, own)
+        outbox = Outbox(organisation=organisation, now=now, run_id=run_id)
+        for event in events:
+            for coordinator in by_chapter[mentors[event.mentor_id].chapter_id]:
+                facts = {"events": [as_facts(event)]}
+                outbox.tell_coordinator(coordinator, event.kind, event.key, facts, about_id=event.mentor_id)
+        for mentor, own in _by_mentor(events, mentors):
+            outbox.tell_mentor(mentor, own)
         if run_id is None:
-            _hand_over(desk, _paused_by_coordinator(happenings, mentors, by_chapter), key=happenings[0].key)
+            _hand_over(outbox, _paused_by_coordinator(events, mentors, by_chapter), key=events[0].key)
         if not all(by_chapter[mentor.chapter_id] for mentor in mentors.values()):
-            desk.tell_operations(
-                Notification.Kind.NO_COORDINATOR, f"no_coordinator:{run_id or happenings[0].key}:{organisation.pk}", {}
+            outbox.tell_operations(
+                Notification.Kind.NO_COORDINATOR, f"no_coordinator:{run_id or events[0].key}:{organisation.pk}", {}
             )
-        desk.write()
+        outbox.write()
 
     def tell_coordinators(
         self,
@@ -109,24 +109,24 @@ class DatabaseNotificationService:
         at_once: bool = False,
     ) -> None:
         chapter_id = Mentor.objects.values_list("chapter_id", flat=True).get(pk=mentor_id)
-        desk = Desk(organisation=organisation, now=now, run_id=None)
+        outbox = Outbox(organisation=organisation, now=now, run_id=None)
         told = coordinators_by_chapter(organisation, {chapter_id})[chapter_id]
         for coordinator in told:
-            desk.tell_coordinator(coordinator, kind, key, facts, about_id=mentor_id, at_once=at_once)
+            outbox.tell_coordinator(coordinator, kind, key, facts, about_id=mentor_id, at_once=at_once)
         if not told:
-            desk.tell_operations(Notification.Kind.NO_COORDINATOR, f"no_coordinator:{key}:{organisation.pk}", {})
-        desk.write()
+            outbox.tell_operations(Notification.Kind.NO_COORDINATOR, f"no_coordinator:{key}:{organisation.pk}", {})
+        outbox.write()
 
     def summarise(self, *, organisation: Organisation, run_id: UUID, now: datetime) -> None:
         paused = {(user_id, chapter_id): ids for user_id, chapter_id, ids in paused_by_run(run_id)}
         found = coordinators(organisation, {user_id for user_id, _chapter_id in paused})
         by_id = {coordinator.user_id: coordinator for coordinator in found}
-        desk = Desk(organisation=organisation, now=now, run_id=run_id)
+        outbox = Outbox(organisation=organisation, now=now, run_id=run_id)
         by_coordinator = {
             (by_id[user_id], chapter_id): ids for (user_id, chapter_id), ids in paused.items() if user_id in by_id
         }
-        _hand_over(desk, by_coordinator, key=str(run_id))
-        desk.write()
+        _hand_over(outbox, by_coordinator, key=str(run_id))
+        outbox.write()
         write_summaries(organisation=organisation, run_id=run_id, now=now)
 
     def warn(
@@ -141,43 +141,43 @@ class DatabaseNotificationService:
         leave_out: User | None = None,
         operations: bool = True,
     ) -> None:
-        desk = Desk(organisation=organisation, now=now, run_id=run_id)
+        outbox = Outbox(organisation=organisation, now=now, run_id=run_id)
         if operations:
-            desk.tell_operations(kind, key, facts)
+            outbox.tell_operations(kind, key, facts)
         for coordinator in organisation_wide(organisation):
             if leave_out is None or coordinator.user_id != leave_out.pk:
-                desk.tell_coordinator(coordinator, kind, key, facts, at_once=True)
-        desk.write()
+                outbox.tell_coordinator(coordinator, kind, key, facts, at_once=True)
+        outbox.write()
 
     def invite(self, *, user: User, organisation: Organisation, key: str, facts: dict[str, Any], now: datetime) -> None:
-        desk = Desk(organisation=organisation, now=now, run_id=None)
-        desk.add(Notification.Kind.INVITED, EMAIL, key, facts, recipient_user_id=user.pk, at_any_hour=True)
-        desk.write()
+        outbox = Outbox(organisation=organisation, now=now, run_id=None)
+        outbox.add(Notification.Kind.INVITED, EMAIL, key, facts, recipient_user_id=user.pk, at_any_hour=True)
+        outbox.write()
 
 
-def _by_mentor(happenings: Iterable[Happening], mentors: dict[int, Mentor]) -> Iterable[tuple[Mentor, list[Happening]]]:
-    grouped: dict[int, list[Happening]] = defaultdict(list)
-    for happening in happenings:
-        grouped[happening.mentor_id].append(happening)
+def _by_mentor(events: Iterable[Event], mentors: dict[int, Mentor]) -> Iterable[tuple[Mentor, list[Event]]]:
+    grouped: dict[int, list[Event]] = defaultdict(list)
+    for event in events:
+        grouped[event.mentor_id].append(event)
     return ((mentors[mentor_id], own) for mentor_id, own in grouped.items())
 
 
 def _paused_by_coordinator(
-    happenings: Iterable[Happening], mentors: dict[int, Mentor], by_chapter: dict[int, list[Coordinator]]
+    events: Iterable[Event], mentors: dict[int, Mentor], by_chapter: dict[int, list[Coordinator]]
 ) -> dict[tuple[Coordinator, int], list[int]]:
     paused: dict[tuple[Coordinator, int], list[int]] = defaultdict(list)
-    for happening in happenings:
-        if happening.kind == Notification.Kind.PAUSE:
-            chapter_id = mentors[happening.mentor_id].chapter_id
+    for event in events:
+        if event.kind == Notification.Kind.PAUSE:
+            chapter_id = mentors[event.mentor_id].chapter_id
             for coordinator in by_chapter[chapter_id]:
-                paused[coordinator, chapter_id].append(happening.mentor_id)
+                paused[coordinator, chapter_id].append(event.mentor_id)
     return paused
 
 
-def _hand_over(desk: Desk, paused: dict[tuple[Coordinator, int], list[int]], *, key: str) -> None:
+def _hand_over(outbox: Outbox, paused: dict[tuple[Coordinator, int], list[int]], *, key: str) -> None:
     """Hint to coordinators that somebody else must take over from the paused mentors of a chapter."""
     for (coordinator, chapter_id), mentor_ids in paused.items():
-        desk.tell_coordinator(
+        outbox.tell_coordinator(
             coordinator,
             Notification.Kind.HANDOVER,
             f"handover:{key}:{chapter_id}",

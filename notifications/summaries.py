@@ -17,9 +17,9 @@ from django.db.models import Min
 
 from mentors.models import Organisation
 from notifications.channels import INBOX
-from notifications.desk import Desk
 from notifications.models import Notification, Preference
-from notifications.people import coordinators
+from notifications.outbox import Outbox
+from notifications.recipients import coordinators
 
 # A week, and some nights that were missed. What is older was told in its time, or nobody wanted to be told.
 LOOKS_BACK = timedelta(days=15)
@@ -40,7 +40,7 @@ def write_summaries(*, organisation: Organisation, run_id: UUID, now: datetime) 
         organisation=organisation, channel=INBOX, digest=None, created_at__gt=now - LOOKS_BACK, about__isnull=False
     )
     firsts = dict(untold.order_by().values_list("recipient_user").annotate(first=Min("pk")))
-    desk = Desk(organisation=organisation, now=now, run_id=run_id)
+    outbox = Outbox(organisation=organisation, now=now, run_id=run_id)
     for coordinator in coordinators(organisation, firsts):
         if coordinator.mail == Preference.Mail.DIGEST:
             # A row is the first of one summary only: this is written once, and a retry of the run writes another.
@@ -50,13 +50,13 @@ def write_summaries(*, organisation: Organisation, run_id: UUID, now: datetime) 
             kind, key = Notification.Kind.WEEKLY, f"weekly:{organisation.pk}:{year}-{week}"
         else:
             continue
-        desk.add(
+        outbox.add(
             kind, coordinator.channel, key, {}, language=coordinator.language, recipient_user_id=coordinator.user_id
         )
-    written = Notification.objects.filter(dedupe_key__in=[row["dedupe_key"] for row in desk.rows])
+    written = Notification.objects.filter(dedupe_key__in=[row["dedupe_key"] for row in outbox.rows])
     before = set(written.values_list("dedupe_key", flat=True))
-    desk.write()
-    _put_into({row["dedupe_key"] for row in desk.rows} - before, since=now - LOOKS_BACK)
+    outbox.write()
+    _put_into({row["dedupe_key"] for row in outbox.rows} - before, since=now - LOOKS_BACK)
 
 
 def _put_into(keys: Iterable[str], *, since: datetime) -> None:

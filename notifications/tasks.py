@@ -7,9 +7,9 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from certifications.truth import find_outdated
+from certifications.recheck import recheck_messages
 from mentors.models import User
-from notifications import delivery, queue
+from notifications import delivery, dispatch
 from notifications.passwords import send_password_link
 
 # What is due later than that is left to the sweep.
@@ -19,10 +19,10 @@ SOON = timedelta(minutes=2)
 @shared_task(name="notifications.deliver")
 def deliver() -> None:
     """Deliver a batch of what is due, checked once more (rule 8)."""
-    if delivery.deliver_batch(now=timezone.now(), find_outdated=find_outdated):
+    if delivery.deliver_batch(now=timezone.now(), recheck_messages=recheck_messages):
         now, next_at = timezone.now(), delivery.next_due_at()
         if next_at and next_at <= now + SOON:
-            queue.deliver_at(next_at, now=now)
+            dispatch.deliver_at(next_at, now=now)
 
 
 @shared_task(name="notifications.mail_password_link")

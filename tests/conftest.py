@@ -24,7 +24,7 @@ from structlog.contextvars import clear_contextvars
 
 from certifications.models import Certification, CertificationType
 from cronjobs.models import CronJob
-from cronjobs.schedule import schedule_nightly_run
+from cronjobs.starting import schedule_nightly_run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from tests.browser.chromium import MISSING, find_chromium
 from tests.support.databases import connected_to, copy_template, drop

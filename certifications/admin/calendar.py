@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from certifications.calendar import AHEAD, make_feed, revoke_feed
+from certifications.ical import AHEAD, make_feed, revoke_feed
 from certifications.models import CalendarFeed
+from mentors.accounts.scope import NOTHING, Scope
 from mentors.desk.scoped import ReadOnlyAdmin, actor_of
-from mentors.scope import NOTHING, Scope
 
 NAME = "certifications_calendarfeed"
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from certifications.models import REASONABLE, Certification
 from certifications.recording import Expiry, renew_certification, revoke_certification
-from mentors.desk.asking import AskForm, ReasonForm, ask
+from mentors.desk.action_page import AskForm, ReasonForm, ask
 from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.scoped import actor_of
 from mentors.models import Mentor

@@ -30,17 +30,17 @@ from certifications.recording import (
     remove_certification,
 )
 from certifications.states import calendar_of, state_of
+from mentors.accounts.scope import Permission, Scope
 from mentors.desk.exporting import HarmlessExportMixin
-from mentors.desk.lists import LongListAdmin
+from mentors.desk.long_lists import LongListAdmin
 from mentors.desk.refusing import RefusingAdmin, adopt
 from mentors.desk.scoped import ScopedAdmin, ScopedFilter, actor_of
 from mentors.models import Mentor
-from mentors.scope import Duty, Scope
 
 
 @admin.register(CertificationType)
 class CertificationTypeAdmin(ScopedAdmin):
-    adding = changing = Duty.LEAD
+    adding = changing = Permission.LEAD
     list_display = ("name", "code", "organisation", "required", "validity_months", "grace_days")
     list_select_related = ("organisation",)
     list_filter = ("organisation", "required")
@@ -49,7 +49,7 @@ class CertificationTypeAdmin(ScopedAdmin):
     def seen(self, scope: Scope) -> Q:
         return scope.types()
 
-    def place_of(self, obj: CertificationType) -> tuple[int | None, int | None]:
+    def scope_ids(self, obj: CertificationType) -> tuple[int | None, int | None]:
         return obj.organisation_id, None
 
 
@@ -77,15 +77,15 @@ class ConcernsAMentorAdmin(RefusingAdmin):
     def seen(self, scope: Scope) -> Q:
         return scope.mentors("mentor")
 
-    def place_of(self, obj: Any) -> tuple[int | None, int | None]:
+    def scope_ids(self, obj: Any) -> tuple[int | None, int | None]:
         return obj.mentor.organisation_id, obj.mentor.chapter_id
 
 
 @admin.register(Certification)
 class CertificationAdmin(HarmlessExportMixin, CertificationButtons, ConcernsAMentorAdmin, LongListAdmin):  # type: ignore[misc]  # as unfold annotates
     file_columns = CertificationFile
-    adding = changing = Duty.COORDINATE
-    deleting = Duty.LEAD
+    adding = changing = Permission.COORDINATE
+    deleting = Permission.LEAD
     form = CertificationForm
     fields = ("mentor", "type", "number", "issued_on", "expires_on")
     related = ("mentor__chapter", "mentor__organisation", "type__organisation")
@@ -116,7 +116,7 @@ class CertificationAdmin(HarmlessExportMixin, CertificationButtons, ConcernsAMen
         rows: QuerySet[Certification] = super().get_queryset(request)
         return rows.select_related(*self.related) if is_page else rows
 
-    def dress(self, request: HttpRequest, rows: Sequence[Certification]) -> None:
+    def annotate_rows(self, request: HttpRequest, rows: Sequence[Certification]) -> None:
         now = timezone.now()
         calendars = {type: calendar_of(type, now=now) for type in {row.type for row in rows}}
         for row in rows:
@@ -190,7 +190,7 @@ class ExemptionForm(forms.ModelForm[Exemption]):
 
 @admin.register(Exemption)
 class ExemptionAdmin(ConcernsAMentorAdmin):
-    adding = Duty.LEAD
+    adding = Permission.LEAD
     form = ExemptionForm
     fields = ("mentor", "type", "from_on", "until_on", "reason")
     list_display = ("mentor", "type", "from_on", "until_on", "approved_by")
@@ -207,7 +207,7 @@ class ExemptionAdmin(ConcernsAMentorAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Grant it; which mentors they lead decides, not only which they see."""
         was = form.cleaned_data["mentor"].status
-        if not self.may(request, Duty.LEAD, obj):
+        if not self.may(request, Permission.LEAD, obj):
             raise PermissionDenied
         adopt(obj, grant_exemption(**form.cleaned_data, approved_by=actor_of(request), now=timezone.now()))
         say_if_resumed(request, obj.mentor_id, was=was)

@@ -17,15 +17,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from certifications.courses import Attendance, Course, preview_course, renew_course
+from certifications.courses import Attendance, Course, preview_course, record_course
 from certifications.models import REASONABLE, CertificationType
 from certifications.recording import Expiry
-from mentors.desk.asking import AskForm
+from mentors.accounts.scope import Permission, Scope
+from mentors.desk.action_page import AskForm
 from mentors.desk.badges import status_badge
-from mentors.desk.previewing import Ids, TooMany, chosen_ids, how_many, preview_then_do
+from mentors.desk.bulk_preview import Ids, TooMany, chosen_ids, how_many, preview_then_do
 from mentors.desk.scoped import actor_of, scope_of
 from mentors.models import Chapter, Mentor
-from mentors.scope import Duty, Scope
 
 TEMPLATE = "certifications/desk_course.html"
 LISTED_AT_ONCE = 500
@@ -81,7 +81,7 @@ def ask_for_course(request: HttpRequest, *, chosen: QuerySet[Mentor], site: Admi
 def course_page(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     """Choose a chapter, tick who attended, look at the preview, and record it."""
     scope = scope_of(request)
-    if not scope.may(Duty.COORDINATE):
+    if not scope.may(Permission.COORDINATE):
         raise PermissionDenied
     chapters = list(Chapter.objects.filter(scope.own_chapters()).select_related("organisation"))
     chapter = _chapter(request, chapters)
@@ -95,7 +95,7 @@ def course_page(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
 
     def act(attendees: list[int], **fields: Any) -> HttpResponse:
         course, ids = _course(**fields), _in_scope(scope, attendees)
-        attendance = renew_course(course, mentor_ids=ids, now=timezone.now(), actor=actor_of(request))
+        attendance = record_course(course, mentor_ids=ids, now=timezone.now(), actor=actor_of(request))
         return _report(request, attendance, course=course, site=site)
 
     people = _people(chapter) if chapter else []

@@ -18,8 +18,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from certifications.extensions import Until, extend_certifications, plan_extension
 from certifications.models import REASONABLE, Certification
-from mentors.desk.asking import ReasonForm
-from mentors.desk.previewing import Ids, TooMany, chosen_ids, how_many, preview_then_do
+from mentors.desk.action_page import ReasonForm
+from mentors.desk.bulk_preview import Ids, TooMany, chosen_ids, how_many, preview_then_do
 from mentors.desk.scoped import ScopedAdmin, actor_of, scope_of
 
 TEMPLATE = "certifications/desk_extend.html"

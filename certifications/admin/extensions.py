@@ -16,10 +16,10 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from certifications.extensions import undo_extension
 from certifications.models import ExtendedCertification, Extension
-from mentors.desk.asking import ReasonForm, ask
+from mentors.accounts.scope import Permission, Scope
+from mentors.desk.action_page import ReasonForm, ask
 from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.scoped import ReadOnlyAdmin, actor_of, scope_of
-from mentors.scope import Duty, Scope
 
 ROWS_AT_ONCE = 100
 NAMED_AT_ONCE = 10
@@ -41,7 +41,7 @@ class ExtensionAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfo
         theirs = ExtendedCertification.objects.filter(scope.mentors("certification__mentor"))
         return seen | Q(pk__in=theirs.order_by().values("extension"))
 
-    def place_of(self, obj: Extension) -> tuple[int | None, int | None]:
+    def scope_ids(self, obj: Extension) -> tuple[int | None, int | None]:
         return obj.organisation_id, None
 
     def get_urls(self) -> list[URLPattern]:
@@ -70,7 +70,7 @@ class ExtensionAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfo
 
     def may_undo(self, request: HttpRequest, extension: Extension) -> bool:
         """Say whether every certification of it is theirs to change; an extension is undone as a whole."""
-        if self.may(request, Duty.LEAD, extension):
+        if self.may(request, Permission.LEAD, extension):
             return True
         hers = self.rows_of(request, extension).values("pk")
         return not extension.certifications.exclude(pk__in=hers).exists()

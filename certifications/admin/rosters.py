@@ -21,15 +21,15 @@ from certifications.admin.rosters_import import WORDS, RosterFormat, RosterResou
 from certifications.models import RosterUpload
 from certifications.roster_file import COLUMNS
 from certifications.roster_uploads import UploadGone, forget_upload
+from mentors.accounts.scope import NOTHING, Permission, Scope
 from mentors.desk.scoped import ReadOnlyAdmin, actor_of, scope_of
-from mentors.scope import NOTHING, Duty, Scope
 
 
 @admin.register(RosterUpload)
 class RosterUploadAdmin(ImportMixin, ReadOnlyAdmin):  # type: ignore[misc]  # the library has no types
     """Has no list: an upload is nobody's to look at but in the preview of who uploaded it."""
 
-    viewing = Duty.LEAD
+    viewing = Permission.LEAD
     resource_classes: ClassVar[list[type]] = [RosterResource]
     import_formats = (RosterFormat,)
     import_form_class = RosterForm
@@ -42,7 +42,7 @@ class RosterUploadAdmin(ImportMixin, ReadOnlyAdmin):  # type: ignore[misc]  # th
         return NOTHING
 
     def has_import_permission(self, request: HttpRequest) -> bool:
-        return self.may(request, Duty.LEAD)
+        return self.may(request, Permission.LEAD)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return self.import_action(request)

@@ -12,9 +12,9 @@ from import_export.forms import ConfirmImportForm, ImportForm
 
 from certifications.models import RosterUpload
 from certifications.roster_uploads import MAX_BYTES, UploadGone, lock_upload
-from mentors.desk.asking import AskForm
+from mentors.accounts.scope import Permission, Scope
+from mentors.desk.action_page import AskForm
 from mentors.models import Organisation, User
-from mentors.scope import Duty, Scope
 
 
 class RosterForm(AskForm, ImportForm):  # type: ignore[misc]  # the library has no types
@@ -77,7 +77,7 @@ class YesForm(ConfirmImportForm):  # type: ignore[misc]  # the library has no ty
     def clean_import_file_name(self) -> RosterUpload:
         """Lock the file, in the transaction that imports it. Raises UploadGone."""
         upload = lock_upload(self.cleaned_data["import_file_name"], user=self.user)
-        if not self.scope.may(Duty.LEAD, organisation_id=upload.organisation_id):
+        if not self.scope.may(Permission.LEAD, organisation_id=upload.organisation_id):
             raise UploadGone
         return upload
 

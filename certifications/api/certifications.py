@@ -26,16 +26,16 @@ from certifications.api.serializers import (
     RecordSerializer,
     RenewSerializer,
 )
+from certifications.mentor_status import lock_mentor
 from certifications.models import VALID_THROUGH, Certification, CertificationQuerySet, CertificationType
-from certifications.standing import lock_mentor
-from certifications.states import Calendar, calendar_of, state_of
+from certifications.states import StateThresholds, calendar_of, state_of
 from cronjobs.models import Action, RunItem
+from mentors.accounts.scope import Permission
 from mentors.models import User
 from mentors.rest.filters import Ordering, WordSearch, whole_number
 from mentors.rest.pagination import NarrowPages
 from mentors.rest.serializers import Reason, as_json
 from mentors.rest.views import ScopedViewSet, versioned
-from mentors.scope import Duty
 
 Rows = list[dict[str, Any]]
 Stages = list[int | None]
@@ -56,7 +56,7 @@ class CertificationViewSet(ScopedViewSet):
     search_description = "The beginnings of words of the mentor's name, or of the ref or the number."
     pagination_class = NarrowPages
     is_versioned = True
-    duties = {"destroy": Duty.LEAD}
+    permissions_by_action = {"destroy": Permission.LEAD}
     query_params = {"expiring": ("within_days",)}
 
     @cached_property
@@ -66,7 +66,7 @@ class CertificationViewSet(ScopedViewSet):
         return {type.pk: type for type in types}
 
     @cached_property
-    def calendars(self) -> dict[int, Calendar]:
+    def calendars(self) -> dict[int, StateThresholds]:
         return {type.pk: calendar_of(type, now=self.now) for type in self.types.values()}
 
     def get_queryset(self) -> CertificationQuerySet:
@@ -76,7 +76,7 @@ class CertificationViewSet(ScopedViewSet):
     def get_object(self) -> Certification:
         return cast("Certification", super().get_object())
 
-    def place_of(self, obj: Certification) -> tuple[int, int | None]:
+    def scope_ids(self, obj: Certification) -> tuple[int, int | None]:
         return obj.mentor.organisation_id, obj.mentor.chapter_id
 
     def lock(self, obj: Certification) -> None:

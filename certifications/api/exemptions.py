@@ -15,10 +15,10 @@ from rest_framework.response import Response
 from certifications.api.serializers import TypeOfMentorSerializer, refuse_field
 from certifications.models import REASONABLE, Exemption
 from certifications.recording import grant_exemption
+from mentors.accounts.scope import Permission
 from mentors.models import User
 from mentors.rest.filters import AskedFilterSet, IdFilter, Ordering
 from mentors.rest.views import ScopedViewSet
-from mentors.scope import Duty
 
 
 @extend_schema_serializer(
@@ -103,13 +103,13 @@ class ExemptionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedV
     filter_backends = (filters.DjangoFilterBackend, Ordering)
     filterset_class = ExemptionFilter
     ordering_fields = {"until_on": ("until_on", "id"), "id": ("id",)}
-    duties = {"create": Duty.LEAD}
+    permissions_by_action = {"create": Permission.LEAD}
 
     def get_queryset(self) -> QuerySet[Exemption]:
         exemptions = Exemption.objects.select_related("mentor", "type", "approved_by")
         return exemptions.filter(self.scope.mentors("mentor"))
 
-    def place_of(self, obj: Exemption) -> tuple[int, int | None]:
+    def scope_ids(self, obj: Exemption) -> tuple[int, int | None]:
         return obj.mentor.organisation_id, obj.mentor.chapter_id
 
     @extend_schema(request=GrantSerializer, responses={201: ExemptionSerializer})

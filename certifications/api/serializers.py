@@ -11,9 +11,9 @@ from rest_framework import serializers
 
 from certifications.models import CertificationType
 from certifications.states import State
+from mentors.accounts.scope import Scope
 from mentors.models import Mentor
 from mentors.rest.serializers import InScope, StrictSerializer
-from mentors.scope import Scope
 
 EXAMPLE = {
     "id": 17,

@@ -11,8 +11,8 @@ from django_celery_results.admin import TaskResultAdmin
 from django_celery_results.models import GroupResult, TaskResult
 from unfold.admin import ModelAdmin
 
+from mentors.accounts.scope import Permission
 from mentors.desk.scoped import scope_of
-from mentors.scope import Duty
 
 for model in (ClockedSchedule, CrontabSchedule, GroupResult, IntervalSchedule, PeriodicTask, SolarSchedule, TaskResult):
     admin.site.unregister(model)
@@ -22,19 +22,19 @@ class ForOperations(ModelAdmin):
     """Roles decide here too. Django's own permissions would be two queries on every page of the desk."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return scope_of(request).may(Duty.OPERATE)
+        return scope_of(request).may(Permission.OPERATE)
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return scope_of(request).may(Duty.OPERATE)
+        return scope_of(request).may(Permission.OPERATE)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return scope_of(request).may(Duty.OPERATE)
+        return scope_of(request).may(Permission.OPERATE)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return scope_of(request).may(Duty.OPERATE)
+        return scope_of(request).may(Permission.OPERATE)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return scope_of(request).may(Duty.OPERATE)
+        return scope_of(request).may(Permission.OPERATE)
 
 
 @admin.register(IntervalSchedule)

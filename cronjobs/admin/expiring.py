@@ -14,8 +14,8 @@ from django.db.models.functions import TruncWeek
 from django.urls import reverse
 
 from certifications.models import Certification, CertificationType
+from mentors.accounts.scope import Scope
 from mentors.models import Organisation
-from mentors.scope import Scope
 
 DAYS = 90
 

@@ -20,14 +20,14 @@ from django.utils.translation import gettext as _
 
 from certifications.models import CertificationType
 from cronjobs.admin.expiring import Chart, chart_expiring
-from cronjobs.admin.glance import First, find_dead_letters, find_incidents, find_paused
-from cronjobs.admin.strip import Night, last_nights
-from cronjobs.admin.told import Deed, Look, deeds, look_of
-from cronjobs.admin.tonight import Tonight, preview
+from cronjobs.admin.home_lists import TopRows, find_incidents, find_paused, find_undelivered
+from cronjobs.admin.next_night import Tonight, preview
+from cronjobs.admin.run_display import ActionCount, StatusBadge, action_counts, badge_of
+from cronjobs.admin.thirty_nights import NightRun, last_nights
 from cronjobs.models import CronJob, Incident, Run
+from mentors.accounts.scope import Permission, Scope
 from mentors.desk.scoped import scope_of
 from mentors.models import Mentor, Organisation
-from mentors.scope import Duty, Scope
 
 MOST_ORGANISATIONS = 30
 TYPE = JSONObject(id="id", organisation_id="organisation_id", code="code", name="name", required="required")
@@ -42,30 +42,30 @@ class Line:
     is_held: bool
 
     @property
-    def look(self) -> Look:
-        return look_of(self.run)
+    def badge(self) -> StatusBadge:
+        return badge_of(self.run)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Care:
+class CoordinatorPanel:
     """What a coordinator sees of her mentors."""
 
     tonight: Tonight
     chart: Chart
-    paused: First
-    letters: First
+    paused: TopRows
+    undelivered: TopRows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Home:
-    """What is shown of the organisation in full. An auditor has no `care`."""
+    """What is shown of the organisation in full. An auditor has no `panel`."""
 
     organisation: Organisation
-    nights: Sequence[Night]
+    nights: Sequence[NightRun]
     held: Sequence[Run]
     incidents: Sequence[Incident]
     jobs: Sequence[CronJob]
-    care: Care | None
+    panel: CoordinatorPanel | None
     leads: bool
 
     @property
@@ -73,15 +73,15 @@ class Home:
         return next((night.run for night in reversed(self.nights) if night.run), None)
 
     @property
-    def look(self) -> Look:
-        return look_of(self.last_night)
+    def badge(self) -> StatusBadge:
+        return badge_of(self.last_night)
 
     @property
-    def deeds(self) -> list[Deed]:
-        return deeds(self.last_night) if self.last_night else []
+    def action_counts(self) -> list[ActionCount]:
+        return action_counts(self.last_night) if self.last_night else []
 
     @property
-    def missed(self) -> list[Night]:
+    def missed(self) -> list[NightRun]:
         return [night for night in self.nights if night.is_missed]
 
     @property
@@ -94,7 +94,7 @@ def show_home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Give the home page what it shows; unfold calls it (UNFOLD, DASHBOARD_CALLBACK)."""
     scope, now = scope_of(request), timezone.now()
     organisations = _organisations_seen(scope)
-    shown = context | {"title": _("Home"), "operates": scope.may(Duty.OPERATE)}
+    shown = context | {"title": _("Home"), "operates": scope.may(Permission.OPERATE)}
     if not organisations:
         return shown
     lines = _lines(organisations) if len(organisations) > 1 else []
@@ -120,7 +120,7 @@ def _lines(organisations: Sequence[Any]) -> list[Line]:
     """Return a line for each; one whose last run was not green comes before those in order."""
     runs = Run.objects.in_bulk([one.newest_run for one in organisations if one.newest_run])
     lines = [Line(organisation=one, run=runs.get(one.newest_run), is_held=one.is_held) for one in organisations]
-    return sorted(lines, key=lambda line: (not line.is_held, line.look.tone not in {"bad", "warn"}))
+    return sorted(lines, key=lambda line: (not line.is_held, line.badge.tone not in {"bad", "warn"}))
 
 
 def _look_at(organisation: Organisation, *, scope: Scope, now: datetime) -> Home:
@@ -134,21 +134,21 @@ def _look_at(organisation: Organisation, *, scope: Scope, now: datetime) -> Home
         held=[night.run for night in nights if night.run and night.run.status == Run.Status.HELD],
         incidents=find_incidents(organisation, scope=scope),
         jobs=jobs,
-        care=_care(organisation, scope=scope, nights=nights, jobs=jobs, now=now) if coordinates else None,
-        leads=scope.may(Duty.LEAD, organisation_id=organisation.pk),
+        panel=_coordinator_panel(organisation, scope=scope, nights=nights, jobs=jobs, now=now) if coordinates else None,
+        leads=scope.may(Permission.LEAD, organisation_id=organisation.pk),
     )
 
 
-def _care(
-    organisation: Organisation, *, scope: Scope, nights: Sequence[Night], jobs: Sequence[CronJob], now: datetime
-) -> Care:
+def _coordinator_panel(
+    organisation: Organisation, *, scope: Scope, nights: Sequence[NightRun], jobs: Sequence[CronJob], now: datetime
+) -> CoordinatorPanel:
     found = cast("list[dict[str, Any]]", organisation.types)  # type: ignore[attr-defined]  # annotated
     types = [CertificationType(**facts) for facts in found]
     names = {type.code: type.name for type in types}
     newest = next((night.on for night in reversed(nights) if night.run), None)
-    return Care(
+    return CoordinatorPanel(
         tonight=preview(organisation, scope=scope, jobs=jobs, newest=newest, type_names=names, now=now),
         chart=chart_expiring(organisation, scope=scope, types=types, today=organisation.local_date(now)),
         paused=find_paused(organisation, scope=scope, type_names=names),
-        letters=find_dead_letters(organisation, scope=scope),
+        undelivered=find_undelivered(organisation, scope=scope),
     )

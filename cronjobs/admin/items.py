@@ -12,11 +12,11 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
-from cronjobs import phrases
+from cronjobs import record_text
 from cronjobs.api.serializers import PLANNED, Row, Rows, due_row, ledger_rows
 from cronjobs.ledger import count_items, show_due_items
 from cronjobs.models import Action, Run, RunItem
-from mentors.scope import Scope
+from mentors.accounts.scope import Scope
 
 AT_ONCE = 50
 STATUSES: dict[str, StrOrPromise] = {**dict(RunItem.Status.choices), PLANNED: _("would be done")}
@@ -32,7 +32,7 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Items:
+class ItemPage:
     """A page of items. Whether there is a next one is known without counting them all."""
 
     rows: Sequence[Any]
@@ -86,7 +86,7 @@ def planned_rows(run: Run, scope: Scope) -> Rows:
     ]
 
 
-def list_items(run: Run, *, scope: Scope, params: MultiValueDict[str, str]) -> Items:
+def list_items(run: Run, *, scope: Scope, params: MultiValueDict[str, str]) -> ItemPage:
     """Return the page of items that is asked for; what is asked amiss is not asked."""
     action = _one_of(params.get("action"), Action.values)
     status = _one_of(params.get("status"), RunItem.Status.values)
@@ -96,7 +96,7 @@ def list_items(run: Run, *, scope: Scope, params: MultiValueDict[str, str]) -> I
     found = _planned(run, scope, action) if run.dry_run else _stored(run, scope, action=action, status=status)
     rows = list(found[start : start + AT_ONCE + 1])
     shown = [_shown(row) for row in rows[:AT_ONCE]]
-    return Items(rows=shown, page=page, is_last=len(rows) <= AT_ONCE, action=action, status=status)
+    return ItemPage(rows=shown, page=page, is_last=len(rows) <= AT_ONCE, action=action, status=status)
 
 
 def _one_of(asked: str | None, values: Sequence[str]) -> str:
@@ -116,8 +116,8 @@ def _shown(row: Row) -> Row:
     return row | {
         "action_words": Action(row["action"]).label,
         "status_words": STATUSES[row["status"]],
-        "outcome": phrases.read(row["outcome"]),
-        "error": phrases.read(row["error"]),
+        "outcome": record_text.read(row["outcome"]),
+        "error": record_text.read(row["error"]),
     }
 
 

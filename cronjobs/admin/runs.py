@@ -17,23 +17,23 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from cronjobs import nightly, schedule
+from cronjobs import nightly, starting
 from cronjobs.admin.items import count_by_action, list_items, planned_rows
-from cronjobs.admin.told import look_of, say_deeds, say_duration, sign, url_of
+from cronjobs.admin.run_display import badge_of, describe_actions, render_badge, say_duration, url_of
 from cronjobs.api.export import FORMATS, export_runs
-from cronjobs.api.starting import handed_out
+from cronjobs.api.starting import dispatch_or_defer
 from cronjobs.models import Run
 from cronjobs.undo import undo_pauses
-from mentors.desk.asking import AskForm, ReasonForm, ask
+from mentors.accounts.scope import Permission, Scope
+from mentors.desk.action_page import AskForm, ReasonForm, ask
 from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.scoped import ReadOnlyAdmin, actor_of, scope_of
 from mentors.models import Mentor, StatusChange
-from mentors.scope import Duty, Scope
 
 
 @admin.register(Run)
 class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and Django differ in how they annotate
-    viewing = Duty.SEE
+    viewing = Permission.SEE
     list_display = ("business_date", "organisation", "how_begun", "state", "what_it_did", "duration")
     list_filter = ("organisation", "status", "trigger", "dry_run")
     list_select_related = ("organisation",)
@@ -44,7 +44,7 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
     def seen(self, scope: Scope) -> Q:
         return scope.runs()
 
-    def place_of(self, obj: Run) -> tuple[int | None, int | None]:
+    def scope_ids(self, obj: Run) -> tuple[int | None, int | None]:
         return obj.organisation_id, None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
@@ -56,11 +56,11 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def state(self, run: Run) -> SafeString:
-        return sign(look_of(run))
+        return render_badge(badge_of(run))
 
     @admin.display(description=gettext_lazy("what it did"))
     def what_it_did(self, run: Run) -> str:
-        return say_deeds(run)
+        return describe_actions(run)
 
     @admin.display(description=gettext_lazy("took"))
     def duration(self, run: Run) -> str:
@@ -87,9 +87,9 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
         """Show the run, with its items and with what may be done about it."""
         run: Run = self.find(request, object_id)
         scope = scope_of(request)
-        leads = self.may(request, Duty.LEAD, run)
+        leads = self.may(request, Permission.LEAD, run)
         context = self._context(request, run) | {
-            "look": look_of(run),
+            "badge": badge_of(run),
             "counts": count_by_action(run),
             "items": list_items(run, scope=scope, params=request.GET),
             "sees_all": scope.sees_all_items(organisation_id=run.organisation_id),
@@ -123,7 +123,7 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
 
     def approve(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         def act() -> str:
-            handed_out(schedule.approve, run_id, by=request.user.get_username(), now=timezone.now())
+            dispatch_or_defer(starting.approve, run_id, by=request.user.get_username(), now=timezone.now())
             return _("The run goes on.")
 
         explanation = _("The run goes on, and pauses all whom it has planned to pause.")
@@ -149,7 +149,7 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
 
     def retry(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         def act() -> str:
-            handed_out(schedule.retry, run_id, now=timezone.now())
+            dispatch_or_defer(starting.retry, run_id, now=timezone.now())
             return _("What had failed is tried again.")
 
         explanation = _("What failed is tried again, unless another run has taken it over.")
@@ -182,7 +182,7 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
 
     def _ask(self, request: HttpRequest, run_id: UUID, form: type[Form], act: Any, **words: str) -> HttpResponse:
         """Ask who leads the organisation, and then do it."""
-        run = self.find_for(request, str(run_id), Duty.LEAD)
+        run = self.find_for(request, str(run_id), Permission.LEAD)
         context = self._context(request, run) | words
         return ask(
             request,

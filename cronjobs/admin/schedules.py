@@ -21,20 +21,21 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cronjobs import jobs, nightly, phrases, schedule
+from cronjobs import nightly, record_text, starting
 from cronjobs.admin.cron_words import say_schedule
-from cronjobs.admin.told import Look, look_of, sign, url_of
-from cronjobs.api.starting import handed_out
+from cronjobs.admin.run_display import StatusBadge, badge_of, render_badge, url_of
+from cronjobs.api.starting import dispatch_or_defer
 from cronjobs.cron import clock_change_warnings, next_slots
-from cronjobs.drift import ScheduleDrifted, find_drift, refuse_if_drifted
 from cronjobs.models import CronJob, Run
-from mentors.desk.asking import AskForm, ask
+from cronjobs.schedules import jobs
+from cronjobs.schedules.drift import ScheduleDrifted, find_drift, refuse_if_drifted
+from mentors.accounts.scope import Permission, Scope
+from mentors.conflicts import ConflictError
+from mentors.desk.action_page import AskForm, ask
 from mentors.desk.buttons import ButtonsAdmin
-from mentors.refusal import Refusal
-from mentors.scope import Duty, Scope
 
-ON = Look(tone="good", icon="check_circle", words=gettext_lazy("switched on"))
-OFF = Look(tone="none", icon="pause_circle", words=gettext_lazy("switched off"))
+ON = StatusBadge(tone="good", icon="check_circle", words=gettext_lazy("switched on"))
+OFF = StatusBadge(tone="none", icon="pause_circle", words=gettext_lazy("switched off"))
 
 
 class CronJobForm(ModelForm[CronJob]):
@@ -70,7 +71,7 @@ class RunNowForm(AskForm):
 
 @admin.register(CronJob)
 class CronJobAdmin(ButtonsAdmin):
-    viewing = adding = changing = deleting = Duty.LEAD
+    viewing = adding = changing = deleting = Permission.LEAD
     form = CronJobForm
     fields = ("organisation", "name", "cron_expression", "timezone", "enabled", "pause_note", "alert_after_minutes")
     list_display = ("name", "organisation", "when", "next_run", "last_run", "state")
@@ -84,7 +85,7 @@ class CronJobAdmin(ButtonsAdmin):
     def seen(self, scope: Scope) -> Q:
         return scope.organisations_led("organisation")
 
-    def place_of(self, obj: CronJob) -> tuple[int | None, int | None]:
+    def scope_ids(self, obj: CronJob) -> tuple[int | None, int | None]:
         return obj.organisation_id, None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CronJob]:
@@ -121,11 +122,13 @@ class CronJobAdmin(ButtonsAdmin):
         run = next(iter(job.last_runs), None)  # type: ignore[attr-defined]  # prefetched
         if run is None:
             return "–"
-        return format_html('{} <a href="{}">{}</a>', sign(look_of(run)), url_of(run), date_format(run.business_date))
+        return format_html(
+            '{} <a href="{}">{}</a>', render_badge(badge_of(run)), url_of(run), date_format(run.business_date)
+        )
 
     @admin.display(description=gettext_lazy("status"), ordering="enabled")
     def state(self, job: CronJob) -> str:
-        return format_html("{} {}", sign(ON if job.enabled else OFF), job.pause_note)
+        return format_html("{} {}", render_badge(ON if job.enabled else OFF), job.pause_note)
 
     def get_urls(self) -> list[URLPattern]:
         pages: dict[str, Callable[..., HttpResponse]] = {
@@ -152,7 +155,7 @@ class CronJobAdmin(ButtonsAdmin):
         """Return what stands above the form: the job in words, what comes, and what is amiss."""
         return {
             "job": job,
-            "look": ON if job.enabled else OFF,
+            "badge": ON if job.enabled else OFF,
             "words": say_schedule(job.cron_expression),
             "coming": _coming(job, count=5),
             "warnings": clock_change_warnings(job.cron_expression, job.timezone, now=timezone.now()),
@@ -165,7 +168,7 @@ class CronJobAdmin(ButtonsAdmin):
             self._change(request, job, enabled=False, pause_note=pause_note)
             return _("The schedule is switched off.")
 
-        job = self.find_for(request, str(object_id), Duty.LEAD)
+        job = self.find_for(request, str(object_id), Permission.LEAD)
         explanation = _("No night runs by itself until it is switched on again. Nights in between are not made up.")
         return self._ask(
             request, job, PauseForm, act, title=_("Switch off “%(job)s”") % {"job": job}, button=_("Switch off"),
@@ -177,7 +180,7 @@ class CronJobAdmin(ButtonsAdmin):
             self._change(request, job, enabled=True)
             return _("The schedule is switched on.")
 
-        job = self.find_for(request, str(object_id), Duty.LEAD)
+        job = self.find_for(request, str(object_id), Permission.LEAD)
         explanation = _("It was switched off because: %(note)s") % {"note": job.pause_note} if job.pause_note else ""
         return self._ask(
             request, job, AskForm, act, title=_("Switch on “%(job)s”") % {"job": job}, button=_("Switch on"),
@@ -191,7 +194,7 @@ class CronJobAdmin(ButtonsAdmin):
             begun.append(self._start(request, job, dry_run=dry_run))
             return _("The run has begun.") if not dry_run else _("This is what a run would do now.")
 
-        job = self.find_for(request, str(object_id), Duty.LEAD)
+        job = self.find_for(request, str(object_id), Permission.LEAD)
         begun: list[UUID] = []
         answer = self._ask(
             request, job, RunNowForm, act, template="cronjobs/run_now.html",
@@ -203,8 +206,8 @@ class CronJobAdmin(ButtonsAdmin):
 
     @staticmethod
     def _start(request: HttpRequest, job: CronJob, *, dry_run: bool) -> UUID:
-        return handed_out(
-            schedule.execute_expiry_check,
+        return dispatch_or_defer(
+            starting.execute_expiry_check,
             organisation=job.organisation,
             cron_job=job,
             actions=nightly.ALL_ACTIONS,
@@ -218,11 +221,11 @@ class CronJobAdmin(ButtonsAdmin):
             jobs.resolve_drift(job, keep=keep, by=request.user.get_username(), now=timezone.now())
             return _("%(job)s and beat have one schedule.") % {"job": job}
 
-        job = self.find_for(request, str(object_id), Duty.LEAD)
+        job = self.find_for(request, str(object_id), Permission.LEAD)
         title = _("Keep the schedule") if keep == "schedule" else _("Take over beat's schedule")
         return self._ask(
             request, job, AskForm, act, title=title, button=title,
-            explanation="\n".join(map(phrases.read, find_drift([job]).get(job.pk, []))),
+            explanation="\n".join(map(record_text.read, find_drift([job]).get(job.pk, []))),
         )  # fmt: skip
 
     def _ask(
@@ -260,7 +263,7 @@ class CronJobAdmin(ButtonsAdmin):
         for job in queryset:
             try:
                 jobs.resolve_drift(job, keep=keep, by=request.user.get_username(), now=timezone.now())
-            except Refusal as refusal:
+            except ConflictError as refusal:
                 messages.error(request, f"{job}: {refusal}")
             else:
                 messages.success(request, _("%(job)s and beat have one schedule.") % {"job": job})

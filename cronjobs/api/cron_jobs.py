@@ -14,7 +14,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cronjobs import jobs, nightly, schedule
+from cronjobs import nightly, starting
 from cronjobs.api.cron_job_serializers import (
     ChangeCronJobSerializer,
     CreateCronJobSerializer,
@@ -27,13 +27,14 @@ from cronjobs.api.runs import runs_seen
 from cronjobs.api.serializers import Row, Rows, RunSerializer
 from cronjobs.api.starting import LOCATION, RunStarter
 from cronjobs.cron import clock_change_warnings, describe_schedule, next_slots
-from cronjobs.drift import find_drift
 from cronjobs.models import CronJob, Run
+from cronjobs.schedules import jobs
+from cronjobs.schedules.drift import find_drift
+from mentors.accounts.scope import Permission
 from mentors.rest.filters import Ordering
 from mentors.rest.serializers import as_json
 from mentors.rest.versions import check_if_match
 from mentors.rest.views import versioned
-from mentors.scope import Duty
 
 
 class CronJobViewSet(RunStarter):
@@ -45,7 +46,9 @@ class CronJobViewSet(RunStarter):
     filterset_class = CronJobFilter
     ordering_fields = {"name": ("name", "id"), "id": ("id",)}
     is_versioned = True
-    duties = dict.fromkeys(("create", "update", "partial_update", "destroy", "execute", "resolve_drift"), Duty.LEAD)
+    permissions_by_action = dict.fromkeys(
+        ("create", "update", "partial_update", "destroy", "execute", "resolve_drift"), Permission.LEAD
+    )
 
     def get_queryset(self) -> QuerySet[CronJob]:
         return CronJob.objects.filter(self.scope.runs()).select_related("organisation")
@@ -118,7 +121,7 @@ class CronJobViewSet(RunStarter):
         check_if_match(request, job)
         body = self.read_body(ExecuteSerializer, today=job.organisation.local_date(self.now))
         return self.accept(
-            schedule.execute_expiry_check,
+            starting.execute_expiry_check,
             organisation=job.organisation,
             cron_job=job,
             business_date=body.get("date"),

@@ -11,13 +11,13 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cronjobs import schedule
+from cronjobs import starting
 from cronjobs.api.serializers import RunSerializer
 from cronjobs.api.starting import LOCATION, RunStarter
 from cronjobs.models import Run
+from mentors.accounts.scope import Permission
 from mentors.models import Organisation
 from mentors.rest.serializers import OrganisationInScope, StrictSerializer
-from mentors.scope import Duty
 
 
 @extend_schema_serializer(
@@ -47,7 +47,7 @@ class ExpiryJobViewSet(RunStarter):
     queryset = Run.objects.none()
     serializer_class = RunSerializer
     filter_backends = ()
-    duties = {"run": Duty.LEAD}
+    permissions_by_action = {"run": Permission.LEAD}
 
     # In no transaction of ours: see CronJobViewSet.execute.
     @extend_schema(request=ExpiryJobSerializer, responses={202: RunSerializer}, parameters=[LOCATION])
@@ -60,9 +60,9 @@ class ExpiryJobViewSet(RunStarter):
         body = self.read_body(ExpiryJobSerializer)
         self.check_object_permissions(request, Run(organisation=body["organisation"]))
         return self.accept(
-            schedule.execute_expiry_check,
+            starting.execute_expiry_check,
             **body,
-            actions=schedule.EXPIRY_ACTIONS,
+            actions=starting.EXPIRY_ACTIONS,
             requested_by=self.username,
             now=self.now,
         )

@@ -10,11 +10,11 @@ from django.http import StreamingHttpResponse
 from rest_framework.renderers import JSONRenderer
 
 from cronjobs.api.serializers import Row, ledger_rows
-from cronjobs.evidence import AT_ONCE, COLUMNS, END_ROW, RUN_ROW, facts_of, hash_row, seal_facts, text_of
 from cronjobs.models import Run, RunItem, Seal
-from cronjobs.seals import newest_seal
-from mentors.cells import guard
-from mentors.scope import Scope
+from cronjobs.records.digests import AT_ONCE, COLUMNS, END_ROW, RUN_ROW, facts_of, hash_row, seal_facts, text_of
+from cronjobs.records.seals import newest_seal
+from mentors.accounts.scope import Scope
+from mentors.spreadsheets import guard
 
 CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 FORMATS = tuple(CONTENT_TYPES)

@@ -14,18 +14,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from structlog.contextvars import bind_contextvars
 
-from cronjobs import nightly, schedule
+from cronjobs import nightly, starting
 from cronjobs.api.export import FORMATS, export_runs
 from cronjobs.api.filters import RunFilter
 from cronjobs.api.serializers import EXPORTED_ROW, RunSerializer, UndoneSerializer
-from cronjobs.api.starting import LOCATION, RunStarter, handed_out
-from cronjobs.evidence import AT_ONCE
+from cronjobs.api.starting import LOCATION, RunStarter, dispatch_or_defer
 from cronjobs.models import OLDEST_FIRST, Run, RunQuerySet
+from cronjobs.records.digests import AT_ONCE
 from cronjobs.undo import undo_pauses
+from mentors.accounts.scope import Permission, Scope
 from mentors.models import User
 from mentors.rest.filters import Ordering, one_of
 from mentors.rest.serializers import NoBody, Reason
-from mentors.scope import Duty, Scope
 
 
 def runs_seen(scope: Scope) -> RunQuerySet:
@@ -42,7 +42,7 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunStarter):
     filterset_class = RunFilter
     ordering_fields = {"created_at": OLDEST_FIRST}
     ordering = "-created_at"
-    duties = dict.fromkeys(("approve", "reject", "undo", "retry"), Duty.LEAD)
+    permissions_by_action = dict.fromkeys(("approve", "reject", "undo", "retry"), Permission.LEAD)
     query_params = {"export": ("format", *RunFilter.base_filters)}
 
     def get_queryset(self) -> RunQuerySet:
@@ -76,7 +76,7 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunStarter):
         """Let a held run pause after all: 409 if it is not held."""
         run = self.get_object()
         self.read_body(NoBody)
-        handed_out(schedule.approve, run.pk, by=self.username, now=self.now)
+        dispatch_or_defer(starting.approve, run.pk, by=self.username, now=self.now)
         return self.respond_with_run(run.pk)
 
     @extend_schema(request=Reason)
@@ -105,4 +105,4 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunStarter):
         """Try the failed items of today's closed run again: 409 if there are none, or if a run is open."""
         run = self.get_object()
         self.read_body(NoBody)
-        return self.accept(schedule.retry, run.pk, now=self.now)
+        return self.accept(starting.retry, run.pk, now=self.now)

@@ -8,9 +8,9 @@ from django.db.models import F, QuerySet
 from drf_spectacular.utils import OpenApiExample, PolymorphicProxySerializer, extend_schema_serializer
 from rest_framework import serializers
 
-from cronjobs.evidence import END_ROW, RUN_ROW
 from cronjobs.ledger import DueItem
 from cronjobs.models import Action, Run, RunItem
+from cronjobs.records.digests import END_ROW, RUN_ROW
 
 Row = dict[str, Any]
 Rows = list[Row]

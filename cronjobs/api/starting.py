@@ -15,8 +15,8 @@ from rest_framework.response import Response
 from structlog.contextvars import bind_contextvars
 
 from cronjobs.api.serializers import RunSerializer
+from cronjobs.dispatch import BrokerUnavailable
 from cronjobs.models import CronJob, Run
-from cronjobs.queue import BrokerUnavailable
 from mentors.rest.views import ScopedViewSet
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ LOCATION = OpenApiParameter(
 class RunStarter(ScopedViewSet):
     """A viewset of what belongs to an organisation as a whole, and starts its runs."""
 
-    def place_of(self, obj: CronJob | Run) -> tuple[int, None]:
+    def scope_ids(self, obj: CronJob | Run) -> tuple[int, None]:
         return obj.organisation_id, None
 
     @property
@@ -43,7 +43,7 @@ class RunStarter(ScopedViewSet):
 
     def accept(self, start: Callable[Options, Run], *args: Options.args, **options: Options.kwargs) -> Response:
         """Start a run that goes on without us: 202, and where it can be followed."""
-        run_id = handed_out(start, *args, **options)
+        run_id = dispatch_or_defer(start, *args, **options)
         address = self.request.build_absolute_uri(reverse("api:run-detail", args=[run_id]))
         return self.respond_with_run(run_id, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
 
@@ -55,7 +55,7 @@ class RunStarter(ScopedViewSet):
         return Response(RunSerializer(run).data, status=status, headers=headers)
 
 
-def handed_out(start: Callable[Options, Run], *args: Options.args, **options: Options.kwargs) -> UUID:
+def dispatch_or_defer(start: Callable[Options, Run], *args: Options.args, **options: Options.kwargs) -> UUID:
     """Do what sends a run to the workers, and return the run's id.
 
     While the broker is away the run is safe in the database, where the sweep finds it: no error for who asked.

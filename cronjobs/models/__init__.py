@@ -1,25 +1,25 @@
 """Scheduled jobs, their runs and the ledger; what the watch knows; what remains as a record."""
 
 from cronjobs.models.jobs import CronJob
+from cronjobs.models.monitoring import Alert, Component, Heartbeat, Incident, Outage
 from cronjobs.models.records import Forecast, RunSummary, Seal
 from cronjobs.models.runs import NEWEST_FIRST, OLDEST_FIRST, Action, Run, RunItem, RunItemQuerySet, RunQuerySet
-from cronjobs.models.vigil import Alert, Heartbeat, Incident, Part, Silence
 
 __all__ = [
     "NEWEST_FIRST",
     "OLDEST_FIRST",
     "Action",
     "Alert",
+    "Component",
     "CronJob",
     "Forecast",
     "Heartbeat",
     "Incident",
-    "Part",
+    "Outage",
     "Run",
     "RunItem",
     "RunItemQuerySet",
     "RunQuerySet",
     "RunSummary",
     "Seal",
-    "Silence",
 ]

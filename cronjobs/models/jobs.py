@@ -12,7 +12,7 @@ from mentors.models import Organisation, validate_timezone
 
 
 class CronJob(models.Model):
-    """A nightly job of an organisation; beat fires its `PeriodicTask`, kept in step by `cronjobs/schedule.py`."""
+    """A nightly job of an organisation; beat fires its `PeriodicTask`, kept in step by `cronjobs/starting.py`."""
 
     organisation = models.ForeignKey(
         Organisation, verbose_name=_("organisation"), on_delete=models.CASCADE, related_name="cron_jobs"

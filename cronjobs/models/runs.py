@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from certifications.models import Certification
-from cronjobs import phrases
+from cronjobs import record_text
 from cronjobs.models.jobs import CronJob
 from mentors.models import Mentor, Organisation
 
@@ -42,7 +42,7 @@ class RunQuerySet(models.QuerySet["Run"]):
         return self.filter(dry_run=False)
 
     def not_concluded(self) -> RunQuerySet:
-        """Those that are closed, while what follows (`cronjobs/conclusion.py`) is still to be done."""
+        """Those that are closed, while what follows (`cronjobs/after_close.py`) is still to be done."""
         return self.real().filter(concluded_at=None, finished_at__isnull=False)
 
     def newest_first(self) -> RunQuerySet:
@@ -76,7 +76,7 @@ class Run(models.Model):
         MANUAL = "manual", _("by a person")
 
     OPEN = (Status.PLANNED, Status.RUNNING, Status.HELD)
-    SWITCHED_OFF = phrases.SWITCHED_OFF.write()  # the error of a slot that was missed on purpose
+    SWITCHED_OFF = record_text.SWITCHED_OFF.write()  # the error of a slot that was missed on purpose
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(

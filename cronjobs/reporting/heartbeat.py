@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from django.conf import settings
 
 from cronjobs.hooks import RunError, RunResult
-from cronjobs.probe import answer_of
+from cronjobs.monitoring.http_probe import answer_of
 
 
 class HeartbeatRefused(Exception):

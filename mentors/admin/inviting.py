@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import action
 
-from mentors.desk.asking import AskForm, ask
+from mentors.accounts.scope import Permission, Scope
+from mentors.desk.action_page import AskForm, ask
 from mentors.desk.scoped import ScopedAdmin, actor_of, scope_of
 from mentors.models import Chapter, CoordinatorRole, Organisation
-from mentors.scope import Duty, Scope
 from mentors.validators import validate_one_line
 from notifications.invitations import invite, invite_again
 
@@ -72,7 +72,7 @@ class InviteButtons(ScopedAdmin):
     actions_detail: Any = ("send_again",)
 
     def has_invite_permission(self, request: HttpRequest, _object_id: object = None) -> bool:
-        return self.may(request, Duty.LEAD)
+        return self.may(request, Permission.LEAD)
 
     @button(description=gettext_lazy("Invite a coordinator"), permissions=["invite"], icon="person_add")
     def invite(self, request: HttpRequest) -> HttpResponse:
@@ -114,7 +114,7 @@ class InviteButtons(ScopedAdmin):
         role = roles.filter(pk=object_id).first() if object_id.isdecimal() else None
         if role is None:
             raise Http404
-        if not self.may(request, Duty.LEAD, role):
+        if not self.may(request, Permission.LEAD, role):
             raise PermissionDenied
         return role
 

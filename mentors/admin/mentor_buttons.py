@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from certifications.coverage import lapsed_types
+from certifications.mentor_status import end_mentor, pause_mentor, reactivate_mentor
 from certifications.models import REASONABLE, CertificationType
-from certifications.standing import end_mentor, pause_mentor, reactivate_mentor
-from mentors.desk.asking import AskForm, ReasonForm, ask
+from mentors.accounts.scope import Permission
+from mentors.desk.action_page import AskForm, ReasonForm, ask
 from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.scoped import actor_of
 from mentors.models import Mentor
-from mentors.scope import Duty
 
 Status = Mentor.Status
 
@@ -106,7 +106,7 @@ class MentorButtons(ButtonsAdmin):
         """Ask for a reason; where a type has lapsed, for an exemption, which only the organisation grants (rule 10)."""
         mentor: Mentor = self.find_for(request, object_id, self.changing)
         lapsed = lapsed_types(mentor=mentor, on=mentor.organisation.local_date(timezone.now()))
-        may_exempt = self.may(request, Duty.LEAD, mentor)
+        may_exempt = self.may(request, Permission.LEAD, mentor)
         form = ExemptForm if lapsed and may_exempt else ResumeForm
 
         def act(reason: str, exempt_until: date | None = None) -> str:

@@ -70,7 +70,7 @@ def _days_of_organisations(request: HttpRequest, *, now: datetime) -> dict[date,
 class MentorColumns(ModelAdmin):
     """What a row of the list says."""
 
-    def dress(self, request: HttpRequest, rows: Sequence[Mentor]) -> None:
+    def annotate_rows(self, request: HttpRequest, rows: Sequence[Mentor]) -> None:
         """Find what has lapsed and what is missing, for the page at once."""
         now = timezone.now()
         gaps = find_gaps({mentor.pk: mentor.organisation.local_date(now) for mentor in rows})

@@ -21,7 +21,7 @@ from certifications.coverage import Gaps, find_gaps
 from certifications.models import Certification, CertificationType, Exemption
 from certifications.states import State, calendar_of, state_of
 from mentors.admin.mentor_buttons import Button
-from mentors.admin.timeline import Teller
+from mentors.admin.timeline import TimelineRenderer
 from mentors.api.timeline import Kind, entry, timeline_of
 from mentors.desk.badges import status_badge
 from mentors.models import Mentor, StatusChange
@@ -102,8 +102,8 @@ def _timeline(mentor: Mentor) -> tuple[list[dict[str, Any]], bool]:
 
 
 def _told(mentor: Mentor, rows: Sequence[dict[str, Any]], types: Any) -> list[Any]:
-    teller = Teller(organisation=mentor.organisation, names={type.code: type.name for type in types})
-    return [teller.tell(entry(row)) for row in rows]
+    renderer = TimelineRenderer(organisation=mentor.organisation, names={type.code: type.name for type in types})
+    return [renderer.render(entry(row)) for row in rows]
 
 
 def _since(mentor: Mentor, rows: Sequence[dict[str, Any]]) -> datetime:

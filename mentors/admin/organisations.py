@@ -18,15 +18,15 @@ from unfold.admin import StackedInline
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from mentors.accounts.scope import Permission, Scope
+from mentors.accounts.second_factor import reset_second_factor
 from mentors.admin.inviting import F, InviteButtons, button
-from mentors.desk.asking import AskForm, ask
+from mentors.desk.action_page import AskForm, ask
 from mentors.desk.scoped import ScopedAdmin, actor_of
 from mentors.models import Chapter, CoordinatorRole, Organisation, User
-from mentors.scope import Duty, Scope
-from mentors.second_factor import reset_second_factor
 from notifications.models import Preference
 
-admin.site.unregister(Group)  # roles decide (mentors/scope.py), and Django's permissions nothing
+admin.site.unregister(Group)  # roles decide (mentors/accounts/scope.py), and Django's permissions nothing
 
 
 def badge(**options: Any) -> Callable[[F], F]:
@@ -44,19 +44,19 @@ class CoordinatorPreferenceInline(StackedInline):
 
 @admin.register(Organisation)
 class OrganisationAdmin(ScopedAdmin):
-    viewing = Duty.LEAD
+    viewing = Permission.LEAD
     list_display = ("name", "slug", "timezone", "auto_pause", "auto_resume", "reminder_days")
 
     def seen(self, scope: Scope) -> Q:
         return scope.organisations_led()
 
-    def place_of(self, obj: Organisation) -> tuple[int | None, int | None]:
+    def scope_ids(self, obj: Organisation) -> tuple[int | None, int | None]:
         return obj.pk, None
 
 
 @admin.register(Chapter)
 class ChapterAdmin(ScopedAdmin):
-    adding = changing = Duty.LEAD
+    adding = changing = Permission.LEAD
     list_display = ("name", "organisation")
     list_filter = ("organisation",)
     prepopulated_fields = {"slug": ("name",)}
@@ -65,7 +65,7 @@ class ChapterAdmin(ScopedAdmin):
     def seen(self, scope: Scope) -> Q:
         return scope.own_chapters()
 
-    def place_of(self, obj: Chapter) -> tuple[int | None, int | None]:
+    def scope_ids(self, obj: Chapter) -> tuple[int | None, int | None]:
         return obj.organisation_id, obj.pk
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Chapter | None = None) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class ChapterAdmin(ScopedAdmin):
 class CoordinatorRoleAdmin(InviteButtons):
     """Whoever leads an organisation invites; to choose among all users of the installation is for operations."""
 
-    viewing = changing = deleting = Duty.LEAD
+    viewing = changing = deleting = Permission.LEAD
     fields = ("user", "organisation", "duty", "chapter")
     list_display = ("user", "full_name", "duty", "organisation", "chapter", "has_come")
     list_select_related = ("user", "organisation", "chapter")
@@ -88,7 +88,7 @@ class CoordinatorRoleAdmin(InviteButtons):
     def seen(self, scope: Scope) -> Q:
         return scope.organisations_led("organisation")
 
-    def place_of(self, obj: CoordinatorRole) -> tuple[int | None, int | None]:
+    def scope_ids(self, obj: CoordinatorRole) -> tuple[int | None, int | None]:
         return obj.organisation_id, None
 
     def get_fields(self, request: HttpRequest, obj: CoordinatorRole | None = None) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ class CoordinatorRoleAdmin(InviteButtons):
 
 @admin.register(User)
 class PersonAdmin(ScopedAdmin, UserAdmin):  # type: ignore[misc,type-arg]  # unfold and Django differ in how they annotate
-    viewing = Duty.OPERATE
+    viewing = Permission.OPERATE
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -136,7 +136,7 @@ class PersonAdmin(ScopedAdmin, UserAdmin):  # type: ignore[misc,type-arg]  # unf
         return Q()
 
     def has_operate_permission(self, request: HttpRequest, _object_id: object = None) -> bool:
-        return self.may(request, Duty.OPERATE)
+        return self.may(request, Permission.OPERATE)
 
     @button(description=gettext_lazy("Reset the second factor"), permissions=["operate"], icon="phonelink_erase")
     def reset_second_factor(self, request: HttpRequest, object_id: str) -> HttpResponse:

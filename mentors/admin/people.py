@@ -12,17 +12,17 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline
 
 from certifications.admin.courses import ask_for_course
+from mentors.accounts.scope import Permission, Scope
 from mentors.admin.exports import MentorFile
 from mentors.admin.mentor_buttons import MentorButtons
 from mentors.admin.mentor_list import ExpiresWithin, MentorColumns
 from mentors.admin.mentor_page import page_of, timeline_page
 from mentors.desk.exporting import HarmlessExportMixin
-from mentors.desk.lists import LongListAdmin
+from mentors.desk.long_lists import LongListAdmin
 from mentors.desk.refusing import RefusingAdmin, adopt
 from mentors.desk.scoped import ReadOnlyAdmin, ScopedFilter
 from mentors.enrolment import RefTaken, change_mentor, enrol_mentor
 from mentors.models import LANGUAGES, Mentor, StatusChange
-from mentors.scope import Duty, Scope
 from notifications.models import Preference
 
 
@@ -67,7 +67,7 @@ class MentorForm(forms.ModelForm[Mentor]):
 
 @admin.register(Mentor)
 class MentorAdmin(HarmlessExportMixin, MentorButtons, MentorColumns, RefusingAdmin, LongListAdmin):  # type: ignore[misc]  # as unfold annotates
-    adding = changing = Duty.COORDINATE
+    adding = changing = Permission.COORDINATE
     form = MentorForm
     file_columns = MentorFile
     fields = ("chapter", "ref", "name", "email", "phone", "language", "listed", "searchable")
@@ -93,7 +93,7 @@ class MentorAdmin(HarmlessExportMixin, MentorButtons, MentorColumns, RefusingAdm
     def seen(self, scope: Scope) -> Q:
         return scope.mentors()
 
-    def place_of(self, obj: Mentor) -> tuple[int | None, int | None]:
+    def scope_ids(self, obj: Mentor) -> tuple[int | None, int | None]:
         return obj.organisation_id, obj.chapter_id
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Mentor]:

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from cronjobs.models import Action, RunItem
-from cronjobs.phrases import read
-from mentors.api.timeline import Kind, Recipient
+from cronjobs.record_text import read
+from mentors.api.timeline import Kind, RecipientKind
 from mentors.models import Mentor, Organisation
 from notifications.channels import channel_choices
 from notifications.models import Answer, Notification
@@ -24,7 +24,7 @@ Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class TimelineRow:
     """One entry as it is read."""
 
     at: datetime
@@ -36,14 +36,14 @@ class Told:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Teller:
+class TimelineRenderer:
     """Tells the entries of one mentor; `names` are those of the organisation's types, by code."""
 
     organisation: Organisation
     names: Mapping[str, str]
     channels: Mapping[str, str] = field(default_factory=lambda: {name: str(label) for name, label in channel_choices()})
 
-    def tell(self, entry: Entry) -> Told:
+    def render(self, entry: Entry) -> TimelineRow:
         tellers: dict[str, Callable[[Entry], dict[str, str]]] = {
             Kind.STATUS_CHANGE: self._status_change,
             Kind.ITEM: self._item,
@@ -51,7 +51,7 @@ class Teller:
             Kind.ANSWER: self._answer,
         }
         run = reverse("admin:cronjobs_run_change", args=[entry["run"]]) if entry["run"] else ""
-        return Told(at=entry["at"], run=run, **tellers[entry["kind"]](entry))
+        return TimelineRow(at=entry["at"], run=run, **tellers[entry["kind"]](entry))
 
     def _status_change(self, entry: Entry) -> dict[str, str]:
         by_whom = {"actor": entry["actor"]} if entry["actor"] else {}
@@ -129,9 +129,9 @@ class Teller:
 
     def _message(self, entry: Entry) -> dict[str, str]:
         to_whom = {
-            Recipient.MENTOR: _("Message to the mentor, %(channel)s: %(about)s."),
-            Recipient.COORDINATOR: _("Message to a coordinator, %(channel)s: %(about)s."),
-            Recipient.OPERATIONS: _("Message to operations, %(channel)s: %(about)s."),
+            RecipientKind.MENTOR: _("Message to the mentor, %(channel)s: %(about)s."),
+            RecipientKind.COORDINATOR: _("Message to a coordinator, %(channel)s: %(about)s."),
+            RecipientKind.OPERATIONS: _("Message to operations, %(channel)s: %(about)s."),
         }
         facts = {
             "channel": self.channels.get(entry["channel"], entry["channel"]),

@@ -17,8 +17,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from certifications.coverage import Gaps, find_gaps
+from certifications.mentor_status import end_mentor, lock_mentor, pause_mentor, reactivate_mentor
 from certifications.models import REASONABLE
-from certifications.standing import end_mentor, lock_mentor, pause_mentor, reactivate_mentor
+from mentors.accounts.scope import Permission, Scope
 from mentors.api.timeline import TimelineEntrySerializer, entry, timeline_of
 from mentors.enrolment import RefTaken, change_mentor, enrol_mentor
 from mentors.models import LANGUAGES, Chapter, Mentor, User
@@ -27,7 +28,6 @@ from mentors.rest.pagination import NarrowPages
 from mentors.rest.serializers import InScope, Reason, StrictSerializer, as_json
 from mentors.rest.versions import etag
 from mentors.rest.views import ScopedViewSet
-from mentors.scope import Duty, Scope
 
 PHONE = r"^\+[1-9][0-9]{6,14}$"
 EXAMPLE = {
@@ -176,7 +176,7 @@ class MentorViewSet(ScopedViewSet):
     def get_object(self) -> Mentor:
         return cast("Mentor", super().get_object())
 
-    def place_of(self, obj: Mentor) -> tuple[int, int | None]:
+    def scope_ids(self, obj: Mentor) -> tuple[int, int | None]:
         return obj.organisation_id, obj.chapter_id
 
     def lock(self, obj: Mentor) -> None:
@@ -230,7 +230,7 @@ class MentorViewSet(ScopedViewSet):
         """Resume a paused mentor: 409 while a type has lapsed, unless exempted, which only the organisation may do."""
         with self.changing() as mentor:
             body = self.read_body(ResumeSerializer)
-            if "exempt_until" in body and not self.scope.may(Duty.LEAD, organisation_id=mentor.organisation_id):
+            if "exempt_until" in body and not self.scope.may(Permission.LEAD, organisation_id=mentor.organisation_id):
                 raise PermissionDenied(_("Only an organisation-wide coordinator may exempt."))
             reactivate_mentor(mentor, **body, actor=self.user, now=self.now)
         return self.respond(mentor)

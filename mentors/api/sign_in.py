@@ -18,11 +18,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from mentors.accounts.second_factor import CodeTooSoon, CodeWrong, LoginLocked, has_device, verify_code
 from mentors.models import CoordinatorRole, User
 from mentors.rest.authentication import DeviceToken
 from mentors.rest.serializers import StrictSerializer
 from mentors.rest.throttles import PerLogin
-from mentors.second_factor import CodeTooSoon, CodeWrong, LoginLocked, has_device, verify_code
 
 
 @extend_schema_serializer(

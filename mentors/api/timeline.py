@@ -54,7 +54,7 @@ class Kind(models.TextChoices):
     ANSWER = "answer"
 
 
-class Recipient(models.TextChoices):
+class RecipientKind(models.TextChoices):
     MENTOR = "mentor"
     COORDINATOR = "coordinator"
     OPERATIONS = "operations"
@@ -116,7 +116,7 @@ class TimelineEntrySerializer(serializers.Serializer[Any]):
         Notification.Kind.choices, allow_null=True, help_text="What it was about, not what it said."
     )
     channel = serializers.ChoiceField(channel_choices(), allow_null=True)
-    recipient = serializers.ChoiceField(Recipient.choices, allow_null=True)
+    recipient = serializers.ChoiceField(RecipientKind.choices, allow_null=True)
     sent_at = serializers.DateTimeField(allow_null=True)
     status = serializers.ChoiceField(
         sorted({*RunItem.Status.values, *Notification.Status.values}),
@@ -171,8 +171,8 @@ def _items(mentor: Mentor) -> QuerySet[Any, Any]:
 
 def _messages(mentor: Mentor) -> QuerySet[Any, Any]:
     """Return the messages about the mentor; those to the mentor are among them."""
-    to_the_mentor = When(recipient_mentor__isnull=False, then=Value(Recipient.MENTOR))
-    to_a_coordinator = When(recipient_user__isnull=False, then=Value(Recipient.COORDINATOR))
+    to_the_mentor = When(recipient_mentor__isnull=False, then=Value(RecipientKind.MENTOR))
+    to_a_coordinator = When(recipient_user__isnull=False, then=Value(RecipientKind.COORDINATOR))
     return _part(
         Notification.objects.filter(about=mentor),
         kind=Value(Kind.MESSAGE),
@@ -180,7 +180,7 @@ def _messages(mentor: Mentor) -> QuerySet[Any, Any]:
         run=F("run_id"),
         message=F("kind"),
         channel=F("channel"),
-        recipient=Case(to_the_mentor, to_a_coordinator, default=Value(Recipient.OPERATIONS)),
+        recipient=Case(to_the_mentor, to_a_coordinator, default=Value(RecipientKind.OPERATIONS)),
         sent_at=F("sent_at"),
         status=F("status"),
         error=F("error"),

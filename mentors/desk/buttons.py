@@ -7,8 +7,8 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 
+from mentors.accounts.scope import Permission
 from mentors.desk.scoped import ScopedAdmin
-from mentors.scope import Duty
 
 
 class ButtonsAdmin(ScopedAdmin):
@@ -21,10 +21,10 @@ class ButtonsAdmin(ScopedAdmin):
             raise Http404
         return row
 
-    def find_for(self, request: HttpRequest, object_id: str, duty: Duty) -> Any:
-        """Return the row to whoever has the duty where it belongs."""
+    def find_for(self, request: HttpRequest, object_id: str, permission: Permission) -> Any:
+        """Return the row to whoever has the permission where it belongs."""
         row = self.find(request, object_id)
-        if not self.may(request, duty, row):
+        if not self.may(request, permission, row):
             raise PermissionDenied
         return row
 

@@ -26,10 +26,10 @@ from import_export.resources import Resource
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
-from mentors.cells import guard, text_of_cell
-from mentors.desk.asking import AskForm
+from mentors.accounts.scope import Permission
+from mentors.desk.action_page import AskForm
 from mentors.desk.scoped import scope_of
-from mentors.scope import Duty
+from mentors.spreadsheets import guard, text_of_cell
 
 AT_ONCE = 2000  # rows
 PHONE = re.compile(r"\+[0-9]+")
@@ -137,7 +137,7 @@ class HarmlessExportMixin(ExportMixin):  # type: ignore[misc]  # the library has
         return context | {"title": _("Export"), "columns": names}
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        may_import = scope_of(request).may(Duty.LEAD)
+        may_import = scope_of(request).may(Permission.LEAD)
         context = {**(extra_context or {}), "may_import_roster": may_import}
         page: HttpResponse = super().changelist_view(request, context)
         return page

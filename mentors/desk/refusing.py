@@ -8,8 +8,8 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
+from mentors.conflicts import ConflictError
 from mentors.desk.scoped import ScopedAdmin
-from mentors.refusal import Refusal
 
 
 class RefusingAdmin(ScopedAdmin):
@@ -24,7 +24,7 @@ class RefusingAdmin(ScopedAdmin):
     ) -> HttpResponse:
         try:
             answer: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
-        except Refusal as refusal:
+        except ConflictError as refusal:
             return self._say(request, [str(refusal)])
         except ValidationError as error:
             return self._say(request, error.messages)

@@ -1,7 +1,7 @@
-"""What every page of the desk stands on: `mentors/scope.py` decides what is there, and who may do what.
+"""What every page of the desk stands on: `mentors/accounts/scope.py` decides what is there, and who may do what.
 
 Lists, pages, filters, the choices of a form, autocomplete, history, exports and actions all go through
-`ScopedAdmin.get_queryset` and the duties of its class.
+`ScopedAdmin.get_queryset` and the permissions of its class.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from django.db.models import ForeignKey, Model, Q, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
+from mentors.accounts.scope import Permission, Scope
 from mentors.models import User
-from mentors.scope import Duty, Scope
 
 
 def scope_of(request: HttpRequest) -> Scope:
@@ -43,13 +43,13 @@ class ScopedFilter(RelatedFieldListFilter):
 class ScopedAdmin(ModelAdmin):
     """A page of the desk for rows of one kind: of those, what the user's roles reach.
 
-    Each kind of act asks for a duty. OPERATE is nobody's but a superuser's.
+    Each kind of action asks for a permission. OPERATE is nobody's but a superuser's.
     """
 
-    viewing: ClassVar[Duty] = Duty.COORDINATE
-    adding: ClassVar[Duty] = Duty.OPERATE
-    changing: ClassVar[Duty] = Duty.OPERATE
-    deleting: ClassVar[Duty] = Duty.OPERATE
+    viewing: ClassVar[Permission] = Permission.COORDINATE
+    adding: ClassVar[Permission] = Permission.OPERATE
+    changing: ClassVar[Permission] = Permission.OPERATE
+    deleting: ClassVar[Permission] = Permission.OPERATE
     show_full_result_count = False
     list_filter_submit = False
     list_per_page = 50
@@ -59,7 +59,7 @@ class ScopedAdmin(ModelAdmin):
         """Return the condition for the rows that are in scope."""
         raise NotImplementedError
 
-    def place_of(self, obj: Any) -> tuple[int | None, int | None]:
+    def scope_ids(self, obj: Any) -> tuple[int | None, int | None]:
         """Return the organisation and the chapter, by id, to which a row belongs."""
         raise NotImplementedError
 
@@ -67,11 +67,11 @@ class ScopedAdmin(ModelAdmin):
         rows: QuerySet[Any] = super().get_queryset(request)
         return rows.filter(self.seen(scope_of(request)))
 
-    def may(self, request: HttpRequest, duty: Duty, obj: Any = None) -> bool:
-        if obj is None or duty is Duty.OPERATE:  # which nobody has in one place only
-            return scope_of(request).may(duty)
-        organisation_id, chapter_id = self.place_of(obj)
-        return scope_of(request).may(duty, organisation_id=organisation_id, chapter_id=chapter_id)
+    def may(self, request: HttpRequest, permission: Permission, obj: Any = None) -> bool:
+        if obj is None or permission is Permission.OPERATE:  # which nobody has in one place only
+            return scope_of(request).may(permission)
+        organisation_id, chapter_id = self.scope_ids(obj)
+        return scope_of(request).may(permission, organisation_id=organisation_id, chapter_id=chapter_id)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.may(request, self.viewing)
@@ -121,7 +121,7 @@ class ReadOnlyAdmin(ScopedAdmin):
 class OperationsAdmin(ReadOnlyAdmin):
     """What only operations look at."""
 
-    viewing = Duty.OPERATE
+    viewing = Permission.OPERATE
 
     def seen(self, scope: Scope) -> Q:
         return Q()

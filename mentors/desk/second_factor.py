@@ -28,12 +28,7 @@ from django.views.generic import FormView
 from django_otp.plugins.otp_totp.models import default_key
 from qrcode.image.svg import SvgPathImage  # type: ignore[import-untyped]
 
-from mentors.desk.asking import AskForm, ask
-from mentors.desk.scoped import actor_of
-from mentors.desk.sign_in import CodeForm, HalfWay, come_in, find_half_way
-from mentors.models import User
-from mentors.refusal import Refusal
-from mentors.second_factor import (
+from mentors.accounts.second_factor import (
     APP_CODE,
     count_backup_codes,
     enrol_device,
@@ -44,11 +39,16 @@ from mentors.second_factor import (
     setup_url,
     verify_code,
 )
+from mentors.conflicts import ConflictError
+from mentors.desk.action_page import AskForm, ask
+from mentors.desk.scoped import actor_of
+from mentors.desk.sign_in import CodeForm, PendingLogin, complete_login, find_pending_login
+from mentors.models import User
 
 KEY = "second_factor_key"  # in the session, until its first code has come
 
 
-class ProofWrong(Refusal):
+class ProofWrong(ConflictError):
     """Neither the user's password nor a code of theirs."""
 
     code = "proof_wrong"
@@ -78,7 +78,7 @@ class NewDeviceForm(ProofForm, CodeForm):
 
 
 @method_decorator([sensitive_post_parameters(), never_cache], name="dispatch")
-class DeviceView(HalfWay, FormView[NewDeviceForm]):
+class DeviceView(PendingLogin, FormView[NewDeviceForm]):
     """The page that sets up an app: for who must have one to come in, and for who has come in and wants another."""
 
     template_name = "desk/second_factor_device.html"
@@ -88,7 +88,7 @@ class DeviceView(HalfWay, FormView[NewDeviceForm]):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.is_logged_in = admin.site.has_permission(request)
-        user = actor_of(request) if self.is_logged_in else find_half_way(request)
+        user = actor_of(request) if self.is_logged_in else find_pending_login(request)
         # Who has a device comes in by its code, and may then replace it: not by the password alone.
         if user is None or (not self.is_logged_in and find_device(user)):
             return self.back_to_the_password()
@@ -111,18 +111,18 @@ class DeviceView(HalfWay, FormView[NewDeviceForm]):
     def form_valid(self, form: NewDeviceForm) -> HttpResponse:
         try:
             if self.is_logged_in:
-                prove(self.request, self.user, form.cleaned_data["proof"])
-        except Refusal as refusal:
+                reauthenticate(self.request, self.user, form.cleaned_data["proof"])
+        except ConflictError as refusal:
             form.add_error("proof", str(refusal))
             return self.form_invalid(form)
         try:
             key = self.request.session.get(KEY, default_key())  # type: ignore[no-untyped-call]
             device, codes = enrol_device(self.user, key=key, code=form.cleaned_data["code"])
-        except Refusal as refusal:
+        except ConflictError as refusal:
             form.add_error("code", str(refusal))
             return self.form_invalid(form)
         self.request.session.pop(KEY, None)
-        come_in(self.request, self.user, device)
+        complete_login(self.request, self.user, device)
         return show_codes(self.request, codes, to=self.get_success_url())
 
 
@@ -145,8 +145,8 @@ class CodesView(FormView[ProofForm]):
         if not find_device(user):
             raise PermissionDenied
         try:
-            prove(self.request, user, form.cleaned_data["proof"])
-        except Refusal as refusal:
+            reauthenticate(self.request, user, form.cleaned_data["proof"])
+        except ConflictError as refusal:
             form.add_error("proof", str(refusal))
             return self.form_invalid(form)
         return show_codes(self.request, make_backup_codes(user), to=reverse("admin:second_factor"))
@@ -172,7 +172,7 @@ def remove(request: HttpRequest) -> HttpResponse:
     user = actor_of(request)
 
     def act(*, proof: str) -> str:
-        prove(request, user, proof)
+        reauthenticate(request, user, proof)
         remove_devices(user)
         return _("Your password alone lets you in now.")
 
@@ -182,7 +182,7 @@ def remove(request: HttpRequest) -> HttpResponse:
     return ask(request, ProofForm(request.POST or None), context=context, act=act, back=reverse("admin:second_factor"))
 
 
-def prove(request: HttpRequest, user: User, proof: str) -> None:
+def reauthenticate(request: HttpRequest, user: User, proof: str) -> None:
     """Take the user's password or a code; both are counted by django-axes. Raises a Refusal."""
     if APP_CODE.fullmatch(proof.strip()):
         verify_code(user, proof, request=request, now=timezone.now())

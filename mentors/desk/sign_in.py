@@ -35,11 +35,11 @@ from django.views.generic import FormView
 from django_otp.models import Device
 from unfold.forms import AuthenticationForm
 
-from mentors.desk.asking import AskForm
+from mentors.accounts.scope import Permission, Scope
+from mentors.accounts.second_factor import has_device, verify_code
+from mentors.conflicts import ConflictError
+from mentors.desk.action_page import AskForm
 from mentors.models import User
-from mentors.refusal import Refusal
-from mentors.scope import Duty, Scope
-from mentors.second_factor import has_device, verify_code
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 NOTE, NOTE_SECONDS = "half_login", 600
@@ -55,7 +55,7 @@ class SignInForm(AuthenticationForm):
     }
 
     def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
-        if not isinstance(user, User) or not Scope.of(user).may(Duty.SEE):
+        if not isinstance(user, User) or not Scope.of(user).may(Permission.SEE):
             raise ValidationError(self.error_messages["no_role"], code="no_role")
 
 
@@ -78,10 +78,10 @@ class SignInView(LoginView):
         return reverse("admin:index")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        return go_on(self.request, form.get_user(), to=self.get_success_url())
+        return continue_login(self.request, form.get_user(), to=self.get_success_url())
 
 
-class HalfWay(RedirectURLMixin):
+class PendingLogin(RedirectURLMixin):
     """A page for who has given the right password, or holds an invitation, and nothing more; `next` leads on."""
 
     request: HttpRequest
@@ -94,7 +94,7 @@ class HalfWay(RedirectURLMixin):
 
 
 @method_decorator([sensitive_post_parameters(), never_cache], name="dispatch")
-class CodeView(HalfWay, FormView[CodeForm]):
+class CodeView(PendingLogin, FormView[CodeForm]):
     """The page that asks for the code."""
 
     template_name = "desk/login_code.html"
@@ -102,7 +102,7 @@ class CodeView(HalfWay, FormView[CodeForm]):
     user: User
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        user = find_half_way(request)
+        user = find_pending_login(request)
         if user is None:
             return self.back_to_the_password()
         self.user = user
@@ -115,21 +115,21 @@ class CodeView(HalfWay, FormView[CodeForm]):
     def form_valid(self, form: CodeForm) -> HttpResponse:
         try:
             device = verify_code(self.user, form.cleaned_data["code"], request=self.request, now=timezone.now())
-        except Refusal as refusal:
+        except ConflictError as refusal:
             form.add_error("code", str(refusal))
             return self.form_invalid(form)
-        come_in(self.request, self.user, device)
+        complete_login(self.request, self.user, device)
         return HttpResponseRedirect(self.get_success_url())
 
 
-def go_on(request: HttpRequest, user: User, *, to: str) -> HttpResponseRedirect:
+def continue_login(request: HttpRequest, user: User, *, to: str) -> HttpResponseRedirect:
     """Lead on who has given the right password: to the code, to an app for codes, or at once to where they want."""
     if has_device(user):
         page = reverse("admin:login_code")
     elif settings.SECOND_FACTOR_REQUIRED:
         page = reverse("admin:second_factor_device")
     else:
-        come_in(request, user)
+        complete_login(request, user)
         return HttpResponseRedirect(to)
     request.session.flush()  # of anybody else, and so that who knew its key before knows nothing now
     note = {"user": user.pk, "password": user.get_session_auth_hash()}
@@ -137,7 +137,7 @@ def go_on(request: HttpRequest, user: User, *, to: str) -> HttpResponseRedirect:
     return HttpResponseRedirect(_with_next(page, to))
 
 
-def find_half_way(request: HttpRequest) -> User | None:
+def find_pending_login(request: HttpRequest) -> User | None:
     """Return whose password was right in this session a short while ago, and still is."""
     try:
         note = signing.loads(request.session.get(NOTE, ""), salt=SALT, max_age=NOTE_SECONDS)
@@ -148,7 +148,7 @@ def find_half_way(request: HttpRequest) -> User | None:
     return user if is_same else None
 
 
-def come_in(request: HttpRequest, user: User, device: Device | None = None) -> None:
+def complete_login(request: HttpRequest, user: User, device: Device | None = None) -> None:
     """Log in, under a new session key, and keep which device gave the code."""
     user.otp_device = device  # type: ignore[attr-defined]  # django-otp keeps it in the session when one logs in
     request.session.pop(NOTE, None)

@@ -11,18 +11,18 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from unfold.sites import UnfoldAdminSite
 
+from mentors.accounts.scope import Permission
+from mentors.accounts.second_factor import is_satisfied
 from mentors.desk import second_factor
 from mentors.desk.scoped import scope_of
 from mentors.desk.sign_in import CodeView, sign_in_view
-from mentors.scope import Duty
-from mentors.second_factor import is_satisfied
 
 
-class Desk(UnfoldAdminSite):
+class DeskSite(UnfoldAdminSite):
     """The admin for whoever has a role, whatever `is_staff` says. Django's own permissions decide nothing here."""
 
     def has_permission(self, request: HttpRequest) -> bool:
-        may_see = request.user.is_active and scope_of(request).may(Duty.SEE)
+        may_see = request.user.is_active and scope_of(request).may(Permission.SEE)
         return bool(may_see and is_satisfied(request.user))
 
     @method_decorator(never_cache)
@@ -48,7 +48,7 @@ class Desk(UnfoldAdminSite):
     def _get_account_links(self, request: HttpRequest) -> list[dict[str, Any]]:
         calendar = {"title": _("My calendar"), "link": reverse("admin:certifications_calendarfeed_changelist")}
         return [
-            *([calendar] if scope_of(request).may(Duty.COORDINATE) else []),
+            *([calendar] if scope_of(request).may(Permission.COORDINATE) else []),
             {"title": _("Change password"), "link": reverse("admin:password_change")},
             {"title": _("Second factor"), "link": reverse("admin:second_factor")},
         ]

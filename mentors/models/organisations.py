@@ -30,7 +30,7 @@ def default_reminder_days() -> list[int]:
 class User(AbstractUser):
     """Who logs in: coordinators and operations. Mentors do not.
 
-    What a user may do is said by roles (mentors/scope.py). Django's permissions say nothing, and are not looked up.
+    Roles say what a user may do (mentors/accounts/scope.py). Django's permissions are not used, and not looked up.
     """
 
     def has_perm(self, perm: str, obj: object = None) -> bool:

@@ -13,7 +13,7 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from mentors.second_factor import is_satisfied
+from mentors.accounts.second_factor import is_satisfied
 
 
 class DeviceToken(TokenAuthentication):  # type: ignore[misc]  # knox has no types

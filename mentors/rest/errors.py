@@ -14,13 +14,13 @@ from drf_standardized_errors.types import ErrorResponse
 from rest_framework import exceptions
 from rest_framework.settings import api_settings
 
-from mentors.refusal import Refusal
+from mentors.conflicts import ConflictError
 from mentors.rest.exceptions import Conflict, RequestTooLarge
 
 
 class Handler(ExceptionHandler):
     def convert_known_exceptions(self, exc: Exception) -> Exception:
-        if isinstance(exc, Refusal):
+        if isinstance(exc, ConflictError):
             return Conflict(exc)
         if isinstance(exc, RequestDataTooBig):
             return RequestTooLarge()

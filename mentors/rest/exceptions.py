@@ -5,14 +5,14 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions, status
 
-from mentors.refusal import Refusal
+from mentors.conflicts import ConflictError
 
 
 class Conflict(exceptions.APIException):
     status_code = status.HTTP_409_CONFLICT
     default_code = "conflict"
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: ConflictError) -> None:
         self.id = refusal.id
         super().__init__(str(refusal), refusal.code)
 

@@ -21,8 +21,8 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import GenericViewSet
 
+from mentors.accounts.scope import Permission, Scope
 from mentors.rest.versions import check_if_match, etag_of
-from mentors.scope import Duty, Scope
 
 
 class Router(SimpleRouter):
@@ -33,7 +33,7 @@ class Router(SimpleRouter):
         self.trailing_slash = "/?"
 
 
-class HasDuty(IsAuthenticated):
+class HasPermission(IsAuthenticated):
     """Whether the role may do it. Of one thing, that is asked when it was found in scope: what is not seen is 404."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -41,24 +41,24 @@ class HasDuty(IsAuthenticated):
             return False
         if view.detail or view.action is None:  # None: there is no such method, 405
             return True
-        return view.scope.may(view.duty) or request.method in SAFE_METHODS
+        return view.scope.may(view.required_permission) or request.method in SAFE_METHODS
 
     def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
-        if view.duty is Duty.SEE:
+        if view.required_permission is Permission.SEE:
             return True
-        organisation_id, chapter_id = view.place_of(obj)
-        return bool(view.scope.may(view.duty, organisation_id=organisation_id, chapter_id=chapter_id))
+        organisation_id, chapter_id = view.scope_ids(obj)
+        return bool(view.scope.may(view.required_permission, organisation_id=organisation_id, chapter_id=chapter_id))
 
 
 class ScopedViewSet(GenericViewSet[Any]):
-    """A viewset whose queryset is what the user sees, with the duty that each of its acts asks for.
+    """A viewset whose queryset is what the user sees, with the permission that each action asks for.
 
-    `duties` gives the duty by action; without an entry, reading needs to see, and everything else to coordinate.
+    `permissions_by_action` gives it by action; without an entry, reading needs SEE and everything else COORDINATE.
     Query parameters that nothing reads are refused by name: a filter misspelt must not show everything.
     """
 
-    permission_classes = (HasDuty,)
-    duties: ClassVar[Mapping[str, Duty]] = {}
+    permission_classes = (HasPermission,)
+    permissions_by_action: ClassVar[Mapping[str, Permission]] = {}
     query_params: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by action, besides those of pages and filters
     is_list = False  # of an action that answers with pages
 
@@ -72,11 +72,11 @@ class ScopedViewSet(GenericViewSet[Any]):
         return timezone.now()
 
     @property
-    def duty(self) -> Duty:
-        default = Duty.SEE if self.request.method in SAFE_METHODS else Duty.COORDINATE
-        return self.duties.get(self.action, default)
+    def required_permission(self) -> Permission:
+        default = Permission.SEE if self.request.method in SAFE_METHODS else Permission.COORDINATE
+        return self.permissions_by_action.get(self.action, default)
 
-    def place_of(self, obj: Any) -> tuple[int, int | None]:
+    def scope_ids(self, obj: Any) -> tuple[int, int | None]:
         """Return the organisation and the chapter, by id, to which it belongs."""
         raise NotImplementedError
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from notifications.channel import Recipient
 from notifications.gateway import Gateway
-from notifications.messages.letter import Letter, as_text
+from notifications.messages.rendered_message import RenderedMessage, as_text
 
 
 class Chat(Gateway):
@@ -23,8 +23,8 @@ class Chat(Gateway):
     def candidates(self, recipient: Recipient) -> tuple[str, ...]:
         return (recipient.chosen.strip(),)
 
-    def title_and_body(self, letter: Letter) -> tuple[str, str]:
-        return letter.subject, as_text(letter)
+    def title_and_body(self, rendered: RenderedMessage) -> tuple[str, str]:
+        return rendered.subject, as_text(rendered)
 
 
 CHANNEL = Chat()

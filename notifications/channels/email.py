@@ -23,9 +23,9 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.translation import gettext_lazy as _
 
+from notifications.bounce_reports import is_about_address
 from notifications.channel import Channel, Envelope, Recipient, Refused, Send, TryLater, Undelivered, Unreachable
-from notifications.messages.letter import as_html, as_text
-from notifications.reports import is_about_address
+from notifications.messages.rendered_message import as_html, as_text
 
 # RFC 3463: the sender's address is not one, or its domain takes no mail. That is ours to mend, and then it may pass.
 OUR_FAULT = re.compile(r"\b5\.1\.[78]\b")
@@ -95,7 +95,7 @@ class Mail(EmailMultiAlternatives):
 def _as_mail(envelope: Envelope, connection: BaseEmailBackend) -> Mail:
     headers = {
         "Message-ID": envelope.message_id,
-        "Content-Language": envelope.letter.language,
+        "Content-Language": envelope.rendered.language,
         "Auto-Submitted": "auto-generated",  # RFC 3834: no absence notes, please
     }
     if envelope.unsubscribe_url:
@@ -105,14 +105,14 @@ def _as_mail(envelope: Envelope, connection: BaseEmailBackend) -> Mail:
         }
     sender = formataddr((envelope.sender, parseaddr(settings.DEFAULT_FROM_EMAIL)[1]))
     mail = Mail(
-        envelope.letter.subject,
-        as_text(envelope.letter),
+        envelope.rendered.subject,
+        as_text(envelope.rendered),
         from_email=sender,
         to=[envelope.address],
         connection=connection,
         headers=headers,
     )
-    mail.attach_alternative(as_html(envelope.letter), "text/html")
+    mail.attach_alternative(as_html(envelope.rendered), "text/html")
     # By django-anymail the provider's reports carry it back (notifications/bounces.py); SMTP has the Message-ID.
     mail.metadata = {"message_id": envelope.message_id}  # type: ignore[attr-defined]
     return mail

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from notifications.channel import Recipient
 from notifications.gateway import Gateway
-from notifications.messages.letter import Letter
+from notifications.messages.rendered_message import RenderedMessage
 
 
 class Sms(Gateway):
@@ -20,8 +20,8 @@ class Sms(Gateway):
     def candidates(self, recipient: Recipient) -> tuple[str, ...]:
         return "".join(recipient.chosen.split()), recipient.phone  # people write +47 900 00 000
 
-    def title_and_body(self, letter: Letter) -> tuple[str, str]:
-        return "", letter.short
+    def title_and_body(self, rendered: RenderedMessage) -> tuple[str, str]:
+        return "", rendered.short
 
 
 CHANNEL = Sms()

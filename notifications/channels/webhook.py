@@ -23,7 +23,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from notifications import phrases
+from notifications import record_text
 from notifications.channel import Channel, Envelope, Recipient, Refused, Send, TryLater, Unreachable
 
 GONE = 410
@@ -35,7 +35,7 @@ NOT_PUBLIC = "The app's host has an address that is not public, and WEBHOOK_PRIV
 NOT_HTTPS = "The app's address does not begin with https://, and WEBHOOK_PRIVATE_HOSTS does not allow that."
 
 
-class Webhook(Channel):
+class WebhookChannel(Channel):
     label = _("the organisation's app")
     connect_seconds = 5.0
     read_seconds = 10.0
@@ -102,7 +102,7 @@ def _judge(response: requests.Response, *, now: datetime) -> None:
     status = response.status_code
     if 200 <= status < 300:
         return
-    reason = phrases.APP_ANSWERED.write(status=status)
+    reason = record_text.APP_ANSWERED.write(status=status)
     if status in TRY_LATER or status >= 500:
         raise TryLater(reason, after_seconds=_retry_after(response.headers.get("Retry-After", ""), now=now))
     raise Refused(reason, host_is_gone=status == GONE)
@@ -168,4 +168,4 @@ def _is_public(address: str) -> bool:
     return parsed.is_global and not parsed.is_multicast
 
 
-CHANNEL = Webhook()
+CHANNEL = WebhookChannel()

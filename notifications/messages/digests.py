@@ -8,9 +8,8 @@ from datetime import date
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from notifications.messages.letter import Block, Items
-from notifications.messages.message import Happened, Message
-from notifications.messages.phrases import (
+from notifications.messages.context import Message, NotificationEvent
+from notifications.messages.fragments import (
     Draft,
     clean,
     expires_on,
@@ -22,6 +21,7 @@ from notifications.messages.phrases import (
     types_of,
     who,
 )
+from notifications.messages.rendered_message import Block, BulletList
 from notifications.messages.to_coordinators import label_of, reminders_of
 from notifications.models import Notification
 
@@ -56,7 +56,7 @@ def _summary(message: Message, subject: str, lead: str) -> Draft:
         gist=f"{subject}.",
         blocks=(
             *paragraphs(lead),
-            *(Items(heading=section.heading, items=section.lines) for section in sections),
+            *(BulletList(heading=section.heading, items=section.lines) for section in sections),
             *_who_may_take_over(message),
             *to_the_desk(message),
         ),
@@ -67,19 +67,19 @@ def _sections(message: Message) -> list[Section]:
     """Return what there is to say; of a week's reminders of the same expiry one is left, for it says the same."""
     sections = []
     for kind in SECTIONS:
-        told = [happened for happened in message.happenings if happened.kind == kind]
+        told = [event for event in message.events if event.kind == kind]
         if kind == Kind.REMIND:
-            told.sort(key=lambda happened: expires_on(happened.facts))
-        lines = tuple(dict.fromkeys(_say(happened, today=message.today) for happened in told))
+            told.sort(key=lambda event: expires_on(event.facts))
+        lines = tuple(dict.fromkeys(_say(event, today=message.today) for event in told))
         if lines:
             tally, heading = _count(kind, len(lines))
             sections.append(Section(tally=tally, heading=heading, lines=lines))
     return sections
 
 
-def _say(happened: Happened, *, today: date) -> str:
-    facts, what = happened.facts, ""
-    match happened.kind:
+def _say(event: NotificationEvent, *, today: date) -> str:
+    facts, what = event.facts, ""
+    match event.kind:
         case Kind.PAUSE:
             what = types_of(facts) or _("by a coordinator")
         case Kind.REMIND:
@@ -91,7 +91,7 @@ def _say(happened: Happened, *, today: date) -> str:
         case Kind.BOUNCED:
             what = clean(facts.get("reason") or "")
     text = _("%(mentor)s (%(chapter)s): %(what)s") if what else _("%(mentor)s (%(chapter)s)")
-    return text % {**who(happened), "what": what}
+    return text % {**who(event), "what": what}
 
 
 def _count(kind: Kind, count: int) -> tuple[str, str]:
@@ -119,11 +119,7 @@ def _count(kind: Kind, count: int) -> tuple[str, str]:
 
 def _who_may_take_over(message: Message) -> tuple[Block, ...]:
     """Name by chapter who may take over for those who are paused."""
-    chapters = {
-        happened.mentor.chapter_id: who(happened)["chapter"]
-        for happened in message.happenings
-        if happened.kind == Kind.PAUSE
-    }
+    chapters = {event.mentor.chapter_id: who(event)["chapter"] for event in message.events if event.kind == Kind.PAUSE}
     if not chapters:
         return ()
     lines = []
@@ -131,4 +127,4 @@ def _who_may_take_over(message: Message) -> tuple[Block, ...]:
         names = listed([clean(name) for name in message.stand_ins.get(pk, [])])
         text = _("%(chapter)s: %(names)s") if names else _("%(chapter)s: nobody else has everything in order now")
         lines.append(text % {"chapter": chapter, "names": names})
-    return (Items(heading=_("Who may take over"), items=tuple(lines)),)
+    return (BulletList(heading=_("Who may take over"), items=tuple(lines)),)

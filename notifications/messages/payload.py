@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Any
 
-from notifications.messages.letter import Letter, as_text
-from notifications.messages.message import Happened, Message
+from notifications.messages.context import Message, NotificationEvent
+from notifications.messages.rendered_message import RenderedMessage, as_text
 from notifications.models import Notification
 
 
-def payload_of(message: Message, letter: Letter) -> dict[str, Any]:
+def payload_of(message: Message, rendered: RenderedMessage) -> dict[str, Any]:
     """Return the data of a webhook, as JSON; docs/webhooks.md says what each part means."""
     row = message.notification
     return {
@@ -20,13 +20,13 @@ def payload_of(message: Message, letter: Letter) -> dict[str, Any]:
             "id": row.pk,
             "kind": row.kind,
             "organisation": row.organisation.slug,
-            "language": letter.language,
+            "language": rendered.language,
             "recipient": _recipient(row),
             "about": row.about_id,
             "run": str(row.run_id) if row.run_id else None,
-            "subject": letter.subject,
-            "text": as_text(letter),
-            "happenings": [_happening(happened) for happened in message.happenings],
+            "subject": rendered.subject,
+            "text": as_text(rendered),
+            "events": [_event(event) for event in message.events],
             "answer_url": message.links.answer or None,
         },
     }
@@ -38,11 +38,11 @@ def _recipient(row: Notification) -> dict[str, Any]:
     return {"user": row.recipient_user.username} if row.recipient_user else {}
 
 
-def _happening(happened: Happened) -> dict[str, Any]:
-    facts = happened.facts
+def _event(event: NotificationEvent) -> dict[str, Any]:
+    facts = event.facts
     return {
-        "kind": happened.kind,
-        "mentor": happened.mentor.pk,
+        "kind": event.kind,
+        "mentor": event.mentor.pk,
         "types": [code for code in facts.get("types", "").split(",") if code],
         "certification": facts.get("certification_id"),
         "expires_on": facts.get("expires_on"),

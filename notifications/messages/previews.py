@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from notifications.messages.letter import Letter, as_html, as_text
+from notifications.messages.render import render_message
+from notifications.messages.rendered_message import RenderedMessage, as_html, as_text
 from notifications.messages.samples import sample_messages
-from notifications.messages.words import write_letter
 
 READ_ON = date(2026, 11, 21)  # always the same day, so that the same words give the same pictures
 
@@ -17,7 +17,7 @@ READ_ON = date(2026, 11, 21)  # always the same day, so that the same words give
 class Preview:
     slug: str
     kind: str
-    letter: Letter
+    rendered: RenderedMessage
     text: str
     html: str
 
@@ -25,9 +25,11 @@ class Preview:
 def previews(*, languages: Iterable[str], kind: str = "") -> list[Preview]:
     """Return the samples of the kind, or of all kinds, in each of the languages."""
     return [
-        Preview(slug=slug, kind=message.notification.kind, letter=letter, text=as_text(letter), html=as_html(letter))
+        Preview(
+            slug=slug, kind=message.notification.kind, rendered=rendered, text=as_text(rendered), html=as_html(rendered)
+        )
         for language in languages
         for slug, message in sample_messages(language, READ_ON)
         if kind in {"", message.notification.kind}
-        for letter in [write_letter(message)]
+        for rendered in [render_message(message)]
     ]

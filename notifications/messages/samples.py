@@ -11,7 +11,7 @@ from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from notifications.channel import Recipient
 from notifications.channels import EMAIL, OPERATIONS
 from notifications.links import Links
-from notifications.messages.message import Happened, Message
+from notifications.messages.context import Message, NotificationEvent
 from notifications.models import Answer, Notification
 
 Kind = Notification.Kind
@@ -61,16 +61,16 @@ def _to_mentors(language: str, today: date) -> Samples:
 def _to_coordinators(language: str, today: date) -> Samples:
     active, paused = _mentor(0), _mentor(0, Mentor.Status.PAUSED, Mentor.PauseCause.CERTIFICATION_EXPIRED)
     reminder, pause = _remind(today, COURSE, 7), _facts(Kind.PAUSE, FIRST_AID)
-    yield "reminder-of-a-mentor", _to_coordinator(language, Kind.REMIND, [_happened(active, reminder)])
-    yield "pause-of-a-mentor", _to_coordinator(language, Kind.PAUSE, [_happened(paused, pause)])
-    yield "resume-of-a-mentor", _to_coordinator(language, Kind.RESUME, [_happened(active, _facts(Kind.RESUME))])
-    left = [_happened(_mentor(number, Mentor.Status.PAUSED), _facts(Kind.PAUSE)) for number in (0, 1, 2)]
+    yield "reminder-of-a-mentor", _to_coordinator(language, Kind.REMIND, [_event(active, reminder)])
+    yield "pause-of-a-mentor", _to_coordinator(language, Kind.PAUSE, [_event(paused, pause)])
+    yield "resume-of-a-mentor", _to_coordinator(language, Kind.RESUME, [_event(active, _facts(Kind.RESUME))])
+    left = [_event(_mentor(number, Mentor.Status.PAUSED), _facts(Kind.PAUSE)) for number in (0, 1, 2)]
     stand_ins = {OSLO.pk: ["Guro Aas", "Jon Eide"]}
     yield "hand-over", _to_coordinator(language, Kind.HANDOVER, left) | {"stand_ins": stand_ins}
     yield "hand-over-to-nobody", _to_coordinator(language, Kind.HANDOVER, left[:1])
     for choice in Answer.Choice:
-        yield f"answer-{choice}", _to_coordinator(language, Kind.ANSWER, [_happened(active, _answer(choice, reminder))])
-    yield "messages-come-back", _to_coordinator(language, Kind.BOUNCED, [_happened(active, _bounce())])
+        yield f"answer-{choice}", _to_coordinator(language, Kind.ANSWER, [_event(active, _answer(choice, reminder))])
+    yield "messages-come-back", _to_coordinator(language, Kind.BOUNCED, [_event(active, _bounce())])
     yield (
         "messages-to-a-coordinator-come-back",
         _to_coordinator(language, Kind.BOUNCED, [], context={**_bounce(), "name": "Ola Berg"}),
@@ -79,19 +79,19 @@ def _to_coordinators(language: str, today: date) -> Samples:
 
 def _summaries(language: str, today: date) -> Samples:
     told = [
-        *(_happened(_mentor(number, Mentor.Status.PAUSED), _facts(Kind.PAUSE, FIRST_AID)) for number in (0, 1)),
-        _happened(_mentor(2, Mentor.Status.PAUSED, chapter=BERGEN), _facts(Kind.PAUSE, COURSE, FIRST_AID)),
-        _happened(_mentor(3), _remind(today, COURSE, 14)),
-        _happened(_mentor(4), _remind(today, COURSE, 7)),
+        *(_event(_mentor(number, Mentor.Status.PAUSED), _facts(Kind.PAUSE, FIRST_AID)) for number in (0, 1)),
+        _event(_mentor(2, Mentor.Status.PAUSED, chapter=BERGEN), _facts(Kind.PAUSE, COURSE, FIRST_AID)),
+        _event(_mentor(3), _remind(today, COURSE, 14)),
+        _event(_mentor(4), _remind(today, COURSE, 7)),
     ]
     stand_ins = {OSLO.pk: ["Guro Aas", "Jon Eide"], BERGEN.pk: []}
     yield "summary-of-a-night", _to_coordinator(language, Kind.DIGEST, told) | {"stand_ins": stand_ins}
     of_the_week = [
         told[0],
         told[-1],
-        _happened(_mentor(4), _answer(Answer.Choice.RENEWING, _remind(today, COURSE, 7))),
-        _happened(_mentor(5), _bounce()),
-        _happened(_mentor(1), _facts(Kind.RESUME)),
+        _event(_mentor(4), _answer(Answer.Choice.RENEWING, _remind(today, COURSE, 7))),
+        _event(_mentor(5), _bounce()),
+        _event(_mentor(1), _facts(Kind.RESUME)),
     ]
     yield "summary-of-a-week", _to_coordinator(language, Kind.WEEKLY, of_the_week) | {"stand_ins": stand_ins}
 
@@ -122,7 +122,7 @@ def _remind(today: date, name: str, days: int) -> dict[str, Any]:
 
 
 def _answer(choice: Answer.Choice, reminder: dict[str, Any]) -> dict[str, Any]:
-    return {"kind": Kind.ANSWER, "answer": choice, "happenings": [reminder]}
+    return {"kind": Kind.ANSWER, "answer": choice, "events": [reminder]}
 
 
 def _bounce() -> dict[str, Any]:
@@ -141,11 +141,11 @@ def _mentor(
     )
 
 
-def _happened(mentor: Mentor, facts: dict[str, Any]) -> Happened:
-    return Happened(kind=Kind(facts["kind"]), mentor=mentor, facts=facts)
+def _event(mentor: Mentor, facts: dict[str, Any]) -> NotificationEvent:
+    return NotificationEvent(kind=Kind(facts["kind"]), mentor=mentor, facts=facts)
 
 
-def _to_mentor(language: str, mentor: Mentor, *happenings: dict[str, Any]) -> dict[str, Any]:
+def _to_mentor(language: str, mentor: Mentor, *events: dict[str, Any]) -> dict[str, Any]:
     row = Notification(
         kind=Kind.NIGHT,
         channel=EMAIL,
@@ -153,15 +153,15 @@ def _to_mentor(language: str, mentor: Mentor, *happenings: dict[str, Any]) -> di
         recipient_mentor=mentor,
         about=mentor,
         language=language,
-        context={"happenings": list(happenings)},
+        context={"events": list(events)},
     )
     answer = f"{HOST}/answer/{TOKEN}"
-    is_asked = any(facts["kind"] == Kind.REMIND for facts in happenings)
+    is_asked = any(facts["kind"] == Kind.REMIND for facts in events)
     links = Links(answer=answer, answers={choice: f"{answer}/{choice}" for choice in Answer.Choice})
     return {
         "notification": row,
         "recipient_name": mentor.name,
-        "happenings": [_happened(mentor, facts) for facts in happenings],
+        "events": [_event(mentor, facts) for facts in events],
         "links": links if is_asked else Links(),
     }
 
@@ -169,26 +169,26 @@ def _to_mentor(language: str, mentor: Mentor, *happenings: dict[str, Any]) -> di
 def _to_coordinator(
     language: str,
     kind: Kind,
-    happenings: Sequence[Happened],
+    events: Sequence[NotificationEvent],
     *,
     context: dict[str, Any] | None = None,
     run_id: UUID | None = None,
 ) -> dict[str, Any]:
-    is_about_one = len(happenings) == 1 and kind != Kind.HANDOVER
+    is_about_one = len(events) == 1 and kind != Kind.HANDOVER
     row = Notification(
         kind=kind,
         channel=EMAIL,
         organisation=ORGANISATION,
         recipient_user=COORDINATOR,
-        about=happenings[0].mentor if is_about_one else None,
+        about=events[0].mentor if is_about_one else None,
         run_id=run_id,
         language=language,
-        context=context or (happenings[0].facts if is_about_one else {}),
+        context=context or (events[0].facts if is_about_one else {}),
     )
     return {
         "notification": row,
         "recipient_name": COORDINATOR.get_full_name(),
-        "happenings": list(happenings),
+        "events": list(events),
         "links": Links(desk=f"{HOST}/admin/", preference=f"{HOST}/preference/{TOKEN}"),
     }
 
@@ -204,4 +204,4 @@ def _message(
         language=language,
         context=context or {},
     )
-    return {"notification": row, "recipient_name": "", "happenings": [], "links": Links(desk=f"{HOST}/admin/")}
+    return {"notification": row, "recipient_name": "", "events": [], "links": Links(desk=f"{HOST}/admin/")}

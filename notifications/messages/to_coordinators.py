@@ -8,9 +8,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from mentors.models import Mentor
-from notifications.messages.letter import Block, Items
-from notifications.messages.message import Message
-from notifications.messages.phrases import (
+from notifications.messages.context import Message
+from notifications.messages.fragments import (
     Draft,
     clean,
     expires,
@@ -21,15 +20,16 @@ from notifications.messages.phrases import (
     types_of,
     who,
 )
+from notifications.messages.rendered_message import Block, BulletList
 from notifications.models import Answer
 
 
 def remind(message: Message) -> Draft:
-    happened = message.happenings[0]
-    names = who(happened)
-    subject = _("%(mentor)s: %(what)s") % {**names, "what": expires(happened.facts, today=message.today)}
-    with_date = expires_with_date(happened.facts, today=message.today)
-    is_paused = happened.mentor.status == Mentor.Status.PAUSED
+    event = message.events[0]
+    names = who(event)
+    subject = _("%(mentor)s: %(what)s") % {**names, "what": expires(event.facts, today=message.today)}
+    with_date = expires_with_date(event.facts, today=message.today)
+    is_paused = event.mentor.status == Mentor.Status.PAUSED
     return Draft(
         subject=subject,
         gist=f"{subject}.",
@@ -45,8 +45,8 @@ def remind(message: Message) -> Draft:
 
 
 def pause(message: Message) -> Draft:
-    happened = message.happenings[0]
-    names = {**who(happened), "types": types_of(happened.facts)}
+    event = message.events[0]
+    names = {**who(event), "types": types_of(event.facts)}
     if names["types"]:
         why = _("%(mentor)s in %(chapter)s is paused, because this is not valid any more: %(types)s.") % names
     else:
@@ -70,7 +70,7 @@ def pause(message: Message) -> Draft:
 
 
 def resume(message: Message) -> Draft:
-    names = who(message.happenings[0])
+    names = who(message.events[0])
     text = _("%(mentor)s in %(chapter)s is active again, and can begin new conversations.") % names
     return Draft(
         subject=_("%(mentor)s is active again") % names,
@@ -84,14 +84,14 @@ def resume(message: Message) -> Draft:
 
 def handover(message: Message) -> Draft:
     """Say who is paused in a chapter, and who of it may take over."""
-    chapter = {"chapter": who(message.happenings[0])["chapter"]}
-    count = {"count": len(message.happenings)}
+    chapter = {"chapter": who(message.events[0])["chapter"]}
+    count = {"count": len(message.events)}
     subject = ngettext(
         "%(chapter)s: %(count)d mentor is paused, somebody must take over",
         "%(chapter)s: %(count)d mentors are paused, somebody must take over",
         count["count"],
     ) % {**chapter, **count}
-    stand_ins = message.stand_ins.get(message.happenings[0].mentor.chapter_id, [])
+    stand_ins = message.stand_ins.get(message.events[0].mentor.chapter_id, [])
     return Draft(
         subject=subject,
         gist=f"{subject}.",
@@ -99,9 +99,9 @@ def handover(message: Message) -> Draft:
             *paragraphs(
                 _("What a paused mentor in %(chapter)s has agreed to, somebody else must take over.") % chapter
             ),
-            Items(
+            BulletList(
                 heading=ngettext("%(count)d mentor is paused", "%(count)d mentors are paused", count["count"]) % count,
-                items=tuple(who(happened)["mentor"] for happened in message.happenings),
+                items=tuple(who(event)["mentor"] for event in message.events),
             ),
             *_who_may_take_over(stand_ins, chapter),
             *to_the_desk(message),
@@ -115,23 +115,23 @@ def _who_may_take_over(stand_ins: list[str], chapter: dict[str, str]) -> tuple[B
             _("Nobody else in %(chapter)s has everything in order now. Ask another chapter for help.") % chapter
         )
     heading = _("These have everything in order, and may take over")
-    return (Items(heading=heading, items=tuple(clean(name) for name in stand_ins)),)
+    return (BulletList(heading=heading, items=tuple(clean(name) for name in stand_ins)),)
 
 
 def answer(message: Message) -> Draft:
     """Say what a mentor answered, and what is now up to the coordinator."""
-    happened = message.happenings[0]
-    names = who(happened)
-    subject, what_now = _answered(happened.facts.get("answer"))
+    event = message.events[0]
+    names = who(event)
+    subject, what_now = _answered(event.facts.get("answer"))
     subject %= names
-    reminders = [expires_with_date(facts, today=message.today) for facts in reminders_of(happened.facts)]
+    reminders = [expires_with_date(facts, today=message.today) for facts in reminders_of(event.facts)]
     return Draft(
         subject=subject,
         gist=f"{subject}. {what_now % names}",
         blocks=(
-            *paragraphs(_said(happened.facts.get("answer"), names)),
-            *([Items(heading=_("What it was about"), items=tuple(reminders))] if reminders else []),
-            Items(heading=_("What is up to you"), items=(what_now % names,)),
+            *paragraphs(_said(event.facts.get("answer"), names)),
+            *([BulletList(heading=_("What it was about"), items=tuple(reminders))] if reminders else []),
+            BulletList(heading=_("What is up to you"), items=(what_now % names,)),
             *to_the_desk(message),
         ),
     )
@@ -139,7 +139,7 @@ def answer(message: Message) -> Draft:
 
 def reminders_of(facts: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the reminders that an answer was given to."""
-    return [reminder for reminder in facts.get("happenings") or () if reminder.get("expires_on")]
+    return [reminder for reminder in facts.get("events") or () if reminder.get("expires_on")]
 
 
 def label_of(choice: object) -> str:

@@ -7,9 +7,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from mentors.models import CoordinatorRole
-from notifications.messages.letter import Link, Links, Paragraph
-from notifications.messages.message import Message
-from notifications.messages.phrases import Draft, clean, organisation_of, paragraphs, to_the_desk
+from notifications.messages.context import Message
+from notifications.messages.fragments import Draft, clean, organisation_of, paragraphs, to_the_desk
+from notifications.messages.rendered_message import Link, LinkList, Paragraph
 
 
 def invited(message: Message) -> Draft:
@@ -53,7 +53,7 @@ def _duty(message: Message) -> str:
     return _("You are now a coordinator of the whole of %(organisation)s.") % names
 
 
-def _by_link(message: Message) -> tuple[Links | Paragraph, ...]:
+def _by_link(message: Message) -> tuple[LinkList | Paragraph, ...]:
     days = settings.INVITATION_DAYS
     user = message.notification.recipient_user
     name = {"username": clean(user.get_username()) if user else ""}
@@ -64,4 +64,4 @@ def _by_link(message: Message) -> tuple[Links | Paragraph, ...]:
         days,
     ) % {"days": days}
     link = Link(label=_("Choose your password"), url=message.links.invitation)
-    return Links(heading="", links=(link,)), *paragraphs(login, good)
+    return LinkList(heading="", links=(link,)), *paragraphs(login, good)

@@ -6,9 +6,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from mentors.models import Mentor
-from notifications.messages.letter import Block, Items, Link, Links
-from notifications.messages.message import Happened, Message
-from notifications.messages.phrases import (
+from notifications.messages.context import Message, NotificationEvent
+from notifications.messages.fragments import (
     Draft,
     expires,
     expires_on,
@@ -18,16 +17,17 @@ from notifications.messages.phrases import (
     paragraphs,
     types_of,
 )
+from notifications.messages.rendered_message import Block, BulletList, Link, LinkList
 from notifications.models import Notification
 
 
 def night(message: Message) -> Draft:
     """Write what a night, or a coordinator, has brought; what weighs most comes first, and makes the subject."""
     pauses, resumes, reminders = (
-        [happened for happened in message.happenings if happened.kind == kind]
+        [event for event in message.events if event.kind == kind]
         for kind in (Notification.Kind.PAUSE, Notification.Kind.RESUME, Notification.Kind.REMIND)
     )
-    reminders.sort(key=lambda happened: expires_on(happened.facts))
+    reminders.sort(key=lambda event: expires_on(event.facts))
     drafts = [
         *([_paused(message, pauses[-1])] if pauses else []),
         *([_resumed(message, resumes[-1])] if resumes else []),
@@ -42,13 +42,13 @@ def night(message: Message) -> Draft:
     )
 
 
-def _paused(message: Message, paused: Happened) -> Draft:
+def _paused(message: Message, paused: NotificationEvent) -> Draft:
     types = types_of(paused.facts)
     if types:
         why = _("You are paused as a mentor in %(organisation)s, because this is not valid any more: %(types)s.")
     else:
         why = _("A coordinator has paused you as a mentor in %(organisation)s.")
-    meaning = Items(
+    meaning = BulletList(
         heading=_("What this means"),
         items=(
             _("You are not shown on the chapter's public page."),
@@ -69,12 +69,12 @@ def _paused(message: Message, paused: Happened) -> Draft:
         blocks=(
             *paragraphs(why % {"organisation": organisation_of(message), "types": types}),
             meaning,
-            Items(heading=_("What you can do now"), items=_ways_back(message, paused)),
+            BulletList(heading=_("What you can do now"), items=_ways_back(message, paused)),
         ),
     )
 
 
-def _ways_back(message: Message, paused: Happened) -> tuple[str, ...]:
+def _ways_back(message: Message, paused: NotificationEvent) -> tuple[str, ...]:
     """Say how the pause ends: only what has expired is resumed by itself (rules 5 and 9)."""
     if paused.mentor.pause_cause != Mentor.PauseCause.CERTIFICATION_EXPIRED:
         return (_("Agree with your coordinator on how the pause can end."),)
@@ -84,7 +84,7 @@ def _ways_back(message: Message, paused: Happened) -> tuple[str, ...]:
     return (_("Renew, and send the renewal to your coordinator, who can end the pause."),)
 
 
-def _resumed(message: Message, resumed: Happened) -> Draft:
+def _resumed(message: Message, resumed: NotificationEvent) -> Draft:
     return Draft(
         subject=_("You are active as a mentor again"),
         gist=_("The pause is over: you are active as a mentor again."),
@@ -93,7 +93,7 @@ def _resumed(message: Message, resumed: Happened) -> Draft:
                 _("The pause is over: you are active as a mentor in %(organisation)s again.")
                 % {"organisation": organisation_of(message)}
             ),
-            Items(
+            BulletList(
                 heading=_("What this means"),
                 items=(
                     *([_("You are shown on the chapter's public page again.")] if resumed.mentor.listed else []),
@@ -105,7 +105,7 @@ def _resumed(message: Message, resumed: Happened) -> Draft:
     )
 
 
-def _reminded(message: Message, reminders: list[Happened]) -> Draft:
+def _reminded(message: Message, reminders: list[NotificationEvent]) -> Draft:
     """Write of what expires, the soonest first, and ask for an answer."""
     first, others = expires(reminders[0].facts, today=message.today), len(reminders) - 1
     more = ngettext(
@@ -117,9 +117,9 @@ def _reminded(message: Message, reminders: list[Happened]) -> Draft:
         subject=subject,
         gist=f"{subject}. {ask}",
         blocks=(
-            Items(
+            BulletList(
                 heading=ngettext("This certification expires", "These certifications expire", len(reminders)),
-                items=tuple(expires_with_date(happened.facts, today=message.today) for happened in reminders),
+                items=tuple(expires_with_date(event.facts, today=message.today) for event in reminders),
             ),
             *paragraphs(_what_follows(message), _("Send the renewal to your coordinator, who records it.")),
             *_ways_to_answer(message),
@@ -141,4 +141,4 @@ def _ways_to_answer(message: Message) -> tuple[Block, ...]:
     if not answers:
         return paragraphs(_("Do you need help, or do you want to stop? Contact your coordinator."))
     links = tuple(Link(label=str(choice.label), url=url) for choice, url in answers.items())
-    return (Links(heading=_("What are your plans?"), links=links),)
+    return (LinkList(heading=_("What are your plans?"), links=links),)

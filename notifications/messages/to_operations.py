@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from notifications.messages.message import Message
-from notifications.messages.phrases import Draft, clean, organisation_of, paragraphs, to_the_desk
+from notifications.messages.context import Message
+from notifications.messages.fragments import Draft, clean, organisation_of, paragraphs, to_the_desk
 
 
 def held(message: Message) -> Draft:

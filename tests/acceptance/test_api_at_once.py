@@ -17,8 +17,8 @@ import pytest
 from knox.models import AuthToken
 
 from certifications.models import Certification
-from cronjobs.jobs import create_cron_job
 from cronjobs.models import Run
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Mentor, Organisation, User
 from mentors.rest.versions import etag_of
 from tests.conftest import NOW, Certify

@@ -20,7 +20,7 @@ from rest_framework.test import APIClient
 from certifications.models import Certification, CertificationType
 from cronjobs.models import Action, Run, RunItem
 from cronjobs.nightly import ALL_ACTIONS
-from cronjobs.schedule import schedule_nightly_run
+from cronjobs.starting import schedule_nightly_run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from tests.support.nights import work_night
 from tests.support.processes import PROJECT

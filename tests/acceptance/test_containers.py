@@ -28,7 +28,7 @@ from django.utils import timezone
 from ruamel.yaml import YAML
 
 from config.servers import Redis
-from cronjobs.models import Heartbeat, Part
+from cronjobs.models import Component, Heartbeat
 from tests.support.processes import PROJECT, SCRIPTS, Process, empty_broker, free_port, live_environment, running
 
 COMPOSE: dict[str, Any] = YAML(typ="safe").load(PROJECT / "docker-compose.yml")
@@ -127,7 +127,7 @@ def test_the_build_can_collect_the_static_files_without_any_server() -> None:
 def test_redis_keeps_what_it_is_given_and_asks_for_the_password(tmp_path: Path) -> None:
     service = SERVICES["redis"]
     port = free_port()
-    *shell, script = (interpolate(part) for part in service["command"])
+    *shell, script = (interpolate(component) for component in service["command"])
     server = Redis(home=tmp_path, password="").program
     script = script.replace("redis-server -", f"{shlex.quote(str(server))} - --port {port}")
     script = script.replace("dir /data", f"dir {tmp_path}")
@@ -162,7 +162,7 @@ def test_web_becomes_healthy_and_stops(source: str) -> None:
     port = free_port()
     check = re.search(r"HEALTHCHECK.*\\\n  CMD (\[.*\])", DOCKERFILE)
     assert check
-    probe = [part.replace(":8000", f":{port}") for part in json.loads(check[1])]
+    probe = [component.replace(":8000", f":{port}") for component in json.loads(check[1])]
 
     with started("web", source, port=port) as web:
         wait_until_healthy(web, probe, begins="Booting worker")
@@ -188,7 +188,7 @@ def test_worker_becomes_healthy_and_stops(source: str) -> None:
         assert {queue["name"] for queue in queues} == {"night", "delivery"}
         assert worker.stop() == 0
         assert "Cold shutdown" in worker.output  # REMAP_SIGTERM has arrived
-    silent = [part.replace("--timeout=10", "--timeout=1") for part in probe]
+    silent = [component.replace("--timeout=10", "--timeout=1") for component in probe]
     assert run(silent, env=environment_of(SERVICES["worker"])).returncode != 0
 
 
@@ -198,14 +198,14 @@ def test_worker_becomes_healthy_and_stops(source: str) -> None:
 def test_beat_becomes_healthy_by_turning_and_stops(source: str) -> None:
     empty_broker()
     service = SERVICES["beat"]
-    probe = [interpolate(part) for part in service["healthcheck"]["test"][1:]]
+    probe = [interpolate(component) for component in service["healthcheck"]["test"][1:]]
 
     assert run(probe, env=environment_of(service)).returncode == 1
     with started("beat", source) as beat:
         wait_until_healthy(beat, probe, begins="beat: Starting")
         assert beat.stop() == 0
 
-    Heartbeat.objects.filter(part=Part.BEAT).update(at=timezone.now() - timedelta(minutes=4))
+    Heartbeat.objects.filter(component=Component.BEAT).update(at=timezone.now() - timedelta(minutes=4))
     assert run(probe, env=environment_of(service)).returncode == 1
 
 
@@ -214,7 +214,7 @@ def test_beat_becomes_healthy_by_turning_and_stops(source: str) -> None:
 @pytest.mark.parametrize("source", ["docker-compose.yml", "Procfile"])
 def test_watchdog_becomes_healthy_by_its_first_round_and_stops(source: str) -> None:
     service = SERVICES["watchdog"]
-    probe = [interpolate(part) for part in service["healthcheck"]["test"][1:]]
+    probe = [interpolate(component) for component in service["healthcheck"]["test"][1:]]
 
     assert run(probe, env=environment_of(service)).returncode == 1
     with started("watchdog", source) as watchdog:
@@ -232,7 +232,10 @@ def test_watchdog_becomes_healthy_by_its_first_round_and_stops(source: str) -> N
 @pytest.mark.parametrize("source", ["docker-compose.yml", "Procfile"])
 def test_flower_becomes_healthy_asks_for_the_login_and_stops(source: str) -> None:
     port = free_port()
-    probe = [interpolate(part).replace(":5555", f":{port}") for part in SERVICES["flower"]["healthcheck"]["test"][1:]]
+    probe = [
+        interpolate(component).replace(":5555", f":{port}")
+        for component in SERVICES["flower"]["healthcheck"]["test"][1:]
+    ]
     login = base64.b64encode(DOT_ENV["FLOWER_BASIC_AUTH"].encode()).decode()
 
     with started("flower", source, port=port) as flower:
@@ -267,13 +270,13 @@ def started(name: str, source: str, *, port: int = 0) -> AbstractContextManager[
         environment.pop("REMAP_SIGTERM", None)
         ports = {"WEB_PORT": str(port), "FLOWER_PORT": str(port)}
         return running("sh", "-c", PROCFILE[name], env=environment | ports)
-    command = [interpolate(part) for part in SERVICES[name]["command"]]
+    command = [interpolate(component) for component in SERVICES[name]["command"]]
     ours = {
         "--bind=0.0.0.0:8000": f"--bind=127.0.0.1:{port}",
         "--address=0.0.0.0": "--address=127.0.0.1",
         "--port=5555": f"--port={port}",
     }
-    return running(*[ours.get(part, part) for part in command], env=environment)
+    return running(*[ours.get(component, component) for component in command], env=environment)
 
 
 def environment_of(service: Mapping[str, Any]) -> dict[str, str]:

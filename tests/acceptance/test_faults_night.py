@@ -142,7 +142,7 @@ def test_without_beat_the_watchdog_makes_the_night_up(the_house: House, fault: s
         trigger, finished_at, cause = assert_the_night_was_done_once(night)
         assert (trigger, finished_at < SLOT + 30 * MINUTE) == ("catch_up", True)
         assert "beat" in cause.lower()
-        assert_told_once(night, of={"part:beat"})
+        assert_told_once(night, of={"component:beat"})
         assert_every_message_left_once(night)
         note(night, fault)
 
@@ -158,7 +158,7 @@ def test_without_redis_the_night_waits_and_is_done_as_soon_as_redis_is_back(the_
         _trigger, finished_at, cause = assert_the_night_was_done_once(night)
         assert finished_at >= MENDED_AT
         assert "broker" in cause.lower()
-        assert_told_once(night, of={"part:broker", "night:1"})
+        assert_told_once(night, of={"component:broker", "night:1"})
         assert_every_message_left_once(night)
         note(night, "redis down")
 
@@ -174,7 +174,7 @@ def test_without_workers_the_night_waits_for_the_first_that_comes(the_house: Hou
         _trigger, finished_at, cause = assert_the_night_was_done_once(night)
         assert finished_at >= MENDED_AT
         assert "worker" in cause.lower()
-        assert_told_once(night, of={"part:workers", "night:1"})
+        assert_told_once(night, of={"component:workers", "night:1"})
         assert_every_message_left_once(night)
         note(night, "workers gone")
 

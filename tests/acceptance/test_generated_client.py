@@ -17,7 +17,7 @@ from django.core.management import call_command
 
 from certifications.models import Certification, CertificationType
 from cronjobs.models import CronJob
-from cronjobs.schedule import schedule_nightly_run
+from cronjobs.starting import schedule_nightly_run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from tests.support.processes import PROJECT, SCRIPTS, wait_until, web, worker
 

@@ -13,7 +13,7 @@ import pytest
 from django.utils import translation
 from django.utils.formats import date_format
 
-from certifications.truth import find_outdated
+from certifications.recheck import recheck_messages
 from cronjobs.models import Run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from notifications.delivery import deliver_all
@@ -60,7 +60,7 @@ def night(hlf: Organisation) -> list[model.Item]:
 
 
 def deliver(now: datetime) -> None:
-    deliver_all(now=lambda: now, find_outdated=find_outdated)
+    deliver_all(now=lambda: now, recheck_messages=recheck_messages)
 
 
 def text_of(mail: EmailMessage) -> str:

@@ -11,7 +11,7 @@ from celery import current_app
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from cronjobs import schedule
+from cronjobs import starting
 from cronjobs.cron import latest_slot
 from cronjobs.models import CronJob, Run
 from cronjobs.reporting.sentry import monitor_config
@@ -92,7 +92,7 @@ def test_a_run_that_is_held_and_approved_hours_later_took_that_long(
         run = Run.objects.get()
         opened = wait_until(lambda: by_status(ingest), what="the first check-in")
         Run.objects.update(created_at=timezone.now() - longest - timedelta(hours=1))
-        schedule.approve(run.pk, by="olav", now=timezone.now())
+        starting.approve(run.pk, by="olav", now=timezone.now())
         wait_until(lambda: len(ingest.check_ins) == 2, what="the second")
 
     assert opened == [("in_progress", run.pk)]

@@ -158,7 +158,7 @@ INSERT INTO notifications_notification (
     attempts, sent_at, message_id, error, created_at
 )
 SELECT item.dedupe_key || ':inbox:' || mentor.chapter_id, %(organisation)s, 'remind', 'inbox', mentor.chapter_id,
-       mentor.id, item.run_id, 'nb', '{"happenings": []}', 'sent', 0, now() - interval '1 year', '', '',
+       mentor.id, item.run_id, 'nb', '{"events": []}', 'sent', 0, now() - interval '1 year', '', '',
        now() - interval '1 year'
 FROM cronjobs_runitem item JOIN mentors_mentor mentor ON mentor.id = item.mentor_id;
 

@@ -18,8 +18,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from cronjobs import nightly
-from cronjobs.jobs import create_cron_job
 from cronjobs.models import Run
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from tests.bench.dataset import SLUG
 from tests.bench.report import Row

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from cronjobs.models import Run
 from cronjobs.nightly import ALL_ACTIONS
-from cronjobs.schedule import execute_expiry_check
+from cronjobs.starting import execute_expiry_check
 from mentors.models import Organisation
 from tests.bench.dataset import WARM_UP
 from tests.support.databases import ask

@@ -116,7 +116,7 @@ WITH covering AS NOT MATERIALIZED (
            CASE action WHEN 'pause' THEN 'Lapsed: ' || type ELSE 'No lapsed type is left.' END, %(run)s, %(now)s
     FROM changed
 ), happening AS MATERIALIZED (
-    SELECT *, jsonb_build_object('happenings', jsonb_build_array(
+    SELECT *, jsonb_build_object('events', jsonb_build_array(
         jsonb_build_object('kind', action, 'key', key, 'types', type, 'names', ARRAY(
             SELECT named.name FROM unnest(string_to_array(type, ',')) WITH ORDINALITY AS listed (code, place)
             JOIN certifications_certificationtype named ON named.code = listed.code

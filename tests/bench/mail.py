@@ -62,7 +62,7 @@ def fill(count: int, *, on: date, now: datetime) -> None:
             recipient_mentor=row.mentor,
             about=row.mentor,
             language="nb",
-            context={"happenings": [facts | {"certification_id": row.pk}]},
+            context={"events": [facts | {"certification_id": row.pk}]},
             next_attempt_at=now + timedelta(days=1),
             created_at=now,
         )

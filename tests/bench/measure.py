@@ -15,7 +15,7 @@ from certifications.expiry import find_expired_certifications, find_renewed_ment
 from certifications.reminders import find_due_reminders
 from cronjobs import nightly
 from cronjobs.models import Run
-from cronjobs.schedule import execute_expiry_check
+from cronjobs.starting import execute_expiry_check
 from mentors.models import Mentor, Organisation
 from notifications.channels import EMAIL, INBOX
 from notifications.models import Notification

@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext, override_settings
 from django.utils import timezone
 
 from cronjobs import nightly
-from cronjobs.jobs import create_cron_job
 from cronjobs.models import CronJob, Run
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation
 from tests.bench.dataset import SLUG
 from tests.bench.measure import BIG_TABLES

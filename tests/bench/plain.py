@@ -131,7 +131,7 @@ def _record(mentor: Mentor, action: Action, key: str, *, run: Run, now: datetime
         "organisation": mentor.organisation,
         "about": mentor,
         "run_id": run.pk,
-        "context": {"happenings": [facts]},
+        "context": {"events": [facts]},
         "created_at": now,
     }
     for role in CoordinatorRole.objects.filter(chapter=mentor.chapter_id, user__is_active=True):

@@ -9,30 +9,30 @@ from django.utils import timezone
 from mentors.models import Mentor
 from notifications.channel import Recipient
 from notifications.links import links_of
-from notifications.messages.letter import as_html, as_text
-from notifications.messages.message import Happened, Message
-from notifications.messages.words import write_letter
+from notifications.messages.context import Message, NotificationEvent
+from notifications.messages.render import render_message
+from notifications.messages.rendered_message import as_html, as_text
 from notifications.models import Notification
 
 
 @shared_task(name="bench.send_mail")
 def send_one(notification_id: int) -> None:
     row = Notification.objects.select_related("organisation", "recipient_mentor").get(pk=notification_id)
-    letter = write_letter(_message(row))
-    send_mail(letter.subject, as_text(letter), None, [_mentor(row).email], html_message=as_html(letter))
+    rendered = render_message(_message(row))
+    send_mail(rendered.subject, as_text(rendered), None, [_mentor(row).email], html_message=as_html(rendered))
     row.status, row.sent_at, row.next_attempt_at = Notification.Status.SENT, timezone.now(), None
     row.save(update_fields=["status", "sent_at", "next_attempt_at"])
 
 
 def _message(row: Notification) -> Message:
     mentor = _mentor(row)
-    facts = row.context["happenings"]
+    facts = row.context["events"]
     return Message(
         notification=row,
         today=row.organisation.local_date(timezone.now()),
         recipient=Recipient(email=mentor.email),
         recipient_name=mentor.name,
-        happenings=[Happened(kind=Notification.Kind(fact["kind"]), mentor=mentor, facts=fact) for fact in facts],
+        events=[NotificationEvent(kind=Notification.Kind(fact["kind"]), mentor=mentor, facts=fact) for fact in facts],
         links=links_of(row),
     )
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from certifications.models import Certification, CertificationType
 from cronjobs.models import CronJob, Run
-from cronjobs.schedule import schedule_nightly_run
+from cronjobs.starting import schedule_nightly_run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from tests.support.nights import noon, run_night
 

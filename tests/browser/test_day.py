@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from playwright.sync_api import Page, expect
 
 from certifications.models import CertificationType
-from cronjobs.schedule import schedule_nightly_run
+from cronjobs.starting import schedule_nightly_run
 from mentors.models import Chapter, Mentor, Organisation, User
 from tests.browser.conftest import Visit
 from tests.browser.pictures import draw

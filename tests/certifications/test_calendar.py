@@ -14,11 +14,11 @@ from django.urls import reverse
 from icalendar import Calendar, Component, Event
 from structlog.testing import capture_logs
 
-from certifications import calendar
-from certifications.calendar import build_calendar, find_feed_owner, make_feed, revoke_feed
+from certifications import ical
+from certifications.ical import build_calendar, find_feed_owner, make_feed, revoke_feed
 from certifications.models import CalendarFeed, CertificationType
 from certifications.recording import revoke_certification
-from config.discretion import sentence
+from config.redaction import sentence
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from notifications.models import Preference
 from tests.conftest import NOW, Certify, Enrol
@@ -158,7 +158,7 @@ class TestWhatIsInIt:
         self, kari: User, enrol: Enrol, certify: Certify, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         Preference.objects.create(user=kari, language="en")
-        monkeypatch.setattr(calendar, "MOST", 2)
+        monkeypatch.setattr(ical, "MOST", 2)
         for days in (3, 1):
             certify(enrol(name=f"in {days}"), expires_in=days)
         just_enough = Calendar.from_ical(build_calendar(kari, now=NOW))

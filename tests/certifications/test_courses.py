@@ -10,9 +10,9 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 
-from certifications.courses import Attendance, Course, SomeAreElsewhere, preview_course, renew_course
+from certifications.courses import Attendance, Course, SomeAreElsewhere, preview_course, record_course
+from certifications.mentor_status import pause_mentor
 from certifications.models import Certification, CertificationType
-from certifications.standing import pause_mentor
 from mentors.models import Chapter, Mentor, StatusChange, User
 from notifications.models import Notification
 from tests.conftest import Certify, Enrol
@@ -37,7 +37,7 @@ def test_everybody_who_attended_gets_it_for_as_long_as_the_type_says(
 ) -> None:
     attendees = [enrol(), enrol()]
 
-    attendance = renew_course(held, mentor_ids=[mentor.pk for mentor in attendees], now=now, actor=kari)
+    attendance = record_course(held, mentor_ids=[mentor.pk for mentor in attendees], now=now, actor=kari)
 
     rows = Certification.objects.values_list("mentor", "number", "issued_on", "expires_on")
     assert set(rows) == {(mentor.pk, "K-7", today, date(2028, 11, 20)) for mentor in attendees}
@@ -50,7 +50,7 @@ def test_a_paused_mentor_is_resumed_and_told_in_the_same_transaction(
     mentor, other = enrol(**EXPIRED), enrol()
     certify(mentor, expires_in=-5)
 
-    attendance = renew_course(held, mentor_ids=[mentor.pk, other.pk], now=now, actor=kari)
+    attendance = record_course(held, mentor_ids=[mentor.pk, other.pk], now=now, actor=kari)
 
     assert attendance.resumed == {mentor.pk}
     change = StatusChange.objects.get()
@@ -64,7 +64,7 @@ def test_whoever_has_it_already_is_reported_and_left_unchanged(
     has, new = enrol(), enrol()
     certify(has, number="K-7", issued_on=today, expires_in=30)
 
-    attendance = renew_course(held, mentor_ids=[has.pk, new.pk], now=now, actor=kari)
+    attendance = record_course(held, mentor_ids=[has.pk, new.pk], now=now, actor=kari)
 
     assert (names(attendance.recorded), names(attendance.unchanged)) == (["Mentor 2"], ["Mentor 1"])
     assert Certification.objects.get(mentor=has).expires_on == today + timedelta(days=30)
@@ -72,9 +72,9 @@ def test_whoever_has_it_already_is_reported_and_left_unchanged(
 
 def test_recording_it_again_changes_nothing(held: Course, enrol: Enrol, kari: User, now: datetime) -> None:
     ids = [enrol().pk, enrol().pk]
-    renew_course(held, mentor_ids=ids, now=now, actor=kari)
+    record_course(held, mentor_ids=ids, now=now, actor=kari)
 
-    again = renew_course(held, mentor_ids=ids, now=now, actor=kari)
+    again = record_course(held, mentor_ids=ids, now=now, actor=kari)
 
     assert (len(again.recorded), len(again.unchanged)) == (0, 2)
     assert Certification.objects.count() == 2
@@ -93,7 +93,7 @@ def test_the_preview_says_what_the_act_does_and_writes_nothing(
 
     preview = preview_course(held, mentor_ids=ids, now=now)
     unwritten = Certification.objects.count()
-    done = renew_course(held, mentor_ids=ids, now=now, actor=kari)
+    done = record_course(held, mentor_ids=ids, now=now, actor=kari)
 
     assert unwritten == before
     assert preview.resumed == done.resumed == {renewed.pk}
@@ -109,7 +109,7 @@ def test_a_course_that_does_not_cover_today_resumes_nobody(
     other_day = Course(type=held.type, issued_on=today + timedelta(days=offset))
 
     preview = preview_course(other_day, mentor_ids=[mentor.pk], now=now)
-    done = renew_course(other_day, mentor_ids=[mentor.pk], now=now, actor=kari)
+    done = record_course(other_day, mentor_ids=[mentor.pk], now=now, actor=kari)
 
     assert preview.resumed == done.resumed == frozenset()
 
@@ -120,7 +120,7 @@ def test_a_mentor_of_another_organisation_is_refused_for_all(
     foreign = Mentor.objects.create(organisation=elsewhere.organisation, chapter=elsewhere, ref="F1", name="Foreign")
 
     with pytest.raises(SomeAreElsewhere):
-        renew_course(held, mentor_ids=[enrol().pk, foreign.pk], now=now, actor=kari)
+        record_course(held, mentor_ids=[enrol().pk, foreign.pk], now=now, actor=kari)
 
     assert not Certification.objects.exists()
 
@@ -136,7 +136,7 @@ def test_nothing_is_recorded_if_one_cannot_be(
     monkeypatch.setattr("certifications.courses.resume_renewed", break_it)
 
     with pytest.raises(IntegrityError):
-        renew_course(held, mentor_ids=ids, now=now, actor=kari)
+        record_course(held, mentor_ids=ids, now=now, actor=kari)
 
     assert not Certification.objects.exists()
 
@@ -156,7 +156,7 @@ def test_it_asks_the_database_as_often_for_many_as_for_few(
         for mentor in mentors:
             certify(mentor, expires_in=-5)
         with CaptureQueriesContext(connection) as asked:
-            attendance: Attendance = renew_course(held, mentor_ids=[m.pk for m in mentors], now=now, actor=kari)
+            attendance: Attendance = record_course(held, mentor_ids=[m.pk for m in mentors], now=now, actor=kari)
         assert len(attendance.resumed) == count
         return len(asked)
 

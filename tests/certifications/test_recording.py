@@ -8,6 +8,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from certifications.mentor_status import LapsedTypesRemain, StatusForbids, end_mentor, pause_mentor, reactivate_mentor
 from certifications.models import CertificationType, Exemption
 from certifications.recording import (
     AlreadyRecorded,
@@ -18,7 +19,6 @@ from certifications.recording import (
     renew_certification,
     revoke_certification,
 )
-from certifications.standing import LapsedTypesRemain, StatusForbids, end_mentor, pause_mentor, reactivate_mentor
 from mentors.models import Mentor, Organisation, StatusChange, User
 from notifications.models import Notification
 from tests.conftest import Certify, Enrol

@@ -21,7 +21,7 @@ from knox.models import AuthToken
 from structlog.contextvars import bind_contextvars, get_contextvars, merge_contextvars
 from structlog.testing import capture_logs
 
-from config.discretion import describe, trace
+from config.redaction import describe, trace
 from cronjobs.models import Run
 from mentors.models import Mentor, Organisation, User
 from tests.conftest import Enrol

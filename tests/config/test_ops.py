@@ -16,8 +16,8 @@ import requests
 from prometheus_client import CollectorRegistry
 from ruamel.yaml import YAML
 
-from cronjobs.jobs import create_cron_job
-from cronjobs.metrics import NightCollector
+from cronjobs.monitoring.metrics import NightCollector
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation
 from tests.conftest import NOW
 from tests.support.processes import PROJECT, web

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import override_settings
 
-from cronjobs.alarm import Courier, Letter, last_proofs, ping, routes
 from cronjobs.models import Alert, Incident
+from cronjobs.monitoring.alerts import AlertMessage, AlertSender, last_proofs, ping, routes
 from tests.support.mail import HANG, MailServer, always, mail_server
 from tests.support.processes import free_port
 from tests.support.receiver import Answer, Receiver, http_receiver
@@ -18,7 +18,7 @@ from tests.support.receiver import Answer, Receiver, http_receiver
 # Apprise imports it as it loads its services, on Python 3.11 and 3.12.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
-LETTER = Letter(subject="[Nattevakt] Night not run: hlf nightly, 22 Nov 00:30", body="Nobody ran it.\n")
+LETTER = AlertMessage(subject="[Nattevakt] Night not run: hlf nightly, 22 Nov 00:30", body="Nobody ran it.\n")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def url_of(port: int) -> str:
 
 def test_every_route_takes_the_letter(mail: MailServer, receiver: Receiver) -> None:
     with override_settings(ALERT_URLS=[url_of(receiver.port)]):
-        errors = Courier().send(LETTER)
+        errors = AlertSender().send(LETTER)
 
     assert errors == {"email": "", "apprise:json": ""}
     [arrived] = mail.received
@@ -69,9 +69,9 @@ def test_routes_have_names_without_an_address_and_no_two_the_same() -> None:
 
 def test_nobody_to_tell_is_no_route() -> None:
     with override_settings(ALERT_URLS=[], OPERATIONS_EMAIL=""):
-        courier = Courier()
+        sender = AlertSender()
 
-    assert (courier.routes, courier.has_given_up) == ([], False)
+    assert (sender.routes, sender.has_given_up) == ([], False)
 
 
 @pytest.mark.parametrize(
@@ -81,13 +81,13 @@ def test_what_a_service_answers_is_kept(receiver: Receiver, status: int, error: 
     receiver.always(status)
 
     with override_settings(ALERT_URLS=[url_of(receiver.port)]):
-        assert Courier().send(LETTER) == {"apprise:json": error}
+        assert AlertSender().send(LETTER) == {"apprise:json": error}
 
 
 def test_a_way_that_is_shut_keeps_no_other_from_being_tried(receiver: Receiver) -> None:
     urls = [url_of(free_port()), "pigeon://loft.example.org", url_of(receiver.port)]
     with override_settings(ALERT_URLS=urls, **by_mail(free_port())):
-        errors = Courier().send(LETTER)
+        errors = AlertSender().send(LETTER)
 
     assert errors == {
         "email": "ConnectionRefusedError",
@@ -100,32 +100,32 @@ def test_a_way_that_is_shut_keeps_no_other_from_being_tried(receiver: Receiver) 
 def test_a_mail_server_that_says_no_is_quoted_by_its_number_only(mail: MailServer) -> None:
     mail.after_data = always("554 5.7.1 drift@example.org may not have this")
 
-    assert Courier().send(LETTER) == {"email": "SMTPDataError 554"}
+    assert AlertSender().send(LETTER) == {"email": "SMTPDataError 554"}
 
 
 def test_what_hangs_is_given_up(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cronjobs.alarm.TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr("cronjobs.monitoring.alerts.TIMEOUT_SECONDS", 0.3)
     with mail_server(at_rcpt=always(HANG)) as server, override_settings(**by_mail(server.port)):
-        assert Courier().send(LETTER) == {"email": "SMTPServerDisconnected"}
+        assert AlertSender().send(LETTER) == {"email": "SMTPServerDisconnected"}
 
 
 def test_a_route_that_failed_is_left_out_for_the_rest_of_the_round(receiver: Receiver) -> None:
     with override_settings(ALERT_URLS=[url_of(free_port()), url_of(receiver.port)]):
-        courier = Courier()
-        courier.send(LETTER)
+        sender = AlertSender()
+        sender.send(LETTER)
 
-    assert courier.send(LETTER) == {"apprise:json:2": ""}
+    assert sender.send(LETTER) == {"apprise:json:2": ""}
     receiver.always(500)
-    assert courier.send(LETTER) == {"apprise:json:2": "The gateway answered 500."}
-    assert courier.has_given_up
-    assert courier.send(LETTER) == {}
+    assert sender.send(LETTER) == {"apprise:json:2": "The gateway answered 500."}
+    assert sender.has_given_up
+    assert sender.send(LETTER) == {}
 
 
 def test_no_secret_is_in_the_log_or_the_error(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     receiver.always(500)
     urls = [url_of(receiver.port), url_of(free_port()), "pigeon://vakt:hunter2@loft.example.org"]
     with override_settings(ALERT_URLS=urls, **by_mail(free_port())):
-        errors = Courier().send(LETTER)
+        errors = AlertSender().send(LETTER)
     ping(f"http://127.0.0.1:{free_port()}/ping/hunter2")
 
     logged = [record for record in caplog.records if record.name != "apprise"]  # which goes nowhere: config/logs.py

@@ -9,12 +9,12 @@ from django_celery_beat.models import PeriodicTask
 from time_machine import Traveller
 
 from cronjobs import heartbeats
-from cronjobs.causes import what_held_up, why_not_run
-from cronjobs.jobs import change_cron_job, create_cron_job
-from cronjobs.models import CronJob, Heartbeat, Part, Run, Silence
+from cronjobs.models import Component, CronJob, Heartbeat, Outage, Run
 from cronjobs.nightly import claim_run, close_run, plan_run
-from cronjobs.phrases import CAUSE_NOT_FOUND
-from cronjobs.schedule import execute_owed_slot
+from cronjobs.record_text import CAUSE_NOT_FOUND
+from cronjobs.schedules.causes import what_held_up, why_not_run
+from cronjobs.schedules.jobs import change_cron_job, create_cron_job
+from cronjobs.starting import execute_owed_slot
 from cronjobs.tasks import run_slot, sweep_up
 from mentors.models import Organisation
 from tests.support.at_once import run_at_once
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 SLOT = datetime(2025, 11, 20, 23, 30, tzinfo=UTC)  # 00:30 in Oslo on the 21st; no server runs since then
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
-ALL = (Part.BEAT, Part.BROKER, Part.WORKERS)
+ALL = (Component.BEAT, Component.BROKER, Component.WORKERS)
 
 
 @pytest.fixture
@@ -33,50 +33,50 @@ def job(hlf: Organisation) -> CronJob:
     return create_cron_job(organisation=hlf, name="nightly", now=SLOT - 12 * HOUR)
 
 
-def heard(*parts: Part, minutes: tuple[float, ...]) -> None:
+def heard(*components: Component, minutes: tuple[float, ...]) -> None:
     """Have parts heard of so many minutes after the slot, and never in between."""
-    for part in parts:
+    for component in components:
         for minute in minutes:
-            heartbeats.hear(part, now=SLOT + minute * MINUTE)
+            heartbeats.record_heartbeat(component, now=SLOT + minute * MINUTE)
 
 
 # Heartbeats.
 
 
 def test_a_heartbeat_after_a_silence_writes_it_down_once() -> None:
-    heard(Part.BEAT, minutes=(0, 1, 2, 60, 61))
+    heard(Component.BEAT, minutes=(0, 1, 2, 60, 61))
 
-    [silence] = Silence.objects.all()
-    assert (silence.part, silence.from_at, silence.until_at) == ("beat", SLOT + 2 * MINUTE, SLOT + 60 * MINUTE)
-    assert heartbeats.last_heard() == {Part.BEAT: SLOT + 61 * MINUTE}
+    [outage] = Outage.objects.all()
+    assert (outage.component, outage.from_at, outage.until_at) == ("beat", SLOT + 2 * MINUTE, SLOT + 60 * MINUTE)
+    assert heartbeats.last_heard() == {Component.BEAT: SLOT + 61 * MINUTE}
 
 
 def test_what_a_part_failed_at_is_a_silence_however_short_and_grows_until_it_is_heard_of() -> None:
-    heartbeats.hear(Part.BROKER, now=SLOT)
-    heartbeats.miss(Part.BROKER, now=SLOT + MINUTE)
-    heartbeats.miss(Part.BROKER, now=SLOT + 3 * MINUTE)
-    at_first = Silence.objects.get().until_at
+    heartbeats.record_heartbeat(Component.BROKER, now=SLOT)
+    heartbeats.record_failure(Component.BROKER, now=SLOT + MINUTE)
+    heartbeats.record_failure(Component.BROKER, now=SLOT + 3 * MINUTE)
+    at_first = Outage.objects.get().until_at
 
-    heartbeats.hear(Part.BROKER, now=SLOT + 9 * MINUTE)
+    heartbeats.record_heartbeat(Component.BROKER, now=SLOT + 9 * MINUTE)
 
-    assert (at_first, Silence.objects.get().until_at) == (SLOT + 3 * MINUTE, SLOT + 9 * MINUTE)
+    assert (at_first, Outage.objects.get().until_at) == (SLOT + 3 * MINUTE, SLOT + 9 * MINUTE)
 
 
 def test_a_heartbeat_that_arrives_late_takes_nothing_back() -> None:
-    heard(Part.BEAT, minutes=(5, 1))
+    heard(Component.BEAT, minutes=(5, 1))
 
-    assert heartbeats.last_heard() == {Part.BEAT: SLOT + 5 * MINUTE}
-    assert not Silence.objects.exists()
+    assert heartbeats.last_heard() == {Component.BEAT: SLOT + 5 * MINUTE}
+    assert not Outage.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_eight_that_hear_of_a_part_at_once_write_one_silence() -> None:
-    heard(Part.WORKERS, minutes=(0,))
+    heard(Component.WORKERS, minutes=(0,))
 
-    heard_at_once = run_at_once(*[lambda: heartbeats.hear(Part.WORKERS, now=SLOT + HOUR)] * 8)
+    heard_at_once = run_at_once(*[lambda: heartbeats.record_heartbeat(Component.WORKERS, now=SLOT + HOUR)] * 8)
 
     assert heard_at_once == [None] * 8
-    assert Silence.objects.count() == 1
+    assert Outage.objects.count() == 1
 
 
 def test_a_worker_that_takes_a_task_is_heard_of_before_it_does_it(job: CronJob, clock: Traveller) -> None:
@@ -84,19 +84,19 @@ def test_a_worker_that_takes_a_task_is_heard_of_before_it_does_it(job: CronJob, 
     heard(*ALL, minutes=(-60,))
 
     run_slot(job.pk)
-    by_the_slot = heartbeats.last_heard()[Part.WORKERS]
+    by_the_slot = heartbeats.last_heard()[Component.WORKERS]
     sweep_up()
 
-    assert SLOT < by_the_slot < heartbeats.last_heard()[Part.WORKERS]
-    assert Silence.objects.get().part == "workers"
+    assert SLOT < by_the_slot < heartbeats.last_heard()[Component.WORKERS]
+    assert Outage.objects.get().component == "workers"
 
 
 # The cause.
 
 
 def test_beat_that_was_down_is_named_and_not_those_that_waited_for_it(job: CronJob) -> None:
-    heard(Part.BEAT, minutes=(-20, 300))
-    heard(Part.BROKER, Part.WORKERS, minutes=(-21, 300.1))
+    heard(Component.BEAT, minutes=(-20, 300))
+    heard(Component.BROKER, Component.WORKERS, minutes=(-21, 300.1))
 
     assert why_not_run(job, SLOT, now=SLOT + 301 * MINUTE) == (
         "Beat was silent from 2025-11-21 00:10:00 to 2025-11-21 05:30:00."
@@ -112,8 +112,8 @@ def test_what_is_silent_as_it_is_written_is_not_said_to_be_over(job: CronJob) ->
 
 
 def test_a_broker_that_was_down_is_named_and_not_the_workers_that_waited_for_it(job: CronJob) -> None:
-    heard(Part.BEAT, minutes=tuple(range(-25, 310)))
-    heard(Part.BROKER, Part.WORKERS, minutes=(-20, 300))
+    heard(Component.BEAT, minutes=tuple(range(-25, 310)))
+    heard(Component.BROKER, Component.WORKERS, minutes=(-20, 300))
 
     assert why_not_run(job, SLOT, now=SLOT + 301 * MINUTE) == (
         "The broker took nothing from beat from 2025-11-21 00:10:00 to 2025-11-21 05:30:00."
@@ -122,7 +122,7 @@ def test_a_broker_that_was_down_is_named_and_not_the_workers_that_waited_for_it(
 
 def test_a_publish_that_failed_is_a_cause_though_the_broker_was_soon_back(job: CronJob) -> None:
     heard(*ALL, minutes=(-0.5,))
-    heartbeats.miss(Part.BROKER, now=SLOT + MINUTE / 60)
+    heartbeats.record_failure(Component.BROKER, now=SLOT + MINUTE / 60)
     heard(*ALL, minutes=(0.5,))
 
     assert why_not_run(job, SLOT, now=SLOT + 2 * MINUTE) == (
@@ -132,9 +132,9 @@ def test_a_publish_that_failed_is_a_cause_though_the_broker_was_soon_back(job: C
 
 def test_a_broker_that_is_still_down_is_named_once_however_often_it_failed(job: CronJob) -> None:
     heard(*ALL, minutes=(-10,))
-    heard(Part.BEAT, minutes=(-8, -6, -4, -2, 0, 2, 4))
-    Silence.objects.all().delete()
-    heartbeats.miss(Part.BROKER, now=SLOT + 2 * MINUTE)
+    heard(Component.BEAT, minutes=(-8, -6, -4, -2, 0, 2, 4))
+    Outage.objects.all().delete()
+    heartbeats.record_failure(Component.BROKER, now=SLOT + 2 * MINUTE)
 
     cause = why_not_run(job, SLOT, now=SLOT + 4 * MINUTE)
 
@@ -142,8 +142,8 @@ def test_a_broker_that_is_still_down_is_named_once_however_often_it_failed(job: 
 
 
 def test_workers_that_were_gone_are_named(job: CronJob) -> None:
-    heard(Part.BEAT, Part.BROKER, minutes=tuple(range(-25, 310)))
-    heard(Part.WORKERS, minutes=(-20, 300))
+    heard(Component.BEAT, Component.BROKER, minutes=tuple(range(-25, 310)))
+    heard(Component.WORKERS, minutes=(-20, 300))
 
     assert why_not_run(job, SLOT, now=SLOT + 301 * MINUTE) == (
         "No worker did anything from 2025-11-21 00:10:00 to 2025-11-21 05:30:00."
@@ -151,8 +151,8 @@ def test_workers_that_were_gone_are_named(job: CronJob) -> None:
 
 
 def test_two_silences_that_have_nothing_to_do_with_each_other_are_both_named(job: CronJob) -> None:
-    heard(Part.BEAT, minutes=(-2, 2))
-    heard(Part.BROKER, minutes=(-60, 60))
+    heard(Component.BEAT, minutes=(-2, 2))
+    heard(Component.BROKER, minutes=(-60, 60))
 
     cause = why_not_run(job, SLOT, now=SLOT + 61 * MINUTE)
 
@@ -160,7 +160,7 @@ def test_two_silences_that_have_nothing_to_do_with_each_other_are_both_named(job
 
 
 def test_what_beat_and_the_watchdog_have_in_common_was_away_when_both_were_silent(job: CronJob) -> None:
-    heard(*ALL, Part.WATCHDOG, minutes=(-1, 20, 21))
+    heard(*ALL, Component.WATCHDOG, minutes=(-1, 20, 21))
 
     cause = why_not_run(job, SLOT, now=SLOT + 21 * MINUTE)
 
@@ -170,9 +170,9 @@ def test_what_beat_and_the_watchdog_have_in_common_was_away_when_both_were_silen
 def test_a_database_that_was_started_while_all_were_silent_was_down(job: CronJob) -> None:
     started_at = database_started_at()
     before, after = started_at - HOUR, started_at + MINUTE
-    for part in (*ALL, Part.WATCHDOG):
-        heartbeats.hear(part, now=before)
-        heartbeats.hear(part, now=after)
+    for component in (*ALL, Component.WATCHDOG):
+        heartbeats.record_heartbeat(component, now=before)
+        heartbeats.record_heartbeat(component, now=after)
 
     cause = why_not_run(job, started_at - MINUTE * 30, now=after)
 
@@ -183,8 +183,8 @@ def test_a_database_that_was_started_while_all_were_silent_was_down(job: CronJob
 
 def test_a_database_that_was_restarted_right_at_the_slot_is_named(job: CronJob) -> None:
     started_at = database_started_at()
-    for part in ALL:
-        heartbeats.hear(part, now=started_at)
+    for component in ALL:
+        heartbeats.record_heartbeat(component, now=started_at)
 
     cause = why_not_run(job, started_at - MINUTE, now=started_at + MINUTE)
 
@@ -318,7 +318,7 @@ def test_a_run_that_was_quick_or_slow_for_no_known_reason_says_nothing(job: Cron
 
     run.finished_at = SLOT + MINUTE
     quick = what_held_up(run, now=SLOT + 2 * MINUTE)
-    Silence.objects.all().delete()
+    Outage.objects.all().delete()
     run.finished_at = SLOT + 60 * MINUTE
     heard(*ALL, minutes=(2, 3, 4))
     Heartbeat.objects.update(at=SLOT + 60 * MINUTE)
@@ -328,7 +328,7 @@ def test_a_run_that_was_quick_or_slow_for_no_known_reason_says_nothing(job: Cron
 
 def test_beat_and_the_watchdog_that_were_silent_one_after_the_other_had_no_cause_in_common(job: CronJob) -> None:
     heard(*ALL, minutes=(0, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21))
-    heard(Part.WATCHDOG, minutes=(0, 4, 8, 12, 20, 21))
+    heard(Component.WATCHDOG, minutes=(0, 4, 8, 12, 20, 21))
     run = Run(organisation=job.organisation, cron_job=job, created_at=SLOT, finished_at=SLOT + 21 * MINUTE)
 
     held_up = what_held_up(run, now=SLOT + 21 * MINUTE)

@@ -14,8 +14,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cronjobs import heartbeats
-from cronjobs.jobs import create_cron_job
-from cronjobs.models import Alert, CronJob, Incident, Part, Run
+from cronjobs.models import Alert, Component, CronJob, Incident, Run
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation, User
 from tests.conftest import Desk
 from tests.support.mail import mail_server
@@ -82,13 +82,13 @@ def test_a_night_that_is_not_is_named_and_1(job: CronJob) -> None:
 
 def test_a_silent_part_is_not_in_order_either(job: CronJob) -> None:
     run_of(job)
-    heartbeats.hear(Part.BEAT, now=timezone.now() - HOUR)
+    heartbeats.record_heartbeat(Component.BEAT, now=timezone.now() - HOUR)
 
     code, said = check()
 
     assert code == 1
     assert "in order (run" in said
-    assert "A part is silent: beat: Beat was last heard of at" in said
+    assert "A component is silent: beat: Beat was last heard of at" in said
 
 
 def test_as_json_it_is_one_document(job: CronJob) -> None:
@@ -130,12 +130,12 @@ def test_nagios_is_told_the_age_of_the_last_green_run(job: CronJob) -> None:
 
 def test_nagios_is_warned_of_what_is_no_night(job: CronJob) -> None:
     run_of(job)
-    heartbeats.hear(Part.BEAT, now=timezone.now() - HOUR)
+    heartbeats.record_heartbeat(Component.BEAT, now=timezone.now() - HOUR)
 
     code, said = check("--nagios")
 
     assert code == 1
-    assert said.startswith("NATTEVAKT WARNING - A part is silent: beat |")
+    assert said.startswith("NATTEVAKT WARNING - A component is silent: beat |")
 
 
 @pytest.mark.processes
@@ -207,7 +207,7 @@ def test_a_test_of_the_alarm_goes_by_every_route_and_proves_them(alarms: Receive
         "[Nattevakt] All clear: Test of the alarm",
     ]
     incident = Incident.objects.get()
-    assert incident.told_at
+    assert incident.notified_at
     assert incident.cleared_at
     assert Alert.objects.filter(incident=incident, error="").count() == 4
     assert "Alarm by email: last got through at" in check()[1]
@@ -247,6 +247,6 @@ def test_the_admin_shows_incidents_their_alerts_and_when_a_route_last_proved_its
     assert "The alarm last got through: apprise:json 20" in listed.content.decode()
     assert "apprise:json" in one.content.decode()
     assert 'name="_save"' not in one.content.decode()
-    for page in ("incident", "heartbeat", "silence"):
+    for page in ("incident", "heartbeat", "outage"):
         assert client.get(f"/admin/cronjobs/{page}/").status_code == 200
         assert client.get(f"/admin/cronjobs/{page}/add/").status_code == 403

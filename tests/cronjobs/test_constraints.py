@@ -19,7 +19,7 @@ from certifications.models import (
     ExtendedCertification,
     Extension,
 )
-from cronjobs.models import CronJob, Forecast, Incident, Part, Run, RunItem, RunSummary, Seal, Silence
+from cronjobs.models import Component, CronJob, Forecast, Incident, Outage, Run, RunItem, RunSummary, Seal
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from notifications.models import Answer, BadAddress, Notification, Preference
 from tests.conftest import NOW, TODAY
@@ -71,8 +71,8 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
     bad_address = {"channel": "email", "address": "liv@example.org", "reason": "550", "at": NOW}
     BadAddress.objects.create(**bad_address)
     CoordinatorRole.objects.create(user=user, organisation=hlf)
-    silence = {"part": Part.BEAT, "from_at": SLOT, "until_at": NOW}
-    Silence.objects.create(**silence)
+    outage = {"component": Component.BEAT, "from_at": SLOT, "until_at": NOW}
+    Outage.objects.create(**outage)
     incident = {"kind": "test", "key": "test", "summary": "x", "began_at": NOW, "seen_at": NOW}
     Incident.objects.create(**incident)
     forecast = {"organisation": hlf, "business_date": TODAY, "expected": {}, "written_at": NOW}
@@ -127,8 +127,8 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
         "extension_is_undone_by_somebody": Extension(organisation=hlf, reason="x", by=user, at=NOW, undone_at=NOW),
         "calendar_feed_address_is_unique": CalendarFeed(user=User.objects.create_user("another"), **feed),
         "cron_job_name_is_unique": CronJob(organisation=hlf, name=job.name, timezone="Europe/Oslo", slots_from=NOW),
-        "silence_is_written_once": Silence(**silence),
-        "silence_ends_after_it_begins": Silence(part=Part.BROKER, from_at=NOW, until_at=NOW),
+        "outage_is_written_once": Outage(**outage),
+        "outage_ends_after_it_begins": Outage(component=Component.BROKER, from_at=NOW, until_at=NOW),
         "incident_is_open_once": Incident(**incident),
         "forecast_is_one_a_night": Forecast(**forecast),
         "seal_has_one_place": Seal(**seal),
@@ -172,8 +172,8 @@ CONSTRAINTS = [
     "extension_is_undone_by_somebody",
     "calendar_feed_address_is_unique",
     "cron_job_name_is_unique",
-    "silence_is_written_once",
-    "silence_ends_after_it_begins",
+    "outage_is_written_once",
+    "outage_ends_after_it_begins",
     "incident_is_open_once",
     "forecast_is_one_a_night",
     "seal_has_one_place",

@@ -18,9 +18,9 @@ from django_celery_beat.models import (
 from django_celery_beat.schedulers import ModelEntry
 
 from cronjobs import sweep
-from cronjobs.drift import CannotTakeOver, ScheduleDrifted, find_drift
-from cronjobs.jobs import change_cron_job, create_cron_job, remove_cron_job, resolve_drift
 from cronjobs.models import CronJob, Run
+from cronjobs.schedules.drift import CannotTakeOver, ScheduleDrifted, find_drift
+from cronjobs.schedules.jobs import change_cron_job, create_cron_job, remove_cron_job, resolve_drift
 from mentors.models import Organisation
 from tests.conftest import NOW
 from tests.support.entries import edit, edit_crontab, entry_of

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from cronjobs import nightly
 from cronjobs.ledger import show_due_items
 from cronjobs.models import Action, CronJob, Run, RunItem
-from cronjobs.schedule import execute_expiry_check, schedule_nightly_run
+from cronjobs.starting import execute_expiry_check, schedule_nightly_run
 from cronjobs.sweep import sweep
 from mentors.models import Mentor, Organisation
 from notifications.models import Notification

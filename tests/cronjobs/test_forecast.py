@@ -11,11 +11,11 @@ from pytest_django import Settings
 
 from certifications.models import Certification
 from cronjobs.forecast import find_deviation, next_night, write_forecast
-from cronjobs.jobs import change_cron_job
 from cronjobs.ledger import count_due_items
 from cronjobs.models import Action, CronJob, Forecast, Run, RunItem
 from cronjobs.retry import retry_failed
-from cronjobs.schedule import schedule_nightly_run
+from cronjobs.schedules.jobs import change_cron_job
+from cronjobs.starting import schedule_nightly_run
 from mentors.models import Mentor, Organisation
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.support.databases import rows_read

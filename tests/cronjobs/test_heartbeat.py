@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from cronjobs import conclusion, probe
+from cronjobs import after_close
 from cronjobs.models import CronJob, Run
+from cronjobs.monitoring import http_probe
 from tests.conftest import NOW, TODAY
 from tests.cronjobs.conftest import SLOT, break_planning
 from tests.support.nights import run_night
@@ -57,7 +58,7 @@ def test_it_says_nothing_of_what_a_person_starts_nor_of_a_missed_slot(listener: 
         finished_at=NOW,
     )
 
-    conclusion.conclude(missed.pk, now=NOW)
+    after_close.conclude(missed.pk, now=NOW)
 
     assert listener.received == []
     missed.refresh_from_db()
@@ -69,7 +70,7 @@ def test_a_service_that_is_in_trouble_does_not_trouble_the_night(
     listener: Receiver, job: CronJob, answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listener.answer = lambda _request: answer
-    monkeypatch.setattr(probe, "TIMEOUT_SECONDS", (0.5, 0.5))
+    monkeypatch.setattr(http_probe, "TIMEOUT_SECONDS", (0.5, 0.5))
 
     with capture_logs() as logs:
         run = run_night(job.organisation, TODAY, cron_job=job, scheduled_for=SLOT, trigger=Run.Trigger.SCHEDULE)
@@ -90,4 +91,4 @@ def test_an_answer_that_never_ends_is_not_read(listener: Receiver, job: CronJob)
 
 
 def test_it_waits_for_seconds_and_no_longer() -> None:
-    assert sum(probe.TIMEOUT_SECONDS) < 10
+    assert sum(http_probe.TIMEOUT_SECONDS) < 10

@@ -15,11 +15,11 @@ from django.core import checks
 from django.db import connection, connections, transaction
 from structlog.testing import capture_logs
 
-from cronjobs import conclusion, nightly, schedule, sweep
+from cronjobs import after_close, nightly, starting, sweep
 from cronjobs.hooks import RunError, RunResult
-from cronjobs.jobs import create_cron_job
 from cronjobs.models import CronJob, Run, Seal
 from cronjobs.retry import retry_failed
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.cronjobs.conftest import SLOT, break_planning
@@ -122,8 +122,8 @@ class TestWhatIsTold:
         assert ear.told == []
 
     def test_a_dry_run_is_nobodys_business(self, ear: Ear, hlf: Organisation) -> None:
-        run = schedule.execute_expiry_check(organisation=hlf, dry_run=True, now=NOW)
-        conclusion.conclude(run.pk, now=NOW)
+        run = starting.execute_expiry_check(organisation=hlf, dry_run=True, now=NOW)
+        after_close.conclude(run.pk, now=NOW)
 
         assert ear.heard == []
 
@@ -184,7 +184,7 @@ class TestWhen:
         with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
             nightly.claim_run(organisation=hlf, business_date=TODAY, trigger=Run.Trigger.MANUAL, now=NOW)
         with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
-            conclusion.conclude(run.pk, now=NOW)
+            after_close.conclude(run.pk, now=NOW)
 
     def test_a_run_that_is_retried_is_told_of_again_and_by_its_own_time(
         self, ear: Ear, hlf: Organisation, enrol: Enrol, certify: Certify, monkeypatch: pytest.MonkeyPatch
@@ -223,7 +223,7 @@ class TestAtLeastOnce:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as dying:
-            dying.setattr(conclusion, "_tell", die)
+            dying.setattr(after_close, "_call_hooks", die)
             with pytest.raises(KeyboardInterrupt):
                 nightly.close_run(run.pk, now=NOW)
         sweep.sweep(now=NOW + timedelta(minutes=2))
@@ -243,13 +243,13 @@ class TestAtLeastOnce:
         try:
             with other.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_lock(%s)", [int.from_bytes(run.pk.bytes[:8], signed=True)])
-            conclusion.conclude(run.pk, now=NOW)
+            after_close.conclude(run.pk, now=NOW)
             assert ear.heard == ["claimed"]
         finally:
             other.close()  # as if it had died
         wait_until(lambda: not other_backends(), what="the end of its connection, and of its lock")
 
-        conclusion.conclude(run.pk, now=NOW)
+        after_close.conclude(run.pk, now=NOW)
 
         assert ear.heard == ["claimed", "complete"]
 
@@ -259,14 +259,14 @@ class TestAtLeastOnce:
         certify(enrol(), expires_in=-5)
         run = plan_night(hlf, TODAY)
         run.items.update(status="failed", error="x")
-        tell = conclusion._tell
+        call_hooks = after_close._call_hooks
 
         def press_retry(*args: Any) -> None:
-            tell(*args)
+            call_hooks(*args)
             retry_failed(run.pk, now=NOW)
 
         with monkeypatch.context() as meanwhile:
-            meanwhile.setattr(conclusion, "_tell", press_retry)
+            meanwhile.setattr(after_close, "_call_hooks", press_retry)
             nightly.close_run(run.pk, now=NOW)
         work_night(run)
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from cronjobs import incidents
-from cronjobs.alarm import Courier
-from cronjobs.jobs import create_cron_job
 from cronjobs.models import Alert, CronJob, Incident
-from cronjobs.watch import WATCHED, Problem
+from cronjobs.monitoring import incidents
+from cronjobs.monitoring.alerts import AlertSender
+from cronjobs.monitoring.problems import WATCHED, Problem
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation
 from notifications.models import Notification
 from tests.cronjobs.conftest import SLOT, run_of, subjects
@@ -41,8 +41,8 @@ def a_problem(key: str = "drift:1", **fields: Any) -> Problem:
 
 
 def look(*problems: Problem, at: datetime = NOW) -> bool:
-    due = incidents.settle(problems, now=at, kinds=WATCHED)
-    return incidents.tell(due, now=at, courier=Courier())
+    due = incidents.reconcile(problems, now=at, kinds=WATCHED)
+    return incidents.notify(due, now=at, sender=AlertSender())
 
 
 def bodies(alarms: Receiver) -> list[str]:
@@ -57,7 +57,7 @@ def test_an_incident_is_told_once_and_cleared_once(alarms: Receiver) -> None:
 
     assert subjects(alarms) == ["Title of drift:1", "All clear: Title of drift:1"]
     incident = Incident.objects.get()
-    assert (incident.seen_at, incident.told_at) == (NOW, NOW)
+    assert (incident.seen_at, incident.notified_at) == (NOW, NOW)
     assert incident.ended_at == incident.cleared_at == NOW + 5 * MINUTE
     assert list(Alert.objects.order_by("at").values_list("event", "route", "error", "at")) == [
         ("raised", "apprise:json", "", NOW),
@@ -102,7 +102,7 @@ def test_what_no_route_took_is_tried_again(alarms: Receiver) -> None:
         ("raised", "The gateway answered 500."),
         ("raised", ""),
     ]
-    assert Incident.objects.get().told_at == NOW + 2 * MINUTE
+    assert Incident.objects.get().notified_at == NOW + 2 * MINUTE
 
 
 def test_one_route_that_took_it_is_enough(alarms: Receiver, settings: Settings) -> None:
@@ -164,7 +164,7 @@ def test_without_any_route_the_log_has_it_and_nothing_waits(caplog: pytest.LogCa
 
 
 def test_a_claim_whose_watcher_was_killed_is_told_by_the_next(alarms: Receiver) -> None:
-    [due] = incidents.settle([a_problem()], now=NOW, kinds=WATCHED)
+    [due] = incidents.reconcile([a_problem()], now=NOW, kinds=WATCHED)
     assert incidents.claim(due, now=NOW)  # and then the machine lost its power
 
     look(a_problem(), at=NOW + 4 * MINUTE)
@@ -176,33 +176,33 @@ def test_a_claim_whose_watcher_was_killed_is_told_by_the_next(alarms: Receiver) 
 
 
 def test_a_watcher_that_is_stopped_in_the_middle_gives_its_claim_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    due = incidents.settle([a_problem()], now=NOW, kinds=WATCHED)
+    due = incidents.reconcile([a_problem()], now=NOW, kinds=WATCHED)
 
     def stop(*_args: object) -> None:
         raise SystemExit(0)
 
-    monkeypatch.setattr(Courier, "send", stop)
+    monkeypatch.setattr(AlertSender, "send", stop)
     with pytest.raises(SystemExit):
-        incidents.tell(due, now=NOW, courier=Courier())
+        incidents.notify(due, now=NOW, sender=AlertSender())
 
-    assert Incident.objects.get().told_at is None
+    assert Incident.objects.get().notified_at is None
 
 
 def test_what_another_watcher_has_told_is_not_told_again(alarms: Receiver) -> None:
-    mine = incidents.settle([a_problem()], now=NOW, kinds=WATCHED)
-    theirs = incidents.settle([a_problem()], now=NOW, kinds=WATCHED)
+    mine = incidents.reconcile([a_problem()], now=NOW, kinds=WATCHED)
+    theirs = incidents.reconcile([a_problem()], now=NOW, kinds=WATCHED)
 
-    assert incidents.tell(theirs, now=NOW + MINUTE, courier=Courier())
-    assert incidents.tell(mine, now=NOW, courier=Courier())
+    assert incidents.notify(theirs, now=NOW + MINUTE, sender=AlertSender())
+    assert incidents.notify(mine, now=NOW, sender=AlertSender())
 
     assert len(alarms.received) == 1
 
 
 def test_what_is_over_meanwhile_is_not_raised_any_more(alarms: Receiver) -> None:
-    mine = incidents.settle([a_problem()], now=NOW, kinds=WATCHED)
+    mine = incidents.reconcile([a_problem()], now=NOW, kinds=WATCHED)
     look(at=NOW + MINUTE)
 
-    incidents.tell(mine, now=NOW, courier=Courier())
+    incidents.notify(mine, now=NOW, sender=AlertSender())
 
     assert subjects(alarms) == ["All clear: Title of drift:1"]
 
@@ -233,7 +233,7 @@ def test_a_watcher_that_began_to_look_before_another_leaves_alone_what_that_one_
 
 def test_the_incidents_of_kinds_that_were_not_looked_at_stay(alarms: Receiver) -> None:
     web = a_problem("web", kind=Incident.Kind.WEB)
-    incidents.tell(incidents.settle([web], now=NOW, kinds={Incident.Kind.WEB}), now=NOW, courier=Courier())
+    incidents.notify(incidents.reconcile([web], now=NOW, kinds={Incident.Kind.WEB}), now=NOW, sender=AlertSender())
 
     look(at=NOW + MINUTE)
 
@@ -241,11 +241,11 @@ def test_the_incidents_of_kinds_that_were_not_looked_at_stay(alarms: Receiver) -
 
 
 def test_what_is_doubtful_opens_nothing_and_ends_nothing(alarms: Receiver) -> None:
-    look(a_problem("part:broker", kind=Incident.Kind.PART, doubtful=True))
+    look(a_problem("component:broker", kind=Incident.Kind.COMPONENT, unconfirmed=True))
     assert not Incident.objects.exists()
 
-    look(a_problem("part:broker", kind=Incident.Kind.PART), at=NOW + MINUTE)
-    look(a_problem("part:broker", kind=Incident.Kind.PART, doubtful=True), at=NOW + 2 * MINUTE)
+    look(a_problem("component:broker", kind=Incident.Kind.COMPONENT), at=NOW + MINUTE)
+    look(a_problem("component:broker", kind=Incident.Kind.COMPONENT, unconfirmed=True), at=NOW + 2 * MINUTE)
 
     assert Incident.objects.get().ended_at is None
     assert len(alarms.received) == 1
@@ -253,12 +253,12 @@ def test_what_is_doubtful_opens_nothing_and_ends_nothing(alarms: Receiver) -> No
 
 def test_the_number_of_questions_does_not_grow_with_what_is_amiss(django_assert_num_queries: Any) -> None:
     problems = [a_problem(f"drift:{number}") for number in range(30)]
-    incidents.settle(problems[:1], now=NOW, kinds=WATCHED)
+    incidents.reconcile(problems[:1], now=NOW, kinds=WATCHED)
 
     with django_assert_num_queries(4):  # the open ones, those that were ended just now, the new ones, what is due
-        incidents.settle(problems, now=NOW + MINUTE, kinds=WATCHED)
+        incidents.reconcile(problems, now=NOW + MINUTE, kinds=WATCHED)
     with django_assert_num_queries(2):
-        incidents.settle(problems, now=NOW + 2 * MINUTE, kinds=WATCHED)
+        incidents.reconcile(problems, now=NOW + 2 * MINUTE, kinds=WATCHED)
 
 
 # Nights: what is really there, and what is really sent.

@@ -13,9 +13,9 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from django_celery_beat.schedulers import ModelEntry
 
-from cronjobs.jobs import CronJobExists, change_cron_job, create_cron_job, remove_cron_job, resolve_drift
 from cronjobs.models import CronJob, Run
-from cronjobs.schedule import schedule_nightly_run
+from cronjobs.schedules.jobs import CronJobExists, change_cron_job, create_cron_job, remove_cron_job, resolve_drift
+from cronjobs.starting import schedule_nightly_run
 from cronjobs.sweep import sweep
 from mentors.models import Organisation
 from tests.conftest import NOW

@@ -9,10 +9,12 @@ from django.conf import settings
 from django.test.utils import override_settings
 from prometheus_client import CollectorRegistry
 
-from cronjobs import heartbeats, records, watch
-from cronjobs.jobs import create_cron_job
-from cronjobs.metrics import NightCollector
-from cronjobs.models import Alert, CronJob, Forecast, Incident, Part, Run, RunItem
+from cronjobs import heartbeats
+from cronjobs.models import Alert, Component, CronJob, Forecast, Incident, Run, RunItem
+from cronjobs.monitoring import problems
+from cronjobs.monitoring.metrics import NightCollector
+from cronjobs.records import retention
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Mentor, Organisation
 from tests.conftest import Certify, Enrol
 from tests.cronjobs.conftest import Message, run_of
@@ -54,7 +56,7 @@ class TestJobs:
 
     def test_a_job_is_in_order_exactly_if_the_watch_finds_no_fault(self, job: CronJob, now: datetime) -> None:
         labels = {"organisation": "hlf", "cron_job": str(job.pk)}
-        [night] = watch.last_nights(now=now)
+        [night] = problems.last_nights(now=now)
         assert night.slot
 
         missed = value("nattevakt_job_in_order", at=now, **labels)
@@ -126,7 +128,7 @@ class TestRecords:
             return runs + items
 
         before = sums()
-        records.prune(now=now + timedelta(days=366 * (settings.RECORDS_YEARS + 1)))
+        retention.prune(now=now + timedelta(days=366 * (settings.RECORDS_YEARS + 1)))
 
         assert not Run.objects.exists()
         assert before == sums() == [0, 0, 0, 2, 0, 0, 0, 1, 1, 0, 1, 0, 0]
@@ -223,24 +225,24 @@ class TestTheWatch:
     def test_a_part_has_the_age_of_its_last_heartbeat_and_an_infinite_one_if_it_never_had_any(
         self, now: datetime
     ) -> None:
-        heartbeats.hear(Part.BEAT, now=now - timedelta(seconds=42))
+        heartbeats.record_heartbeat(Component.BEAT, now=now - timedelta(seconds=42))
 
-        assert value("nattevakt_heartbeat_age_seconds", at=now, part="beat") == 42
-        assert value("nattevakt_heartbeat_age_seconds", at=now, part="watchdog") == float("inf")
-        assert value("nattevakt_heartbeat_tolerance_seconds", at=now, part="beat") == 90
+        assert value("nattevakt_heartbeat_age_seconds", at=now, component="beat") == 42
+        assert value("nattevakt_heartbeat_age_seconds", at=now, component="watchdog") == float("inf")
+        assert value("nattevakt_heartbeat_tolerance_seconds", at=now, component="beat") == 90
 
     def test_a_clock_that_is_ahead_makes_no_negative_age(self, now: datetime) -> None:
-        heartbeats.hear(Part.BEAT, now=now + timedelta(seconds=2))
+        heartbeats.record_heartbeat(Component.BEAT, now=now + timedelta(seconds=2))
 
-        assert value("nattevakt_heartbeat_age_seconds", at=now, part="beat") == 0
+        assert value("nattevakt_heartbeat_age_seconds", at=now, component="beat") == 0
 
     def test_incidents_count_by_kind_while_they_last(self, now: datetime) -> None:
         for number, ended_at in enumerate((None, None, now)):
             Incident.objects.create(
-                kind="part", key=str(number), summary="", began_at=now, seen_at=now, ended_at=ended_at
+                kind="component", key=str(number), summary="", began_at=now, seen_at=now, ended_at=ended_at
             )
 
-        assert value("nattevakt_incidents_open", at=now, kind="part") == 2
+        assert value("nattevakt_incidents_open", at=now, kind="component") == 2
         assert value("nattevakt_incidents_open", at=now, kind="night") == 0
 
     @override_settings(OPERATIONS_EMAIL="drift@example.org", ALERT_URLS=["json://user:secret@example.org/"])

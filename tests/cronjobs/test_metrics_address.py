@@ -16,9 +16,9 @@ from django.test.utils import CaptureQueriesContext, override_settings
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from cronjobs.jobs import create_cron_job
-from cronjobs.metrics import MESSAGES, OPEN_RUNS
 from cronjobs.models import CronJob, Forecast, Run
+from cronjobs.monitoring.metrics import MESSAGES, OPEN_RUNS
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Mentor, Organisation
 from tests.conftest import Certify, Enrol
 from tests.cronjobs.conftest import Message, run_of

@@ -134,7 +134,7 @@ def test_a_careful_batch_counts_its_attempt_before_it_begins_and_gives_up_what_k
     [mentor] = expired(1)
     run = plan_night(hlf, TODAY)
     monkeypatch.setattr("cronjobs.work._act", die)
-    batch = Batch(mentor_ids=[mentor.pk], careful=True)
+    batch = Batch(mentor_ids=[mentor.pk], count_attempt_first=True)
 
     for _ in range(3):
         with pytest.raises(SystemExit):
@@ -154,6 +154,6 @@ def test_a_careful_batch_that_was_tried_before_is_split(hlf: Organisation, expir
     run.items.update(attempts=1)
     ids = [mentor.pk for mentor in mentors]
 
-    left = work_batch(run_id=run.pk, batch=Batch(mentor_ids=ids, careful=True), now=noon(TODAY))
+    left = work_batch(run_id=run.pk, batch=Batch(mentor_ids=ids, count_attempt_first=True), now=noon(TODAY))
 
-    assert left == [Batch(mentor_ids=[pk], careful=True) for pk in ids]
+    assert left == [Batch(mentor_ids=[pk], count_attempt_first=True) for pk in ids]

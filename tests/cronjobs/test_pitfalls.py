@@ -22,15 +22,15 @@ from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 from time_machine import Traveller
 
 from config.celery import app
-from cronjobs.beat import NightScheduler
 from cronjobs.cron import parse_cron
-from cronjobs.jobs import create_cron_job
+from cronjobs.dispatch import send_batches
 from cronjobs.models import CronJob
-from cronjobs.queue import send_batches
+from cronjobs.schedules.beat import NightScheduler
+from cronjobs.schedules.jobs import create_cron_job
 from cronjobs.sweep import sweep
 from cronjobs.work import Batch
 from mentors.models import Organisation
-from notifications.queue import deliver_after_commit
+from notifications.dispatch import deliver_after_commit
 from tests.cronjobs.conftest import SLOT
 from tests.support.queues import made_of_slots, received
 
@@ -226,7 +226,7 @@ def test_trap_12_work_is_sent_from_two_modules_only() -> None:
         if isinstance(node, ast.Attribute) and node.attr in ways
     }
 
-    assert senders == {"cronjobs/queue.py", "notifications/queue.py", "cronjobs/beat.py"}
+    assert senders == {"cronjobs/dispatch.py", "notifications/dispatch.py", "cronjobs/schedules/beat.py"}
 
 
 @pytest.mark.django_db

@@ -15,12 +15,13 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from certifications.models import Certification
-from cronjobs import nightly, records, sweep
-from cronjobs.models import CronJob, Forecast, Incident, Run, RunItem, RunSummary, Seal, Silence
-from cronjobs.schedule import schedule_nightly_run
+from cronjobs import nightly, sweep
+from cronjobs.models import CronJob, Forecast, Incident, Outage, Run, RunItem, RunSummary, Seal
+from cronjobs.monitoring.problems import last_nights
+from cronjobs.records import retention
+from cronjobs.records.verification import check_chain
+from cronjobs.starting import schedule_nightly_run
 from cronjobs.tasks import prune as prune_task
-from cronjobs.verification import check_chain
-from cronjobs.watch import last_nights
 from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.at_once import run_at_once
@@ -56,7 +57,7 @@ def test_old_runs_go_and_their_sums_and_seals_are_left(hlf: Organisation, old: R
     run_night(hlf, LONG_AGO + timedelta(days=1))
     recent = run_night(hlf, TODAY)
 
-    assert records.prune(now=NOW) == 2
+    assert retention.prune(now=NOW) == 2
 
     assert list(Run.objects.all()) == [recent]
     assert set(RunItem.objects.values_list("run", flat=True)) <= {recent.pk}
@@ -69,7 +70,7 @@ def test_months_are_pruned_whole(hlf: Organisation) -> None:
     for day in (date(2021, 9, 30), date(2021, 10, 31), date(2021, 11, 1), date(2021, 11, 21)):
         run_night(hlf, day)
 
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
 
     kept = Run.objects.order_by("business_date").values_list("business_date", flat=True)
     assert list(kept) == [date(2021, 11, 1), date(2021, 11, 21)]
@@ -79,24 +80,24 @@ def test_months_are_pruned_whole(hlf: Organisation) -> None:
 def test_the_years_are_a_setting(hlf: Organisation, old: Run, settings: Settings) -> None:
     settings.RECORDS_YEARS = 6
 
-    assert records.prune(now=NOW) == 0
+    assert retention.prune(now=NOW) == 0
 
 
 def test_nothing_is_left_to_do_the_second_time(hlf: Organisation, old: Run) -> None:
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
     left = summaries()
 
-    assert records.prune(now=NOW) == 0
+    assert retention.prune(now=NOW) == 0
     assert summaries() == left
     assert Seal.objects.count() == 2
 
 
 def test_what_comes_later_is_added_to_the_month(hlf: Organisation, old: Run) -> None:
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
     late = run_night(Organisation.objects.create(slug="other", name="Other"), LONG_AGO)
     Run.objects.filter(pk=late.pk).update(organisation=hlf)
 
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
 
     [(_month, runs, counts)] = summaries()
     assert (runs, counts["pause"]) == ({"succeeded": 2}, {"done": 2})
@@ -105,7 +106,7 @@ def test_what_comes_later_is_added_to_the_month(hlf: Organisation, old: Run) -> 
 def test_every_organisation_has_its_own_sums(hlf: Organisation, old: Run, elsewhere: Chapter) -> None:
     run_night(elsewhere.organisation, LONG_AGO)
 
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
 
     assert [(one.organisation.slug, one.counts) for one in RunSummary.objects.all()] == [
         ("hlf", {"pause": {"done": 2}, "remind": {"done": 1}}),
@@ -116,7 +117,7 @@ def test_every_organisation_has_its_own_sums(hlf: Organisation, old: Run, elsewh
 def test_dry_runs_go_too_and_leave_no_seal(hlf: Organisation, old: Run) -> None:
     Run.objects.filter(pk=old.pk).update(dry_run=True, concluded_at=None)
 
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
 
     assert [runs for _month, runs, _counts in summaries()] == [{"dry_run": 1}]
     assert Seal.objects.filter(run_id=old.pk).count() == 1
@@ -130,14 +131,14 @@ def test_dry_runs_go_too_and_leave_no_seal(hlf: Organisation, old: Run) -> None:
 def test_what_is_not_done_with_stays(old: Run, values: dict[str, Any]) -> None:
     Run.objects.filter(pk=old.pk).update(**values)
 
-    assert records.prune(now=NOW) == 0
+    assert retention.prune(now=NOW) == 0
     assert old.items.count() == 3
 
 
 def test_what_the_watch_kept_of_that_time_goes_too(hlf: Organisation) -> None:
     then, since = datetime(2021, 10, 31, tzinfo=UTC), datetime(2021, 11, 1, tzinfo=UTC)
     for at in (then, since):
-        Silence.objects.create(part="beat", from_at=at - timedelta(hours=1), until_at=at)
+        Outage.objects.create(component="beat", from_at=at - timedelta(hours=1), until_at=at)
         Forecast.objects.create(organisation=hlf, business_date=at.date(), expected={}, written_at=at)
         ended = Incident.objects.create(
             kind="test", key=f"{at}", summary="x", began_at=then, seen_at=then, ended_at=at, cleared_at=at
@@ -145,9 +146,9 @@ def test_what_the_watch_kept_of_that_time_goes_too(hlf: Organisation) -> None:
         ended.alerts.create(event="raised", route="mail", at=at)
     Incident.objects.create(kind="test", key="open", summary="x", began_at=then, seen_at=then)
 
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
 
-    assert [one.until_at for one in Silence.objects.all()] == [since]
+    assert [one.until_at for one in Outage.objects.all()] == [since]
     assert [one.business_date for one in Forecast.objects.all()] == [since.date()]
     assert {(one.key, one.alerts.count()) for one in Incident.objects.all()} == {(f"{since}", 1), ("open", 0)}
 
@@ -158,10 +159,10 @@ def test_what_the_watch_kept_of_that_time_goes_too(hlf: Organisation) -> None:
 def test_a_large_run_goes_in_lots_and_is_counted_once(
     hlf: Organisation, old: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "AT_ONCE", 2)
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
     lots: list[int] = []
 
-    records.prune(now=NOW, on_progress=lots.append)
+    retention.prune(now=NOW, on_progress=lots.append)
 
     assert lots == [2, 1]
     assert summaries() == [(date(2021, 10, 1), {"succeeded": 1}, {"pause": {"done": 2}, "remind": {"done": 1}})]
@@ -170,16 +171,16 @@ def test_a_large_run_goes_in_lots_and_is_counted_once(
 def test_stopped_at_any_lot_it_loses_nothing_and_goes_on_the_next_time(
     hlf: Organisation, old: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "AT_ONCE", 1)
+    monkeypatch.setattr(retention, "AT_ONCE", 1)
 
     sums = Run.objects.get(pk=old.pk).counts
     for items_left in (2, 1, 0):
         with pytest.raises(KeyboardInterrupt):
-            records.prune(now=NOW, on_progress=stop)
+            retention.prune(now=NOW, on_progress=stop)
         assert RunItem.objects.count() == items_left
         assert (Run.objects.get(pk=old.pk).counts, summaries()) == (sums, [])  # in one of the two, never in both
         assert check_chain(hlf).faults == []
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
 
     assert summaries() == [(date(2021, 10, 1), {"succeeded": 1}, {"pause": {"done": 2}, "remind": {"done": 1}})]
     assert list(Seal.objects.values_list("items", flat=True)) == [3, 0]
@@ -191,10 +192,10 @@ def stop(_items: int) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_at_once_count_nothing_twice(hlf: Organisation, old: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "AT_ONCE", 1)
+    monkeypatch.setattr(retention, "AT_ONCE", 1)
 
-    results = run_at_once(*[lambda: records.prune(now=NOW)] * 4)
-    records.prune(now=NOW)
+    results = run_at_once(*[lambda: retention.prune(now=NOW)] * 4)
+    retention.prune(now=NOW)
 
     assert not [result for result in results if isinstance(result, Exception)]
     assert summaries() == [(date(2021, 10, 1), {"succeeded": 1}, {"pause": {"done": 2}, "remind": {"done": 1}})]
@@ -208,7 +209,7 @@ def test_two_at_once_count_nothing_twice(hlf: Organisation, old: Run, monkeypatc
 def test_who_was_paused_then_and_still_is_is_neither_paused_nor_told_again(
     hlf: Organisation, due: list[Mentor], old: Run
 ) -> None:
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
 
     run = run_night(hlf, TODAY)
 
@@ -221,7 +222,7 @@ def test_who_was_resumed_then_is_not_resumed_again(hlf: Organisation, due: list[
     Certification.objects.filter(mentor=due[0]).update(issued_on=issued_on, expires_on=None)
     run_night(hlf, LONG_AGO + timedelta(days=2))
     assert Mentor.objects.get(pk=due[0].pk).status == Mentor.Status.ACTIVE
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
 
     run = run_night(hlf, TODAY)
 
@@ -231,7 +232,7 @@ def test_who_was_resumed_then_is_not_resumed_again(hlf: Organisation, due: list[
 
 def test_a_reminder_of_then_cannot_be_sent_again_by_a_run_for_that_time(hlf: Organisation, old: Run) -> None:
     """Its item is gone, and the certification is still there: a run for such a day is refused."""
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
 
     for day in (LONG_AGO, LONG_AGO + timedelta(days=7), date(2022, 11, 1)):
         with pytest.raises(ValidationError, match="too long ago"):
@@ -251,7 +252,7 @@ def test_the_longest_stage_that_can_be_open_is_known_still(
     run_night(hlf, sent_on)
     assert RunItem.objects.get().stage == 366
 
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
 
     with pytest.raises(ValidationError, match="too long ago"):
         plan_night(hlf, sent_on + timedelta(days=366))
@@ -259,7 +260,7 @@ def test_the_longest_stage_that_can_be_open_is_known_still(
 
 
 def test_the_command_says_that_the_day_is_pruned(hlf: Organisation, old: Run) -> None:
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
 
     with pytest.raises(CommandError, match="2021-10-20 is too long ago"):
         call_command("nightly", "--organisation", "hlf", "--date", str(LONG_AGO), "--inline")
@@ -277,7 +278,7 @@ def test_the_newest_slot_of_a_job_keeps_its_run(hlf: Organisation, settings: Set
         slot_run(job, slot)
     now = datetime(2023, 6, 1, tzinfo=UTC)
 
-    records.prune(now=now)
+    retention.prune(now=now)
 
     assert list(Run.objects.values_list("scheduled_for", flat=True)) == [slots[1]]
     sweep.make_up_missed_slots(job, now=now)
@@ -298,7 +299,7 @@ def slot_run(job: CronJob, slot: datetime) -> Run:
 
 
 def test_the_undoing_of_a_pruned_run_finds_nothing(api: Api, olav: User, old: Run) -> None:
-    records.prune(now=NOW)
+    retention.prune(now=NOW)
     client: APIClient = api(olav)
 
     for answer in (

@@ -8,7 +8,7 @@ import pytest
 from celery import current_app
 
 from certifications.recording import renew_certification
-from cronjobs import nightly, schedule
+from cronjobs import nightly, starting
 from cronjobs.models import Run
 from cronjobs.retry import NothingToRetry, retry_failed
 from cronjobs.sweep import sweep
@@ -202,7 +202,7 @@ def test_a_retry_sends_its_batches_to_the_workers(partial: Run, bad: Mentor) -> 
     with current_app.connection_for_read() as broker, broker.SimpleQueue("night") as waiting:
         waiting.clear()
 
-        schedule.retry(partial.pk, now=LATER)
+        starting.retry(partial.pk, now=LATER)
 
         message = waiting.get(timeout=60)
         message.ack()

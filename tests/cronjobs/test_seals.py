@@ -16,14 +16,14 @@ from structlog.testing import capture_logs
 
 from certifications.models import Certification
 from cronjobs import nightly
-from cronjobs.conclusion import conclude
-from cronjobs.evidence import digest_seal
+from cronjobs.after_close import conclude
 from cronjobs.models import Incident, Run, RunItem, Seal
+from cronjobs.records.digests import digest_seal
+from cronjobs.records.seals import seal
+from cronjobs.records.verification import check_chain
 from cronjobs.retry import retry_failed
-from cronjobs.schedule import schedule_nightly_run
-from cronjobs.seals import seal
+from cronjobs.starting import schedule_nightly_run
 from cronjobs.undo import undo_pauses
-from cronjobs.verification import check_chain
 from mentors.models import Chapter, Mentor, Organisation, User
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.support.at_once import run_at_once

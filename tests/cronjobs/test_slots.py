@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from cronjobs.cron import slots
-from cronjobs.schedule import schedule_nightly_run
+from cronjobs.starting import schedule_nightly_run
 from mentors.models import Organisation
 from tests.cronjobs.conftest import SLOT
 

@@ -11,10 +11,10 @@ import pytest
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from cronjobs import nightly
-from cronjobs.heartbeats import hear
-from cronjobs.jobs import change_cron_job
-from cronjobs.models import CronJob, Part, Run, RunItem
-from cronjobs.schedule import execute_slot, schedule_nightly_run
+from cronjobs.heartbeats import record_heartbeat
+from cronjobs.models import Component, CronJob, Run, RunItem
+from cronjobs.schedules.jobs import change_cron_job
+from cronjobs.starting import execute_slot, schedule_nightly_run
 from cronjobs.sweep import sweep
 from cronjobs.work import Batch, work_batch
 from mentors.models import Mentor, Organisation
@@ -265,7 +265,7 @@ def test_no_more_than_forty_days_of_slots_are_kept_of_a_job_that_is_switched_off
 
 
 def test_a_slot_that_was_missed_just_before_the_job_was_switched_off_is_kept_with_both_causes(job: CronJob) -> None:
-    hear(Part.BEAT, now=SLOT - 10 * MINUTES)
+    record_heartbeat(Component.BEAT, now=SLOT - 10 * MINUTES)
     change_cron_job(job, enabled=False, pause_note="Something is wrong.", by="olav", now=SLOT + 5 * MINUTES)
 
     sweep(now=SLOT + 6 * MINUTES)

@@ -6,8 +6,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from certifications.mentor_status import end_mentor
 from certifications.recording import change_certification
-from certifications.standing import end_mentor
 from cronjobs.undo import undo_pauses
 from mentors.models import Mentor, Organisation, StatusChange, User
 from notifications.models import Notification

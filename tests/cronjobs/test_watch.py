@@ -13,9 +13,9 @@ from django_celery_beat.models import PeriodicTask
 from time_machine import Traveller
 
 from cronjobs import heartbeats
-from cronjobs.jobs import create_cron_job
-from cronjobs.models import CronJob, Heartbeat, Incident, Part, Run, Silence
-from cronjobs.watch import Problem, expect_parts, find_problems, last_nights
+from cronjobs.models import Component, CronJob, Heartbeat, Incident, Outage, Run
+from cronjobs.monitoring.problems import Problem, expect_components, find_problems, last_nights
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation, User
 from notifications.backlog import Backlog, find_backlog
 from notifications.models import Notification
@@ -118,16 +118,16 @@ def test_a_newer_night_that_is_green_already_stands_for_the_job(job: CronJob) ->
 
 
 def keys(problems: list[Problem], *, certain: bool = True) -> set[str]:
-    return {problem.key for problem in problems if problem.doubtful is not certain}
+    return {problem.key for problem in problems if problem.unconfirmed is not certain}
 
 
 def found(now: datetime, *, certain: bool = True) -> set[str]:
     return keys(find_problems(now=now), certain=certain)
 
 
-def hear(now: datetime, *parts: Part) -> None:
-    for part in parts or Part:
-        heartbeats.hear(part, now=now)
+def record_heartbeat(now: datetime, *components: Component) -> None:
+    for component in components or Component:
+        heartbeats.record_heartbeat(component, now=now)
 
 
 def test_a_new_installation_has_no_problem(hlf: Organisation) -> None:
@@ -157,60 +157,60 @@ def test_a_run_by_hand_that_does_not_end_is_one_unless_it_waits_for_a_person(hlf
 
 
 def test_a_part_is_silent_after_fifteen_minutes(hlf: Organisation) -> None:
-    hear(SLOT - 15 * MINUTE)
+    record_heartbeat(SLOT - 15 * MINUTE)
 
-    for part in Part:
-        hear(SLOT, *(set(Part) - {part}))
-        Silence.objects.all().delete()
+    for component in Component:
+        record_heartbeat(SLOT, *(set(Component) - {component}))
+        Outage.objects.all().delete()
 
         assert found(SLOT - SECOND) == set()
-        assert found(SLOT) == {f"part:{part}"}
+        assert found(SLOT) == {f"component:{component}"}
 
         Heartbeat.objects.update(at=SLOT - 15 * MINUTE)
 
 
 def test_only_the_first_part_that_is_silent_is_certain(hlf: Organisation) -> None:
-    hear(SLOT)
+    record_heartbeat(SLOT)
 
-    assert found(SLOT + HOUR) == {"part:beat", "part:watchdog"}
-    assert found(SLOT + HOUR, certain=False) == {"part:broker", "part:workers"}
+    assert found(SLOT + HOUR) == {"component:beat", "component:watchdog"}
+    assert found(SLOT + HOUR, certain=False) == {"component:broker", "component:workers"}
 
 
 def test_what_was_last_heard_of_seconds_before_beat_stopped_is_not_told_in_its_place(hlf: Organisation) -> None:
-    hear(SLOT, Part.BROKER, Part.WORKERS)
-    hear(SLOT + 20 * SECOND, Part.BEAT, Part.WATCHDOG)
+    record_heartbeat(SLOT, Component.BROKER, Component.WORKERS)
+    record_heartbeat(SLOT + 20 * SECOND, Component.BEAT, Component.WATCHDOG)
 
     assert found(SLOT + 15 * MINUTE) == set()
-    assert "part:beat" in found(SLOT + 15 * MINUTE + 20 * SECOND)
+    assert "component:beat" in found(SLOT + 15 * MINUTE + 20 * SECOND)
 
 
 def test_parts_that_fell_silent_together_have_a_few_minutes_to_come_back(hlf: Organisation) -> None:
-    hear(SLOT)
-    hear(SLOT + 20 * MINUTE, Part.WATCHDOG, Part.WORKERS)  # the database was away, and is back
+    record_heartbeat(SLOT)
+    record_heartbeat(SLOT + 20 * MINUTE, Component.WATCHDOG, Component.WORKERS)  # the database was away, and is back
 
     assert found(SLOT + 20 * MINUTE) == set()
-    assert found(SLOT + 23 * MINUTE) == {"part:beat"}
+    assert found(SLOT + 23 * MINUTE) == {"component:beat"}
 
 
 def test_a_part_that_has_come_back_gives_those_after_it_time(hlf: Organisation) -> None:
-    hear(SLOT)
-    hear(SLOT + HOUR, Part.BEAT)
+    record_heartbeat(SLOT)
+    record_heartbeat(SLOT + HOUR, Component.BEAT)
 
     assert found(SLOT + HOUR) == set()
-    assert found(SLOT + HOUR, certain=False) == {"part:broker", "part:workers", "part:watchdog"}
-    Heartbeat.objects.filter(part=Part.BEAT).update(at=SLOT + HOUR + 15 * MINUTE)
-    assert found(SLOT + HOUR + 15 * MINUTE) == {"part:broker", "part:watchdog"}
+    assert found(SLOT + HOUR, certain=False) == {"component:broker", "component:workers", "component:watchdog"}
+    Heartbeat.objects.filter(component=Component.BEAT).update(at=SLOT + HOUR + 15 * MINUTE)
+    assert found(SLOT + HOUR + 15 * MINUTE) == {"component:broker", "component:watchdog"}
 
 
 def test_a_part_that_was_never_heard_of_is_missed_only_by_who_expects_it(hlf: Organisation) -> None:
-    hear(SLOT, Part.BEAT, Part.BROKER)
+    record_heartbeat(SLOT, Component.BEAT, Component.BROKER)
     assert found(SLOT + 10 * MINUTE) == set()
 
-    expect_parts(now=SLOT)
-    hear(SLOT + HOUR, Part.BEAT, Part.BROKER)
-    Silence.objects.all().delete()
+    expect_components(now=SLOT)
+    record_heartbeat(SLOT + HOUR, Component.BEAT, Component.BROKER)
+    Outage.objects.all().delete()
 
-    assert found(SLOT + HOUR) == {"part:workers"}
+    assert found(SLOT + HOUR) == {"component:workers"}
 
 
 def test_a_deviation_is_one_until_the_next_run_or_for_two_days(hlf: Organisation, job: CronJob) -> None:
@@ -237,7 +237,7 @@ def test_beats_own_schedule_is_one_when_it_differs(job: CronJob) -> None:
 
 
 def test_the_questions_are_as_many_however_many_jobs_there_are(job: CronJob, django_assert_num_queries: Any) -> None:
-    hear(SLOT)
+    record_heartbeat(SLOT)
     for number in range(10):
         create_cron_job(organisation=job.organisation, name=str(number), now=SLOT - 48 * HOUR)
 

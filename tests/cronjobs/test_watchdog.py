@@ -18,10 +18,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from cronjobs import heartbeats
-from cronjobs.jobs import create_cron_job
-from cronjobs.models import Alert, Heartbeat, Incident, Part, Run
-from cronjobs.watch import SETTLING
-from cronjobs.watchdog import Watchdog
+from cronjobs.models import Alert, Component, Heartbeat, Incident, Run
+from cronjobs.monitoring.problems import SETTLE_TIME
+from cronjobs.monitoring.watchdog import Watchdog
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation
 from tests.cronjobs.conftest import subjects
 from tests.support.mail import mail_server
@@ -37,29 +37,29 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 def only_beat_is_silent() -> None:
     """Have beat heard of eight hours ago, and the others all the time."""
-    hear_all(now=NOW)
-    Heartbeat.objects.filter(part__in=[Part.BEAT, Part.BROKER]).update(at=NOW - 8 * HOUR)
+    record_heartbeats(now=NOW)
+    Heartbeat.objects.filter(component__in=[Component.BEAT, Component.BROKER]).update(at=NOW - 8 * HOUR)
 
 
-def hear_all(*, now: datetime, but: Part | None = None) -> None:
-    for part in set(Part) - {but}:
-        heartbeats.hear(part, now=now)
+def record_heartbeats(*, now: datetime, but: Component | None = None) -> None:
+    for component in set(Component) - {but}:
+        heartbeats.record_heartbeat(component, now=now)
 
 
 @pytest.mark.django_db
 class TestRounds:
     def test_a_round_shows_that_the_watchdog_lives(self, alarms: Receiver) -> None:
-        hear_all(now=NOW)
+        record_heartbeats(now=NOW)
 
         assert Watchdog(now=NOW).make_round(now=NOW + MINUTE)
 
-        assert heartbeats.last_heard()[Part.WATCHDOG] == NOW + MINUTE
+        assert heartbeats.last_heard()[Component.WATCHDOG] == NOW + MINUTE
         assert alarms.received == []
 
     def test_a_web_server_is_amiss_after_three_rounds_and_well_after_one(
         self, alarms: Receiver, settings: Settings
     ) -> None:
-        hear_all(now=NOW)
+        record_heartbeats(now=NOW)
         told = []
         with http_receiver() as web:
             settings.WATCHDOG_WEB_URL = f"{web.url}/healthz"
@@ -76,7 +76,7 @@ class TestRounds:
     def test_a_web_server_that_is_gone_stays_one_incident_when_the_watchdog_is_started_again(
         self, alarms: Receiver, settings: Settings
     ) -> None:
-        hear_all(now=NOW)
+        record_heartbeats(now=NOW)
         settings.WATCHDOG_WEB_URL = f"http://127.0.0.1:{free_port()}/healthz"
         for _start in range(2):
             watchdog = Watchdog(now=NOW)
@@ -89,27 +89,27 @@ class TestRounds:
         only_beat_is_silent()
         watchdog = Watchdog(now=NOW)
 
-        watchdog.make_round(now=NOW + SETTLING - MINUTE)
+        watchdog.make_round(now=NOW + SETTLE_TIME - MINUTE)
         assert alarms.received == []
-        watchdog.make_round(now=NOW + SETTLING)
+        watchdog.make_round(now=NOW + SETTLE_TIME)
 
-        assert subjects(alarms) == ["A part is silent: beat"]
+        assert subjects(alarms) == ["A component is silent: beat"]
 
     def test_a_single_round_says_at_once_what_it_sees(self, alarms: Receiver) -> None:
         only_beat_is_silent()
 
         Watchdog(now=NOW).make_round(now=NOW, once=True)
 
-        assert subjects(alarms) == ["A part is silent: beat"]
+        assert subjects(alarms) == ["A component is silent: beat"]
 
     def test_a_part_that_never_comes_is_missed_from_the_first_round_on(self, alarms: Receiver) -> None:
-        heartbeats.hear(Part.WORKERS, now=NOW)
+        heartbeats.record_heartbeat(Component.WORKERS, now=NOW)
         watchdog = Watchdog(now=NOW)
         for minutes in range(16):
-            heartbeats.hear(Part.WORKERS, now=NOW + minutes * MINUTE)
+            heartbeats.record_heartbeat(Component.WORKERS, now=NOW + minutes * MINUTE)
             watchdog.make_round(now=NOW + minutes * MINUTE)
 
-        assert subjects(alarms) == ["A part is silent: beat"]
+        assert subjects(alarms) == ["A component is silent: beat"]
 
     def test_a_round_that_could_tell_nobody_is_no_good_round(self, alarms: Receiver) -> None:
         only_beat_is_silent()
@@ -129,16 +129,16 @@ def test_what_hangs_in_the_database_is_given_up_and_told_of_without_it(
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(600)")
 
-    hear_all(now=NOW)
+    record_heartbeats(now=NOW)
     watchdog = Watchdog(now=NOW)
     with monkeypatch.context() as patched:
-        patched.setattr("cronjobs.watchdog.LOOK_SECONDS", 0.2)
-        patched.setattr("cronjobs.watch.find_problems", hang)
+        patched.setattr("cronjobs.monitoring.watchdog.LOOK_SECONDS", 0.2)
+        patched.setattr("cronjobs.monitoring.watchdog.find_problems", hang)
         for minutes in range(5):
             assert not watchdog.make_round(now=NOW + minutes * MINUTE)
     with connection.cursor() as cursor:  # whom nobody waits for any more sleeps on
         cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'")
-    hear_all(now=NOW + 5 * MINUTE)
+    record_heartbeats(now=NOW + 5 * MINUTE)
 
     assert watchdog.make_round(now=NOW + 5 * MINUTE)
 
@@ -153,8 +153,10 @@ def test_what_is_no_trouble_of_the_database_is_told_by_its_own_name_again_and_ag
     def fail(*, now: datetime) -> None:
         raise KeyError("kari@example.org")
 
-    monkeypatch.setattr("cronjobs.watch.find_problems", fail)
-    monkeypatch.setattr("cronjobs.watchdog.connections.close_all", lambda: None)  # the test's own transaction
+    monkeypatch.setattr("cronjobs.monitoring.watchdog.find_problems", fail)
+    monkeypatch.setattr(
+        "cronjobs.monitoring.watchdog.connections.close_all", lambda: None
+    )  # the test's own transaction
     watchdog = Watchdog(now=NOW)
 
     for minutes in range(70):
@@ -244,7 +246,7 @@ class TestTheProcess:
         job = create_cron_job(
             organisation=hlf, name="nightly", now=now - 3 * HOUR, timezone="UTC", cron_expression=expression
         )
-        heartbeats.hear(Part.WORKERS, now=now - HOUR)
+        heartbeats.record_heartbeat(Component.WORKERS, now=now - HOUR)
         with mail_server() as mail, http_receiver() as alarms:
             where = {
                 "EMAIL_URL": mail.url,
@@ -289,8 +291,10 @@ class TestTheProcess:
                 wire.mend()
                 watchdog.wait_until(lambda: len(alarms.received) == 2, what="the all-clear")
                 watchdog.wait_until(lambda: len(pulse.received) > beats, what="its pulse")
-                heard_at = Heartbeat.objects.get(part=Part.WATCHDOG).at
-                wait_until(lambda: Heartbeat.objects.get(part=Part.WATCHDOG).at > heard_at, what="another round")
+                heard_at = Heartbeat.objects.get(component=Component.WATCHDOG).at
+                wait_until(
+                    lambda: Heartbeat.objects.get(component=Component.WATCHDOG).at > heard_at, what="another round"
+                )
                 assert watchdog.stop() == 0
                 assert str(address.password) not in watchdog.output
 
@@ -298,10 +302,10 @@ class TestTheProcess:
         assert subjects(alarms) == [title, f"All clear: {title}"]
 
     def test_one_round_for_cron_ends_with_0_and_with_1_when_nobody_could_be_told(self, hlf: Organisation) -> None:
-        hear_all(now=timezone.now())
+        record_heartbeats(now=timezone.now())
         with kept(signal.SIGTERM):
             call_command("watchdog", "--once")  # exits with 0: raises nothing
-        Heartbeat.objects.filter(part=Part.BEAT).update(at=timezone.now() - HOUR)
+        Heartbeat.objects.filter(component=Component.BEAT).update(at=timezone.now() - HOUR)
         nobody = f"json://127.0.0.1:{free_port()}/"
 
         with watching("--once", ALERT_URLS=nobody) as process:

@@ -7,12 +7,12 @@ from uuid import uuid4
 import pytest
 from django.utils import translation
 
-from cronjobs import phrases
-from cronjobs.phrases import PHRASES, read
+from cronjobs import record_text
+from cronjobs.record_text import PHRASES, read
 from cronjobs.work import LEFT_ALONE
 from mentors.models import Mentor
-from mentors.phrases import PLACE, Phrase
-from mentors.phrases import read as read_with
+from mentors.record_text import PLACE, Phrase
+from mentors.record_text import read as read_with
 
 VALUES = {
     "since": "2026-11-21 00:29:58", "until": "2026-11-21 00:31:02", "at": "2026-11-20 14:00:00", "time": "02:30",
@@ -46,10 +46,10 @@ def test_in_english_it_is_read_as_it_was_written_or_as_a_sentence(phrase: Phrase
 def test_sentences_that_follow_each_other_are_read_one_by_one() -> None:
     cause = " ".join(
         [
-            written(phrases.DATABASE_AWAY),
-            written(phrases.BEAT_STILL_SILENT),
-            written(phrases.WORKERS_SILENT),
-            written(phrases.PAUSED_JOB_BY_AT),
+            written(record_text.DATABASE_AWAY),
+            written(record_text.BEAT_STILL_SILENT),
+            written(record_text.WORKERS_SILENT),
+            written(record_text.PAUSED_JOB_BY_AT),
         ]
     )
 
@@ -65,9 +65,9 @@ def test_sentences_that_follow_each_other_are_read_one_by_one() -> None:
 def test_the_parts_of_a_list_are_read_one_by_one() -> None:
     deviation = "; ".join(
         [
-            phrases.PAUSES_EXPECTED.write(planned=0, expected=40),
-            phrases.RESUME_EXPECTED.write(planned=1, expected=31),
-            phrases.REMINDERS_EXPECTED.write(planned=900, expected=60),
+            record_text.PAUSES_EXPECTED.write(planned=0, expected=40),
+            record_text.RESUME_EXPECTED.write(planned=1, expected=31),
+            record_text.REMINDERS_EXPECTED.write(planned=900, expected=60),
         ]
     )
 

@@ -49,7 +49,7 @@ def test_a_coordinator_is_told_at_once_of_what_needs_somebody_and_of_the_rest_in
     row = Notification.objects.get(kind=Notification.Kind.ANSWER, channel="inbox")
     assert row.about == mentor
     assert row.context["answer"] == choice
-    assert [facts["certification_id"] for facts in row.context["happenings"]] == [held.pk]
+    assert [facts["certification_id"] for facts in row.context["events"]] == [held.pk]
 
 
 def test_the_same_answer_again_is_kept_and_told_once(reminder: Notification, now: datetime) -> None:

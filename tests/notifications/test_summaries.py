@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from certifications.standing import pause_mentor
+from certifications.mentor_status import pause_mentor
 from cronjobs import nightly
 from cronjobs.work import work_batch
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User

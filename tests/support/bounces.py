@@ -24,7 +24,7 @@ def write_message(organisation: Organisation, now: datetime, **fields: Any) -> N
         "kind": "night",
         "channel": "email",
         "language": "nb",
-        "context": {"happenings": []},
+        "context": {"events": []},
         "status": "sent",
         "sent_at": now,
         "created_at": now,

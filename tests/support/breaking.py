@@ -17,7 +17,7 @@ import psycopg
 from django.db import connection
 from django.utils import timezone
 
-from cronjobs import nightly, schedule
+from cronjobs import nightly, starting
 from cronjobs.models import Run, RunItem
 from cronjobs.sweep import sweep
 from tests.support.crowd import Crowd
@@ -187,7 +187,7 @@ def run_command(*arguments: str, **environment: str) -> Outcome:
 
 
 def start_night(crowd: Crowd) -> Run:
-    return schedule.execute_expiry_check(
+    return starting.execute_expiry_check(
         organisation=crowd.organisation, actions=nightly.ALL_ACTIONS, now=timezone.now()
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import reverse
 
-from certifications.calendar import make_feed
+from certifications.ical import make_feed
 from mentors.models import User
 from tests.conftest import NOW
 

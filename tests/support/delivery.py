@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from certifications.truth import find_outdated
+from certifications.recheck import recheck_messages
 from notifications.delivery import deliver_all
 from notifications.models import Notification
 from tests.conftest import NOW
@@ -15,7 +15,7 @@ Write = Callable[..., Notification]  # the fixture `write`
 
 def deliver(now: datetime = NOW) -> None:
     """Deliver all that is due at this time."""
-    deliver_all(now=lambda: now, find_outdated=find_outdated)
+    deliver_all(now=lambda: now, recheck_messages=recheck_messages)
 
 
 def fate(notification: Notification) -> tuple[str, str]:

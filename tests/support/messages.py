@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mentors.models import Mentor
-from notifications.messages.message import Happened, Message
+from notifications.messages.context import Message, NotificationEvent
 from notifications.messages.samples import OSLO, sample_messages
 from notifications.models import Notification
 from tests.conftest import TODAY
@@ -35,8 +35,8 @@ def reminder(expires_in: int, *, name: str = "Kurs", pk: int = 1) -> dict[str, A
     }  # fmt: skip
 
 
-def happened(facts: dict[str, Any], *, name: str = "Liv Moe", pk: int = 1, **fields: Any) -> Happened:
+def happened(facts: dict[str, Any], *, name: str = "Liv Moe", pk: int = 1, **fields: Any) -> NotificationEvent:
     mentor = Mentor(
         **{"pk": pk, "name": name, "ref": f"M{pk}", "chapter": OSLO, "organisation": OSLO.organisation, **fields}
     )
-    return Happened(kind=Kind(facts["kind"]), mentor=mentor, facts=facts)
+    return NotificationEvent(kind=Kind(facts["kind"]), mentor=mentor, facts=facts)

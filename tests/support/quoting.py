@@ -14,8 +14,8 @@ from django.utils import timezone
 from knox.models import AuthToken
 
 from cronjobs.cron import latest_slot
-from cronjobs.jobs import create_cron_job
 from cronjobs.models import CronJob, Run
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation, User
 from tests.support.processes import wait_until
 

@@ -12,16 +12,16 @@ from django.utils import timezone
 
 from notifications.channel import Envelope, Undelivered
 from notifications.channels.webhook import CHANNEL
-from notifications.messages.letter import Letter, Paragraph
-from notifications.messages.message import gather, read_notifications
+from notifications.messages.context import gather, read_notifications
 from notifications.messages.payload import payload_of
-from notifications.messages.words import write_letter
+from notifications.messages.render import render_message
+from notifications.messages.rendered_message import Paragraph, RenderedMessage
 from notifications.models import Notification
 from tests.support.processes import PROJECT
 
 SECRET = "whsec_c2VjcmV0LW9mLXRoaXMtdGVzdA=="
 ANOTHER = "whsec_YW5vdGhlci1zZWNyZXQtYWx0b2dldGhlcg=="
-LETTER = Letter(
+LETTER = RenderedMessage(
     language="nb",
     subject="Kurset ditt går ut",
     short="Kurset ditt går ut 28. november.",
@@ -38,7 +38,7 @@ def envelope(url: str, *, written_at: datetime | None = None, **fields: Any) -> 
         "payload": lambda: {"data": {"subject": "Blåbærsyltetøy"}},
     }
     return Envelope(
-        address=url, letter=LETTER, sender="HLF", written_at=written_at or timezone.now(), **values | fields
+        address=url, rendered=LETTER, sender="HLF", written_at=written_at or timezone.now(), **values | fields
     )
 
 
@@ -57,7 +57,7 @@ def refusal(url: str) -> Undelivered:
 def payload(notification: Notification, now: datetime) -> Any:
     """Return what the app would be told, as it arrives."""
     [message] = gather(read_notifications().filter(pk=notification.pk), now=now)
-    return json.loads(json.dumps(payload_of(message, write_letter(message))))
+    return json.loads(json.dumps(payload_of(message, render_message(message))))
 
 
 def blocks(language: str) -> list[str]:

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from certifications.models import Certification, CertificationType, Exemption
 from cronjobs.models import Action, CronJob, Run, RunItem
 from cronjobs.nightly import ALL_ACTIONS
-from cronjobs.schedule import schedule_nightly_run
+from cronjobs.starting import schedule_nightly_run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from notifications.channels import INBOX
 from notifications.models import Notification
@@ -63,7 +63,7 @@ def build_world(*, today: date, now: datetime) -> World:
             dedupe_key=f"digest:{name}", organisation=organisation, kind=Notification.Kind.PAUSE,
             channel=INBOX, recipient_user=user, language="nb", sent_at=now, created_at=now,
             status=Notification.Status.SENT, about=elsewhere.mentor if name == "foreign" else own.mentor,
-            context={"happenings": []},
+            context={"events": []},
         )  # fmt: skip
     return World(own=own, other_chapter=other_chapter, elsewhere=elsewhere, users=users)
 
@@ -132,7 +132,11 @@ def _run(organisation: Organisation, job: CronJob, status: Run.Status, *, today:
 
 
 def _user(
-    username: str, *, organisation: Organisation, chapter: Chapter | None = None, duty: Duty = Duty.COORDINATOR
+    username: str,
+    *,
+    organisation: Organisation,
+    chapter: Chapter | None = None,
+    duty: Duty = Duty.COORDINATOR,
 ) -> User:
     user = User.objects.create_user(username)
     CoordinatorRole.objects.create(user=user, organisation=organisation, chapter=chapter, duty=duty)

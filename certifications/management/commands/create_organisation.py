@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from certifications.models import CertificationType
-from cronjobs.schedule import schedule_nightly_run
+from cronjobs.starting import schedule_nightly_run
 from mentors.management.base import NattevaktCommand
 from mentors.models import Organisation
 

@@ -9,9 +9,9 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from cronjobs import alarm, watch
 from cronjobs.models import NEWEST_FIRST, Incident, Run
-from cronjobs.watch import Night, Problem
+from cronjobs.monitoring import alerts
+from cronjobs.monitoring.problems import NightStatus, Problem, find_problems, last_nights
 from mentors.management.base import NattevaktCommand
 
 NAGIOS_OK, NAGIOS_WARNING, NAGIOS_CRITICAL, NAGIOS_UNKNOWN = range(4)
@@ -33,16 +33,16 @@ class Command(NattevaktCommand):
         if options["nagios"]:
             self._for_nagios(now=now)
             return
-        nights, problems, proofs = watch.last_nights(now=now), _other_problems(now=now), alarm.last_proofs()
+        nights, problems, proofs = last_nights(now=now), _other_problems(now=now), alerts.last_proofs()
         if options["format"] == "json":
             self.write_json(_as_document(nights, problems, proofs))
         else:
             self._write_lines(nights, problems, proofs)
-        amiss = sum(bool(night.fault) for night in nights) + len(problems)
-        if amiss:
-            raise CommandError(f"Not in order: {amiss} of what was looked at.")
+        problems_found = sum(bool(night.fault) for night in nights) + len(problems)
+        if problems_found:
+            raise CommandError(f"Not in order: {problems_found} of what was looked at.")
 
-    def _write_lines(self, nights: list[Night], problems: list[Problem], proofs: dict[str, datetime]) -> None:
+    def _write_lines(self, nights: list[NightStatus], problems: list[Problem], proofs: dict[str, datetime]) -> None:
         for night in nights:
             slot = f"{night.slot:%Y-%m-%d %H:%M} UTC" if night.slot else "no slot yet"
             run = f" (run {night.run.pk})" if night.run else ""
@@ -56,7 +56,7 @@ class Command(NattevaktCommand):
     def _for_nagios(self, *, now: datetime) -> None:
         """Write one line, and exit as Nagios reads it."""
         try:
-            nights, problems, ages = watch.last_nights(now=now), _other_problems(now=now), _ages(now=now)
+            nights, problems, ages = last_nights(now=now), _other_problems(now=now), _ages(now=now)
         except (DatabaseError, InterfaceError) as error:
             self.stdout.write("NATTEVAKT UNKNOWN - the database does not answer")
             raise SystemExit(NAGIOS_UNKNOWN) from error
@@ -75,13 +75,13 @@ class Command(NattevaktCommand):
 
 def _other_problems(*, now: datetime) -> list[Problem]:
     """Return what is amiss besides the last nights, which have lines of their own."""
-    found = watch.find_problems(now=now)
+    found = find_problems(now=now)
     return [problem for problem in found if problem.kind != Incident.Kind.NIGHT or problem.slot is None]
 
 
 def _proofs(proofs: dict[str, datetime]) -> dict[str, datetime | None]:
     """Return when each route that there is now last got through."""
-    return {route.name: proofs.get(route.name) for route in alarm.routes()}
+    return {route.name: proofs.get(route.name) for route in alerts.routes()}
 
 
 def _ages(*, now: datetime) -> dict[int | None, int]:
@@ -91,12 +91,12 @@ def _ages(*, now: datetime) -> dict[int | None, int]:
     return {run.cron_job_id: int((now - run.finished_at).total_seconds()) for run in newest if run.finished_at}
 
 
-def _label(night: Night) -> str:
+def _label(night: NightStatus) -> str:
     """Return a label that Nagios takes: in quotes, and with neither a quote nor an equals sign."""
     return f"{night.organisation} {night.job}".replace("'", " ").replace("=", " ").replace("|", " ")
 
 
-def _as_document(nights: list[Night], problems: list[Problem], proofs: dict[str, datetime]) -> dict[str, Any]:
+def _as_document(nights: list[NightStatus], problems: list[Problem], proofs: dict[str, datetime]) -> dict[str, Any]:
     return {
         "in_order": not problems and not any(night.fault for night in nights),
         "jobs": [

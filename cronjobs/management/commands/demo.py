@@ -28,8 +28,8 @@ from cronjobs.models import Run
 from mentors.management.base import NattevaktCommand
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from notifications.channels import CHANNELS, INBOX
-from notifications.messages.message import gather, read_notifications
-from notifications.messages.words import write_letter
+from notifications.messages.context import gather, read_notifications
+from notifications.messages.render import render_message
 from notifications.models import Notification
 
 SAMPLE = Path(settings.BASE_DIR) / "docs" / "sample_roster.csv"
@@ -109,7 +109,7 @@ class Command(NattevaktCommand):
         for message in gather(rows, now=timezone.now()):
             row = message.notification
             to = CHANNELS[row.channel].address_of(message.recipient) or "operations"
-            table.add_row(to, row.channel, write_letter(message).subject, row.status)
+            table.add_row(to, row.channel, render_message(message).subject, row.status)
         self.console().print(table)
 
     def _show_renewal(self, organisation: Organisation) -> None:

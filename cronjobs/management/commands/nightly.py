@@ -17,16 +17,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from certifications.truth import find_outdated
-from cronjobs import nightly, schedule
+from certifications.recheck import recheck_messages
+from cronjobs import nightly, starting
 from cronjobs.api.serializers import RunItemSerializer, RunSerializer, due_row, ledger_rows
+from cronjobs.dispatch import BrokerUnavailable
 from cronjobs.ledger import check_business_date, show_due_items
 from cronjobs.models import Action, Run, RunItem
-from cronjobs.queue import BrokerUnavailable
-from cronjobs.records import check_not_pruned
+from cronjobs.records.retention import check_not_pruned
 from mentors.management.base import NattevaktCommand
 from mentors.models import Organisation
-from notifications import queue as delivery_queue
+from notifications import dispatch as delivery_queue
 from notifications.delivery import deliver_all
 
 SECONDS_TO_HINT = 15
@@ -91,7 +91,7 @@ class Command(NattevaktCommand):
 
     def _run(self, organisation: Organisation, on: date, options: dict[str, Any]) -> Run:
         try:
-            run = schedule.execute_expiry_check(
+            run = starting.execute_expiry_check(
                 organisation=organisation,
                 business_date=on,
                 actions=options["actions"],
@@ -111,7 +111,7 @@ class Command(NattevaktCommand):
     def _run_here(self, organisation: Organisation, on: date, options: dict[str, Any]) -> Run:
         with delivery_queue.muted(), self._progress() as show:
             try:
-                run = schedule.execute_here(
+                run = starting.execute_here(
                     organisation=organisation,
                     business_date=on,
                     actions=options["actions"],
@@ -122,7 +122,7 @@ class Command(NattevaktCommand):
                 )
             except nightly.RunAlreadyOpen as error:
                 raise CommandError(str(error)) from error
-            deliver_all(now=timezone.now, find_outdated=find_outdated)
+            deliver_all(now=timezone.now, recheck_messages=recheck_messages)
         return run
 
     def _wait(self, run: Run, *, timeout: int) -> Run:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cronjobs import records
+from cronjobs.records import retention
 from mentors.management.base import NattevaktCommand
 
 
@@ -25,23 +25,23 @@ class Command(NattevaktCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
-        months = records.find_old_months(now=now)
+        months = retention.find_old_months(now=now)
         if not options["dry_run"]:
             self._prune(months, now=now)
         if options["format"] == "json":
             shown = {"dry_run": options["dry_run"], "months": [asdict(one) for one in months]}
-            self.write_json({"kept_from": records.first_day_kept(now=now)} | shown)
+            self.write_json({"kept_from": retention.first_day_kept(now=now)} | shown)
             return
         verb = "would be removed" if options["dry_run"] else "removed"
         for one in months:
             what = f"{one.runs} run{pluralize(one.runs)} with {one.items} item{pluralize(one.items)}"
             self.stdout.write(f"{one.organisation} {one.month:%Y-%m}: {what} {verb}")
         if not months:
-            self.stdout.write(f"Nothing is older than {records.first_day_kept(now=now)}.")
+            self.stdout.write(f"Nothing is older than {retention.first_day_kept(now=now)}.")
 
-    def _prune(self, months: list[records.OldMonth], *, now: Any) -> None:
+    def _prune(self, months: list[retention.OldMonth], *, now: Any) -> None:
         console = Console(stderr=True)
         columns = (TextColumn("Items"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
             task = bar.add_task("items", total=sum(month.items for month in months))
-            records.prune(now=now, on_progress=lambda items: bar.advance(task, items))
+            retention.prune(now=now, on_progress=lambda items: bar.advance(task, items))

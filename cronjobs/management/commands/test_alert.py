@@ -8,10 +8,10 @@ from uuid import uuid4
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from cronjobs import alarm, incidents
-from cronjobs.alarm import Courier
-from cronjobs.incidents import Due
 from cronjobs.models import Alert, Incident
+from cronjobs.monitoring import alerts, incidents
+from cronjobs.monitoring.alerts import AlertSender
+from cronjobs.monitoring.incidents import DueAlert
 from mentors.management.base import NattevaktCommand
 
 
@@ -19,7 +19,7 @@ class Command(NattevaktCommand):
     help = "Raise a test alarm by every route and clear it again; exit 1 if a route did not take it."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not alarm.routes():
+        if not alerts.routes():
             raise CommandError("There is no route to operations: set OPERATIONS_EMAIL or ALERT_URLS.")
         now = timezone.now()
         incident = Incident.objects.create(
@@ -38,9 +38,9 @@ class Command(NattevaktCommand):
 
     def _tell(self, incident: Incident, event: Alert.Event) -> set[str]:
         """Tell by every route and say how it went; return the routes that failed."""
-        now, courier, due = timezone.now(), Courier(), Due(incident=incident, event=event)
+        now, sender, due = timezone.now(), AlertSender(), DueAlert(incident=incident, event=event)
         incidents.claim(due, now=now)
-        errors = incidents.tell_claimed(due, now=now, courier=courier)
+        errors = incidents.notify_claimed(due, now=now, sender=sender)
         incident.refresh_from_db()
         for route, error in errors.items():
             self.stdout.write(f"{event.label}, {route}: {error or 'it got through'}")

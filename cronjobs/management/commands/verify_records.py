@@ -15,10 +15,10 @@ from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cronjobs import incidents
-from cronjobs.evidence_file import Report, check_file
 from cronjobs.models import Seal
-from cronjobs.verification import check_chain, check_exported
+from cronjobs.monitoring import incidents
+from cronjobs.records.file_check import FileReport, check_file
+from cronjobs.records.verification import check_chain, check_exported
 from mentors.management.base import NattevaktCommand
 from mentors.models import Organisation
 
@@ -56,10 +56,10 @@ class Command(NattevaktCommand):
         if faults:
             raise CommandError(f"{faults} {'thing does' if faults == 1 else 'things do'} not agree.")
 
-    def _check_files(self, paths: list[Path]) -> list[Report]:
+    def _check_files(self, paths: list[Path]) -> list[FileReport]:
         return [self._check_file(path) for path in paths]
 
-    def _check_file(self, path: Path) -> Report:
+    def _check_file(self, path: Path) -> FileReport:
         try:
             return check_exported(path)
         except OSError as error:
@@ -69,7 +69,7 @@ class Command(NattevaktCommand):
             report.notes.append("the database does not answer: the seals were compared with the file only")
             return report
 
-    def _check_chains(self, options: dict[str, Any]) -> list[Report]:
+    def _check_chains(self, options: dict[str, Any]) -> list[FileReport]:
         slug = options["organisation"]
         organisations = [self.find_organisation(slug)] if slug else list(Organisation.objects.all())
         with self._progress(organisations) as advance:
@@ -85,7 +85,7 @@ class Command(NattevaktCommand):
             task = bar.add_task("runs", total=runs)
             yield lambda: bar.advance(task)
 
-    def _write(self, reports: list[Report], *, as_json: bool) -> None:
+    def _write(self, reports: list[FileReport], *, as_json: bool) -> None:
         if as_json:
             agrees = not any(report.faults for report in reports)
             self.write_json({"agrees": agrees, "checked": [asdict(report) for report in reports]})

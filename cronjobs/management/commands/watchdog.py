@@ -13,8 +13,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import close_old_connections
 from django.utils import timezone
 
-from cronjobs.alarm import routes
-from cronjobs.watchdog import TELL_SECONDS, Watchdog, beat_heart
+from cronjobs.monitoring.alerts import routes
+from cronjobs.monitoring.watchdog import TELL_SECONDS, Watchdog, beat_heart
 from mentors.management.base import NattevaktCommand
 
 log = structlog.get_logger(__name__)
@@ -42,8 +42,8 @@ class Command(NattevaktCommand):
             sleep(settings.WATCHDOG_SECONDS)
 
     def _once(self, watchdog: Watchdog) -> None:
-        all_told = watchdog.make_round(now=timezone.now(), once=True)
+        all_notified = watchdog.make_round(now=timezone.now(), once=True)
         watchdog.wait_for_sweep(seconds=TELL_SECONDS)
-        if not all_told:
+        if not all_notified:
             raise CommandError("The round could not be made, or nobody could be told: the log says more.")
         beat_heart()

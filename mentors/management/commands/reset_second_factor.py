@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from mentors.accounts.second_factor import reset_second_factor
 from mentors.management.base import NattevaktCommand
 from mentors.models import User
-from mentors.second_factor import reset_second_factor
 
 
 class Command(NattevaktCommand):

@@ -38,7 +38,7 @@ class Command(NattevaktCommand):
 
 
 def _write(preview: Preview, folder: Path) -> None:
-    name = f"{preview.slug}.{preview.letter.language}"
+    name = f"{preview.slug}.{preview.rendered.language}"
     (folder / f"{name}.html").write_text(preview.html, encoding="utf-8")
-    text = f"{preview.letter.subject}\n\n{preview.text}\n{preview.letter.short}\n"
+    text = f"{preview.rendered.subject}\n\n{preview.text}\n{preview.rendered.short}\n"
     (folder / f"{name}.txt").write_text(text, encoding="utf-8")

@@ -11,8 +11,8 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from mentors.management.base import NattevaktCommand
+from notifications.bounce_reports import LONGEST, read_reports
 from notifications.bounces import record_bounce
-from notifications.reports import LONGEST, read_reports
 
 
 class Command(NattevaktCommand):

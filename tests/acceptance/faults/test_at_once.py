@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from certifications.models import Certification
 from certifications.recording import renew_certification
-from cronjobs import nightly, queue, schedule
+from cronjobs import dispatch, nightly, starting
 from cronjobs.cron import latest_slot
 from cronjobs.models import CronJob, Run, RunItem
 from mentors.models import Mentor, StatusChange
@@ -61,7 +61,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(600), pytest.mark.djang
 def test_a_slot_claimed_by_eight_at_once_has_one_run(way: str) -> None:
     crowd = gather(60)
     in_the_past = f"0 {(timezone.now() - timedelta(hours=3)).hour} * * *"
-    job = schedule.schedule_nightly_run(
+    job = starting.schedule_nightly_run(
         now=timezone.now(), organisation=crowd.organisation, cron_expression=in_the_past, timezone="UTC"
     )
     slot = latest_slot(job.cron_expression, job.timezone, now=timezone.now())
@@ -171,7 +171,7 @@ def test_a_batch_delivered_again_and_again_is_done_once() -> None:
     run = plan_night(crowd.organisation, crowd.on, now=timezone.now())
     batches = list(nightly.batches(run, now=timezone.now()))
     with worker() as one, worker():
-        queue.send_batches(run.pk, [batch for number, batch in enumerate(batches) for _ in range(2 + number % 2)])
+        dispatch.send_batches(run.pk, [batch for number, batch in enumerate(batches) for _ in range(2 + number % 2)])
         one.wait_until(lambda: is_closed(run), what="the end of the run")
 
     assert_night_is_right(run, crowd)
@@ -184,7 +184,7 @@ def test_a_mentor_whom_another_worker_has_is_passed_over_with_all_that_is_due() 
     with worker() as fleet:
         with psycopg.connect(live_environment()["DATABASE_URL"]) as another:
             another.execute("SELECT 1 FROM cronjobs_runitem WHERE id = %s FOR UPDATE", [first.pk])
-            queue.send_batches(run.pk, nightly.batches(run, now=timezone.now()))
+            dispatch.send_batches(run.pk, nightly.batches(run, now=timezone.now()))
             fleet.wait_until(lambda: done_and_pending(run)[1] <= 2, what="the end of all other mentors")
         bring_to_its_end(run)
 
@@ -196,7 +196,7 @@ def test_four_sweeps_at_once_make_up_a_missed_slot_and_a_stuck_run_once() -> Non
     ten_minutes_ago = timezone.now() - timedelta(minutes=10)
     run = plan_night(stuck.organisation, stuck.on, now=ten_minutes_ago)
     three_hours_ago = (timezone.now() - timedelta(hours=3)).replace(minute=0, second=0, microsecond=0)
-    job = schedule.schedule_nightly_run(
+    job = starting.schedule_nightly_run(
         now=timezone.now(),
         organisation=missed.organisation,
         cron_expression=f"0 {three_hours_ago.hour} * * *",

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from certifications.admin.calendar import NAME
-from certifications.calendar import make_feed
+from certifications.ical import make_feed
 from certifications.models import CalendarFeed
 from mentors.models import User
 from tests.conftest import NOW, Desk

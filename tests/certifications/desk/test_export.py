@@ -19,8 +19,8 @@ from django.urls import reverse
 from certifications.models import Certification, CertificationType
 from certifications.roster import import_roster
 from certifications.roster_file import COLUMNS
-from mentors.cells import FORMULA, guard, unguard
 from mentors.models import Chapter, Mentor, Organisation, User
+from mentors.spreadsheets import FORMULA, guard, unguard
 from tests.conftest import NOW, Certify, Desk, Enrol
 
 pytestmark = pytest.mark.django_db

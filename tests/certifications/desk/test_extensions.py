@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from certifications.models import Certification, Extension
-from mentors.desk import previewing
+from mentors.desk import bulk_preview
 from mentors.models import Mentor, User
 from tests.conftest import Certify, Desk, Enrol
 from tests.support.desk import EXPIRED, page, text
@@ -105,7 +105,7 @@ class TestExtension:
     def test_more_than_a_person_can_look_at_are_refused(
         self, desk: Desk, kari: User, enrol: Enrol, certify: Certify, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(previewing, "MOST", 2)
+        monkeypatch.setattr(bulk_preview, "MOST", 2)
         many = [certify(enrol(), expires_in=5) for _ in range(3)]
         every = {"action": "extend", "_selected_action": [many[0].pk], "select_across": "1"}
 

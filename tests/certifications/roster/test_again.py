@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
+from certifications.mentor_status import end_mentor
 from certifications.models import Certification, CertificationType
 from certifications.roster import import_roster
-from certifications.standing import end_mentor
 from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
 from mentors.status import change_status
 from notifications.models import Notification

@@ -29,20 +29,15 @@ TRANSLATED = ("nb", "nn")
 MENTORS = "/api/v1/mentors"
 
 # Whatever these say to somebody is translated.
-MODULES = (
-    "config/desk.py", "mentors/*.py", "mentors/models/*.py", "mentors/admin/*.py", "mentors/desk/*.py",
-    "mentors/rest/*.py", "mentors/api/*.py", "certifications/*.py", "certifications/models/*.py",
-    "certifications/admin/*.py", "certifications/api/*.py", "cronjobs/*.py", "cronjobs/models/*.py",
-    "cronjobs/admin/*.py", "cronjobs/api/*.py", "notifications/*.py", "notifications/channels/*.py",
-    "notifications/messages/*.py",
-)  # fmt: skip
+APPS = ("mentors", "certifications", "notifications", "cronjobs")
+MODULES = ("config/unfold.py", *(f"{app}/**/*.py" for app in APPS))
 TEMPLATES = sorted(ROOT.glob("*/templates/**/*.html"))
 GETTEXT = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 WITH_CONTEXT = {"pgettext", "pgettext_lazy"}
 PLURAL = {"ngettext", "ngettext_lazy"}
 # What the desk shows of these is translated in config/locale where they do not do it themselves.
 LIBRARIES = ("django.contrib.admin", "django.contrib.auth", "django_otp", "import_export", "unfold")
-PHRASES = ROOT / "mentors/phrases.py"  # what it translates is marked where it is written
+PHRASES = ROOT / "mentors/record_text.py"  # what it translates is marked where it is written
 CALL = re.compile(r"(?:\b_|\b(?:gettext|pgettext|ngettext)\w*)\(")
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?.")
 CATALOGUES = sorted(path for path in ROOT.glob("*/locale/*/LC_MESSAGES/django.po"))

@@ -116,7 +116,7 @@ class Rows:
         return Notification(
             dedupe_key=str(number), organisation=self.organisation, kind=Notification.Kind.PAUSE, language="nb",
             channel=INBOX, recipient_user=self.lead, about=self.mentor, created_at=self.now,
-            context={"happenings": [{"kind": "pause", "types": "course"}]}, status=Notification.Status.SENT,
+            context={"events": [{"kind": "pause", "types": "course"}]}, status=Notification.Status.SENT,
         )  # fmt: skip
 
 

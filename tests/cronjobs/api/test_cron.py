@@ -13,9 +13,9 @@ from django_celery_beat.models import PeriodicTask
 from rest_framework.test import APIClient
 
 from cronjobs import sweep
-from cronjobs.jobs import create_cron_job
 from cronjobs.models import CronJob, Run
-from cronjobs.schedule import execute_expiry_check
+from cronjobs.schedules.jobs import create_cron_job
+from cronjobs.starting import execute_expiry_check
 from mentors.models import Organisation, User
 from tests.conftest import NOW, Api
 from tests.support.api import by_token, faults

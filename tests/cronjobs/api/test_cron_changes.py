@@ -12,8 +12,8 @@ from django.db import connection, transaction
 from django_celery_beat.models import PeriodicTask
 from rest_framework.test import APIClient
 
-from cronjobs.jobs import change_cron_job, remove_cron_job
 from cronjobs.models import CronJob, Run
+from cronjobs.schedules.jobs import change_cron_job, remove_cron_job
 from mentors.models import Organisation
 from tests.conftest import NOW
 from tests.support.api import faults

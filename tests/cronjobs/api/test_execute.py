@@ -10,7 +10,7 @@ import pytest
 from celery import Celery
 from rest_framework.test import APIClient
 
-from cronjobs import queue
+from cronjobs import dispatch
 from cronjobs.models import CronJob, Run, RunItem
 from mentors.models import CoordinatorRole, Mentor, Organisation, User
 from notifications.models import Notification
@@ -34,7 +34,7 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     app = Celery(broker="redis://127.0.0.1:1/0", set_as_current=False)
     app.conf.task_publish_retry = False
     app.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0}  # or it waits for six seconds
-    monkeypatch.setattr(queue, "current_app", app)
+    monkeypatch.setattr(dispatch, "current_app", app)
     yield
     app.close()
 

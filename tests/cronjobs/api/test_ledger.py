@@ -12,7 +12,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from cronjobs.models import Action, Run, RunItem
-from cronjobs.schedule import execute_expiry_check
+from cronjobs.starting import execute_expiry_check
 from mentors.models import Chapter, Mentor, Organisation, User
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.api import by_token

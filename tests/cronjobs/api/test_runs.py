@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from cronjobs import nightly
 from cronjobs.models import CronJob, Run
-from cronjobs.schedule import execute_expiry_check
+from cronjobs.starting import execute_expiry_check
 from mentors.models import Mentor, Organisation, StatusChange, User
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.api import by_token

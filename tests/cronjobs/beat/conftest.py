@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from celery import current_app
 
-from cronjobs.beat import NightScheduler
+from cronjobs.schedules.beat import NightScheduler
 from tests.support.processes import empty_broker
 
 StartBeat = Callable[[], NightScheduler]

@@ -17,10 +17,11 @@ from django.db import OperationalError, connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
-from cronjobs import beat, heartbeats
-from cronjobs.beat import NightScheduler
-from cronjobs.jobs import create_cron_job
-from cronjobs.models import CronJob, Heartbeat, Part, Run, Silence
+from cronjobs import heartbeats
+from cronjobs.models import Component, CronJob, Heartbeat, Outage, Run
+from cronjobs.schedules import beat
+from cronjobs.schedules.beat import NightScheduler
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation
 from tests.cronjobs.beat.conftest import Facts, StartBeat, turn
 from tests.support.processes import free_port
@@ -41,7 +42,7 @@ def test_its_loop_is_heard_of_every_twenty_seconds_and_not_more_often(
     scheduler = start_beat()
     for _ in range(9):
         turn(scheduler)
-        heard.append(Heartbeat.objects.get(part=Part.BEAT).at)
+        heard.append(Heartbeat.objects.get(component=Component.BEAT).at)
         clock.shift(5)
 
     assert heard == [SLOT - 2 * MINUTE + seconds * SECOND for seconds in (0, 0, 0, 0, 20, 20, 20, 20, 40)]
@@ -60,14 +61,14 @@ def test_a_message_that_the_broker_took_is_a_heartbeat_of_the_broker_and_a_line_
     [line] = facts("slot_sent")
     assert line["event"] == "slot sent"
     assert (line["cron_job"], line["slot"], line["run_id"]) == (job.pk, str(SLOT), str(Run.objects.get().pk))
-    assert heartbeats.last_heard()[Part.BROKER] == SLOT + SECOND
+    assert heartbeats.last_heard()[Component.BROKER] == SLOT + SECOND
 
 
 def test_the_heartbeat_comes_before_what_is_sent_so_that_it_finds_the_silence(
     job: CronJob, clock: time_machine.Traveller, start_beat: StartBeat
 ) -> None:
-    heartbeats.hear(Part.BEAT, now=SLOT - 10 * MINUTE)
-    heartbeats.hear(Part.BROKER, now=SLOT - 10 * MINUTE)
+    heartbeats.record_heartbeat(Component.BEAT, now=SLOT - 10 * MINUTE)
+    heartbeats.record_heartbeat(Component.BROKER, now=SLOT - 10 * MINUTE)
 
     clock.move_to(SLOT + 300 * MINUTE, tick=False)
     turn(start_beat())
@@ -105,7 +106,7 @@ def broken(scheduler: NightScheduler, port: int) -> None:
 def test_a_publish_that_failed_is_logged_and_the_broker_is_not_heard_of(
     job: CronJob, caplog: pytest.LogCaptureFixture, clock: time_machine.Traveller, start_beat: StartBeat, facts: Facts
 ) -> None:
-    heartbeats.hear(Part.BROKER, now=SLOT - MINUTE)
+    heartbeats.record_heartbeat(Component.BROKER, now=SLOT - MINUTE)
 
     clock.move_to(SLOT + SECOND, tick=False)
     scheduler = start_beat()
@@ -116,9 +117,9 @@ def test_a_publish_that_failed_is_logged_and_the_broker_is_not_heard_of(
     [ours] = [line for line in lines if line["entry"] == f"nightly:{job.pk}"]
     assert (ours["run_id"], ours["error"]) == (str(Run.id_of_slot(job.pk, SLOT)), "OperationalError")
     assert "127.0.0.1" not in caplog.text
-    assert heartbeats.last_heard()[Part.BROKER] == SLOT - MINUTE
-    assert heartbeats.last_heard()[Part.BEAT] == SLOT + SECOND
-    assert Silence.objects.get().until_at == SLOT + SECOND
+    assert heartbeats.last_heard()[Component.BROKER] == SLOT - MINUTE
+    assert heartbeats.last_heard()[Component.BEAT] == SLOT + SECOND
+    assert Outage.objects.get().until_at == SLOT + SECOND
 
 
 def test_a_broker_that_is_silent_does_not_stop_the_loop(
@@ -139,7 +140,7 @@ def test_a_broker_that_is_silent_does_not_stop_the_loop(
 def test_what_a_silent_broker_costs_at_most_leaves_the_loop_in_time() -> None:
     attempts = 1 + settings.CELERY_TASK_PUBLISH_RETRY_POLICY["max_retries"]
 
-    assert attempts * sum(beat.BROKER_PATIENCE.values()) < heartbeats.TOLERANCE[Part.BEAT].total_seconds()
+    assert attempts * sum(beat.BROKER_PATIENCE.values()) < heartbeats.TOLERANCE[Component.BEAT].total_seconds()
 
 
 def test_a_beat_that_starts_without_a_broker_is_heard_of_itself(
@@ -150,7 +151,7 @@ def test_a_beat_that_starts_without_a_broker_is_heard_of_itself(
     scheduler.connection = current_app.connection_for_write(f"redis://127.0.0.1:{free_port()}/0")
     turn(scheduler)
 
-    assert heartbeats.last_heard() == {Part.BEAT: SLOT + SECOND}
+    assert heartbeats.last_heard() == {Component.BEAT: SLOT + SECOND}
 
 
 def test_a_database_that_breaks_the_connection_does_not_end_it(
@@ -158,7 +159,7 @@ def test_a_database_that_breaks_the_connection_does_not_end_it(
 ) -> None:
     scheduler = start_beat()
     turn(scheduler)
-    first = Heartbeat.objects.get(part=Part.BEAT).at
+    first = Heartbeat.objects.get(component=Component.BEAT).at
     scheduler._heard_at.clear()
     break_the_connection()
 
@@ -166,7 +167,7 @@ def test_a_database_that_breaks_the_connection_does_not_end_it(
     turn(scheduler)
 
     assert facts("beat_database_error")
-    assert Heartbeat.objects.get(part=Part.BEAT).at > first
+    assert Heartbeat.objects.get(component=Component.BEAT).at > first
 
 
 def break_the_connection() -> None:

@@ -14,9 +14,9 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 
 from cronjobs.cron import slots
-from cronjobs.drift import CRON_FIELDS
-from cronjobs.jobs import create_cron_job
 from cronjobs.models import CronJob
+from cronjobs.schedules.drift import CRON_FIELDS
+from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation
 from tests.cronjobs.beat.conftest import Facts, StartBeat, turn
 from tests.support.queues import do, made_of_slots, received

@@ -264,7 +264,12 @@ def test_what_is_amiss_is_told_to_whom_it_concerns(
 ) -> None:
     now = timezone.now()
     Incident.objects.create(
-        kind="part", key="1", organisation=hlf if of_hlf else None, summary="Beat is silent", began_at=now, seen_at=now
+        kind="component",
+        key="1",
+        organisation=hlf if of_hlf else None,
+        summary="Beat is silent",
+        began_at=now,
+        seen_at=now,
     )
 
     page = home(request.getfixturevalue(user))
@@ -275,7 +280,7 @@ def test_what_is_amiss_is_told_to_whom_it_concerns(
 
 def test_operations_read_what_is_amiss_in_their_own_words(home: Home, hlf: Organisation) -> None:
     now = timezone.now()
-    Incident.objects.create(kind="part", key="1", summary="Beat is silent", began_at=now, seen_at=now)
+    Incident.objects.create(kind="component", key="1", summary="Beat is silent", began_at=now, seen_at=now)
 
     assert "Beat is silent" in home(User.objects.create_superuser("root"))
 

@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from cronjobs.admin.cron_words import say_schedule
 from cronjobs.models import CronJob, Run
-from cronjobs.schedule import schedule_nightly_run
+from cronjobs.starting import schedule_nightly_run
 from mentors.models import Chapter, Organisation, User
 from tests.conftest import Desk
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from cronjobs.evidence import hash_row
-from cronjobs.evidence_file import check_file
 from cronjobs.models import Run
+from cronjobs.records.digests import hash_row
+from cronjobs.records.file_check import check_file
 from mentors.models import Chapter, Organisation, User
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.nights import run_night

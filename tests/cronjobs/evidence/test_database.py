@@ -12,10 +12,10 @@ from django.core.management import CommandError, call_command
 
 from cronjobs.models import Run, RunItem
 from cronjobs.nightly import ALL_ACTIONS
-from cronjobs.records import prune
+from cronjobs.records.retention import prune
+from cronjobs.records.verification import check_exported
 from cronjobs.retry import retry_failed
-from cronjobs.schedule import execute_expiry_check
-from cronjobs.verification import check_exported
+from cronjobs.starting import execute_expiry_check
 from mentors.models import Organisation, User
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.cronjobs.evidence.conftest import (

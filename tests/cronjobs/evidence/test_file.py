@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from cronjobs.api.serializers import ITEM_FIELDS
-from cronjobs.evidence import COLUMNS, ITEM_FACTS, digest_seal
-from cronjobs.evidence_file import read_rows
 from cronjobs.models import Run, Seal
-from cronjobs.verification import check_exported
-from mentors.cells import guard, unguard
+from cronjobs.records.digests import COLUMNS, ITEM_FACTS, digest_seal
+from cronjobs.records.file_check import read_rows
+from cronjobs.records.verification import check_exported
 from mentors.models import Organisation
+from mentors.spreadsheets import guard, unguard
 from tests.conftest import TODAY
 from tests.cronjobs.evidence.conftest import (
     Edit,

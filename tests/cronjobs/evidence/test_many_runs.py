@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from cronjobs.evidence_file import check_file
 from cronjobs.models import Run
-from cronjobs.schedule import execute_expiry_check
-from cronjobs.verification import check_exported
+from cronjobs.records.file_check import check_file
+from cronjobs.records.verification import check_exported
+from cronjobs.starting import execute_expiry_check
 from mentors.models import Chapter, Organisation, User
 from tests.conftest import NOW, TODAY, Api
 from tests.cronjobs.evidence.conftest import (

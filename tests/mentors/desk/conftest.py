@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from time_machine import Traveller
 
+from mentors.accounts.second_factor import enrol_device
 from mentors.models import User
-from mentors.second_factor import enrol_device
 from tests.conftest import NOW
 from tests.support.second_factor import KEY, PASSWORD, code_of
 

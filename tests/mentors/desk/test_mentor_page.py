@@ -9,9 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from certifications.mentor_status import pause_mentor
 from certifications.models import CertificationType
 from certifications.recording import renew_certification
-from certifications.standing import pause_mentor
 from cronjobs.models import Action, Run, RunItem
 from mentors.models import Mentor, Organisation, StatusChange, User
 from notifications.models import Answer, Notification

@@ -10,8 +10,8 @@ from django_otp.oath import totp
 from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from mentors.accounts.second_factor import BACKUP_CODES, reset_second_factor
 from mentors.models import User
-from mentors.second_factor import BACKUP_CODES, reset_second_factor
 from tests.support.second_factor import ACCOUNT, CODE, HOME, KEY, LOGIN, code_of, is_in, log_in
 
 pytestmark = pytest.mark.django_db

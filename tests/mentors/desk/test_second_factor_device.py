@@ -14,8 +14,8 @@ from django.test import Client
 from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from mentors.accounts.second_factor import BACKUP_CODES, find_device
 from mentors.models import User
-from mentors.second_factor import BACKUP_CODES, find_device
 from tests.support.second_factor import (
     ACCOUNT,
     CODE,

@@ -17,7 +17,7 @@ from django.utils import translation
 from knox.models import AuthToken
 
 from mentors.models import CoordinatorRole, Organisation, User
-from notifications import queue
+from notifications import dispatch
 from notifications.models import Preference
 from notifications.tasks import mail_password_link
 from tests.support.second_factor import HOME, LOGIN, PASSWORD
@@ -35,7 +35,7 @@ def mailed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         mail_password_link(user_id, base_url)
         return True
 
-    monkeypatch.setattr(queue, "mail_password_link", send)
+    monkeypatch.setattr(dispatch, "mail_password_link", send)
     cache.clear()
     yield sent
     cache.clear()
@@ -233,7 +233,7 @@ class TestForgotten:
     def test_an_address_that_asks_too_often_waits(
         self, berit: User, browser: Client, mailed: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("mentors.desk.passwords.PerLogin.rate", "2/minute", raising=False)
+        monkeypatch.setattr("mentors.admin.password_reset.PerLogin.rate", "2/minute", raising=False)
 
         answers = [self.ask(browser, "nobody@example.org").status_code for _ in range(3)]
 
@@ -242,7 +242,7 @@ class TestForgotten:
     def test_without_a_broker_the_mail_is_sent_all_the_same(
         self, berit: User, browser: Client, mailed: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(queue, "mail_password_link", lambda *_args, **_options: False)
+        monkeypatch.setattr(dispatch, "mail_password_link", lambda *_args, **_options: False)
 
         self.ask(browser)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from mentors.invitations import InvitationTokens
+from mentors.accounts.invitations import InvitationTokens
 from mentors.models import CoordinatorRole, Organisation, User
 from notifications.invitations import invite_again
 from tests.conftest import NOW
@@ -37,12 +37,12 @@ class TestAccepting:
         settings.SECOND_FACTOR_REQUIRED = True
 
         after_password = accept(browser, link)
-        half_way = browser.get("/admin/").status_code, browser.get("/api/v1/me").status_code
+        pending_login = browser.get("/admin/").status_code, browser.get("/api/v1/me").status_code
         key = key_on(browser.get(after_password["Location"]).content.decode())
         codes = browser.post(after_password["Location"], {"code": code_of(key)})
 
         assert after_password["Location"].startswith("/admin/second-factor/device/")
-        assert half_way == (302, 401)
+        assert pending_login == (302, 401)
         assert codes.status_code == 200
         assert browser.get("/admin/").status_code == 200
 

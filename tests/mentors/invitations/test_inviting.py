@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from mentors.invitations import AccountUnclear, InvitationAccepted, invite_coordinator
+from mentors.accounts.invitations import AccountUnclear, InvitationAccepted, invite_coordinator
 from mentors.models import Chapter, CoordinatorRole, Organisation, User
 from notifications.invitations import NoAddressOfOurs, invite_again
-from notifications.messages.message import gather, read_notifications
-from notifications.messages.words import write_letter
+from notifications.messages.context import gather, read_notifications
+from notifications.messages.render import render_message
 from notifications.models import Notification
 from tests.conftest import NOW
 from tests.support.delivery import deliver
@@ -143,7 +143,7 @@ class TestMail:
         token = link_in(post).split("/")[-2]
         assert (row.status, shown.links.invitation) == ("sent", "")
         assert token not in str(Notification.objects.values())
-        assert "invitation/" not in str(write_letter(shown))
+        assert "invitation/" not in str(render_message(shown))
 
     def test_who_can_log_in_already_gets_no_link_to_a_password(
         self, olav: User, kari: User, hlf: Organisation, post: MailServer

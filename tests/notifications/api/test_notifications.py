@@ -10,8 +10,8 @@ import time_machine
 from rest_framework.test import APIClient
 
 from mentors.models import Mentor, Organisation, User
-from notifications.desk import Happening
 from notifications.models import Notification
+from notifications.outbox import Event
 from notifications.service import get_notification_service
 from tests.conftest import Api, Enrol
 from tests.support.api import by_token
@@ -30,8 +30,8 @@ def client(api: Api, kari: User) -> APIClient:
 def tell_of_a_pause(mentor: Mentor, *, now: datetime) -> Notification:
     """Tell the mentor's coordinators; return the message in the inbox."""
     key = f"pause:{mentor.pk}:{Notification.objects.count()}"
-    happening = Happening(kind=Notification.Kind.PAUSE, mentor_id=mentor.pk, key=key, facts={"types": "likepersonkurs"})
-    get_notification_service().announce([happening], organisation=mentor.organisation, now=now)
+    event = Event(kind=Notification.Kind.PAUSE, mentor_id=mentor.pk, key=key, facts={"types": "likepersonkurs"})
+    get_notification_service().announce([event], organisation=mentor.organisation, now=now)
     return Notification.objects.get(channel="inbox", kind="pause", dedupe_key__startswith=f"{key}:")
 
 

@@ -114,7 +114,7 @@ class TestMarking:
         waiting = write_message(hlf, now, recipient_user=olav, kind="digest", status="queued", next_attempt_at=now)
 
         mark_bad("email", "olav@example.org", reason="550", now=now)
-        deliver_batch(now=now, find_outdated=lambda _messages: {})
+        deliver_batch(now=now, recheck_messages=lambda _messages: {})
 
         waiting.refresh_from_db()
         assert mail.outbox == []

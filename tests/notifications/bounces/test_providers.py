@@ -19,8 +19,8 @@ from environs import EnvError
 from config.urls import provider_webhooks
 from mentors.models import User
 from mentors.validators import RESERVED_SLUGS
+from notifications.bounce_reports import DeliveryReport, Outcome, read_event
 from notifications.models import Notification
-from notifications.reports import Outcome, Report, read_event
 from tests.support.bounces import FORGED_ID, marked, told
 from tests.support.processes import web
 from tests.support.settings import read_settings
@@ -167,7 +167,7 @@ def test_with_a_provider_in_the_environment_its_webhook_is_served(sent: Notifica
 class TestOtherProviders:
     """Each in its own words, through django-anymail's own reader of them."""
 
-    def read(self, view: Any, event: dict[str, Any]) -> Report | None:
+    def read(self, view: Any, event: dict[str, Any]) -> DeliveryReport | None:
         return read_event(view().esp_to_anymail_event(event))
 
     @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from notifications.reports import LONGEST, Outcome, read_reports
+from notifications.bounce_reports import LONGEST, Outcome, read_reports
 from tests.support.bounces import SAMPLES, sample
 
 

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from mentors.models import Mentor, Organisation, User
+from notifications.bounce_reports import DeliveryReport, Outcome
 from notifications.bounces import record_bounce
 from notifications.models import BadAddress, Notification
-from notifications.reports import Outcome, Report
 from tests.support.bounces import FORGED_ID, marked, told, write_message
 
 
-def report(row: Notification, outcome: Outcome = Outcome.BAD_ADDRESS, **fields: Any) -> Report:
+def report(row: Notification, outcome: Outcome = Outcome.BAD_ADDRESS, **fields: Any) -> DeliveryReport:
     values = {
         "message_ids": (row.message_id,),
         "addresses": ("liv@example.org",),
         "reason": "550 5.1.1 No such user",
     } | fields
-    return Report(outcome=outcome, **values)
+    return DeliveryReport(outcome=outcome, **values)
 
 
 @pytest.mark.django_db

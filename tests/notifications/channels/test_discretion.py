@@ -22,15 +22,16 @@ django.setup()
 from django.conf import settings
 from notifications.channel import Envelope, Undelivered
 from notifications.channels.sms import CHANNEL
-from notifications.messages.letter import Letter
+from notifications.messages.rendered_message import RenderedMessage
 from django.utils import timezone
-letter = Letter(language="nb", subject="Liv", short="Hei, Liv!", greeting="", blocks=(), footer=())
+rendered = RenderedMessage(language="nb", subject="Liv", short="Hei, Liv!", greeting="", blocks=(), footer=())
 logging.getLogger("notifications").warning("the log is open")
 for settings.SMS_URL in sys.argv[1:]:
     with CHANNEL.connect() as post:
         for number in ("+4791234567", "+4790000000"):
             try:
-                post(Envelope(address=number, letter=letter, sender="", message_id="<1@x>", written_at=timezone.now()))
+                envelope = {"rendered": rendered, "sender": "", "message_id": "<1@x>", "written_at": timezone.now()}
+                post(Envelope(address=number, **envelope))
             except Undelivered as error:
                 print(error.reason)
 logging.getLogger("notifications").error("something is reported")

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 from django.utils import timezone
 
-from certifications.truth import find_outdated
+from certifications.recheck import recheck_messages
 from mentors.models import Mentor, Organisation
 from notifications import gateway as gateways
 from notifications.channel import Channel, Envelope, Recipient, Refused, TryLater, Undelivered, Unreachable
@@ -20,7 +20,7 @@ from notifications.channels.chat import CHANNEL as CHAT
 from notifications.channels.sms import CHANNEL as SMS
 from notifications.delivery import deliver_batch
 from notifications.gateway import open_service
-from notifications.messages.letter import Letter, Paragraph
+from notifications.messages.rendered_message import Paragraph, RenderedMessage
 from notifications.models import Notification, Preference
 from tests.conftest import Certify
 from tests.support.nights import noon, run_night
@@ -30,7 +30,7 @@ from tests.support.receiver import HANG, Receiver
 # Apprise imports it as it loads its services, on Python 3.11 and 3.12.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 PHONE = "+4791234567"
-LETTER = Letter(
+LETTER = RenderedMessage(
     language="nb",
     subject="Kurset <ditt> går ut",
     short="Kurset ditt går ut 28. november.",
@@ -56,9 +56,9 @@ STRANGE = [
 ]
 
 
-def send(channel: Channel, address: str, *, letter: Letter = LETTER) -> None:
+def send(channel: Channel, address: str, *, rendered: RenderedMessage = LETTER) -> None:
     envelope = Envelope(
-        address=address, letter=letter, sender="HLF", message_id="<1@nattevakt.example>", written_at=timezone.now()
+        address=address, rendered=rendered, sender="HLF", message_id="<1@nattevakt.example>", written_at=timezone.now()
     )
     with channel.connect() as post:
         post(envelope)
@@ -104,7 +104,7 @@ class TestMessages:
         gateway.always(200)
         long = replace(LETTER, blocks=tuple(Paragraph(text=f"{number} ord") for number in range(1000)))
 
-        send(CHAT, "liv", letter=long)
+        send(CHAT, "liv", rendered=long)
 
         said = [json.loads(request.body)["text"] for request in gateway.received]
         assert len(said) > 1
@@ -238,7 +238,7 @@ class TestDelivery:
         certify(mentor, expires_in=7)
         run_night(always_open, today)
 
-        deliver_batch(now=noon(today) + timedelta(hours=1), find_outdated=find_outdated)
+        deliver_batch(now=noon(today) + timedelta(hours=1), recheck_messages=recheck_messages)
 
         [request] = gateway.received
         assert unquote(request.path) == f"/sms/{PHONE}"

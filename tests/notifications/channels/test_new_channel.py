@@ -46,7 +46,7 @@ class Pigeon(Channel):
     def fly(self, envelope: Envelope) -> None:
         if envelope.address == "nowhere":
             raise Refused("It came back.")
-        (LOFT / envelope.address).write_text(envelope.letter.subject, encoding="utf-8")
+        (LOFT / envelope.address).write_text(envelope.rendered.subject, encoding="utf-8")
 
 
 CHANNEL = Pigeon()
@@ -87,14 +87,14 @@ def test_a_file_is_all_that_it_takes_to_be_chosen_and_delivered(
     said = with_pigeon(
         tmp_path,
         "from datetime import date, timedelta\n"
-        "from certifications.truth import find_outdated\n"
+        "from certifications.recheck import recheck_messages\n"
         "from mentors.models import Organisation\n"
         "from notifications.delivery import deliver_batch\n"
         "from notifications.models import Notification, Preference\n"
         "from tests.support.nights import noon, run_night\n"
         f"on = date.fromisoformat('{today}')\n"
         "run_night(Organisation.objects.get(), on)\n"
-        "deliver_batch(now=noon(on) + timedelta(hours=1), find_outdated=find_outdated)\n"
+        "deliver_batch(now=noon(on) + timedelta(hours=1), recheck_messages=recheck_messages)\n"
         "print([code for code, label in Preference._meta.get_field('channel').flatchoices])\n"
         "print('pigeon' in dict(Notification._meta.get_field('channel').flatchoices))\n",
     )

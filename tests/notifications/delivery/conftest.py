@@ -46,7 +46,7 @@ def write(always_open: Organisation, enrol: Enrol, now: datetime) -> Write:
             recipient_mentor=mentor,
             about=mentor,
             language="nb",
-            context={"happenings": [{"kind": "resume", "key": f"test:{mentor.pk}"}]},
+            context={"events": [{"kind": "resume", "key": f"test:{mentor.pk}"}]},
             next_attempt_at=now,
             created_at=now,
         )

@@ -10,9 +10,9 @@ from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from certifications.phrases import OUTDATED
+from certifications.recheck import recheck_messages
+from certifications.record_text import OUTDATED
 from certifications.recording import change_certification, renew_certification
-from certifications.truth import find_outdated
 from mentors.models import Mentor, Organisation, User
 from notifications.delivery import deliver_batch
 from notifications.models import Notification
@@ -115,7 +115,7 @@ class TestDelivery:
             for _ in range(messages):
                 write()
             with CaptureQueriesContext(connection) as queries:
-                deliver_batch(now=now, find_outdated=find_outdated)
+                deliver_batch(now=now, recheck_messages=recheck_messages)
             return len(queries)
 
         count(1)  # which fills what a process remembers

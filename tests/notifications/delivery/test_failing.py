@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from certifications.truth import find_outdated
+from certifications.recheck import recheck_messages
 from mentors.models import Mentor, Organisation, User
 from notifications.channels import EMAIL
 from notifications.delivery import LEASE, LONGEST_PAUSE, deliver_batch, free_stuck, send_again
@@ -233,7 +233,7 @@ class TestStuck:
         freed = free_stuck(now=now + LEASE)
 
         assert (too_early, freed) == (0, 1)
-        assert deliver_batch(now=now + LEASE, find_outdated=find_outdated) > 0
+        assert deliver_batch(now=now + LEASE, recheck_messages=recheck_messages) > 0
 
     def test_a_message_that_kills_its_worker_every_time_is_given_up(self, write: Write, now: datetime) -> None:
         notification = write()

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from notifications.links import Links
-from notifications.messages.letter import Letter, Paragraph, as_html, as_text
+from notifications.messages.render import render_message
+from notifications.messages.rendered_message import Paragraph, RenderedMessage, as_html, as_text
 from notifications.messages.samples import OSLO, sample_messages
-from notifications.messages.words import write_letter
 from notifications.models import Notification
 from tests.conftest import TODAY
 from tests.support.messages import EVERY_MESSAGE, LANGUAGES, MESSAGES, TAGS, URL, Kind, happened, reminder, sample
@@ -19,26 +19,26 @@ from tests.support.messages import EVERY_MESSAGE, LANGUAGES, MESSAGES, TAGS, URL
 RULE = re.compile(r"([\w.-]+) \{ ([^}]*) \}")
 
 
-def words_of(letter: Letter) -> list[str]:
-    page = as_html(letter)
+def words_of(rendered: RenderedMessage) -> list[str]:
+    page = as_html(rendered)
     body = page[page.index("<h1>") :]
     return html.unescape(TAGS.sub(" ", body)).split()
 
 
 @EVERY_MESSAGE
 def test_both_forms_say_the_same_words(slug: str, language: str) -> None:
-    letter = write_letter(MESSAGES[slug, language])
+    rendered = render_message(MESSAGES[slug, language])
 
-    text = URL.sub("", as_text(letter)).replace("\n--\n", "\n")
+    text = URL.sub("", as_text(rendered)).replace("\n--\n", "\n")
 
     listed = re.sub(r"^- ", "", text, flags=re.MULTILINE)
-    assert words_of(letter) == [*letter.subject.split(), *listed.split()]
-    assert sorted(URL.findall(as_text(letter))) == sorted(re.findall(r'href="([^"]+)"', as_html(letter)))
+    assert words_of(rendered) == [*rendered.subject.split(), *listed.split()]
+    assert sorted(URL.findall(as_text(rendered))) == sorted(re.findall(r'href="([^"]+)"', as_html(rendered)))
 
 
 @EVERY_MESSAGE
 def test_a_text_has_short_lines_and_links_have_their_own(slug: str, language: str) -> None:
-    lines = as_text(write_letter(MESSAGES[slug, language])).splitlines()
+    lines = as_text(render_message(MESSAGES[slug, language])).splitlines()
 
     assert [line for line in lines if len(line) > 78 and not URL.fullmatch(line)] == []
     assert [line for line in lines if "://" in line and not URL.fullmatch(line)] == []
@@ -46,7 +46,7 @@ def test_a_text_has_short_lines_and_links_have_their_own(slug: str, language: st
 
 @EVERY_MESSAGE
 def test_a_text_message_holds_the_sender_and_at_most_one_link(slug: str, language: str) -> None:
-    short = write_letter(MESSAGES[slug, language]).short
+    short = render_message(MESSAGES[slug, language]).short
 
     assert short.startswith("HLF: ")
     assert len(short) <= 300
@@ -61,7 +61,7 @@ def test_a_text_message_is_never_longer_than_two_parts_and_its_link_never_cut(pa
     message.notification.organisation.name = "Norges aller lengste organisasjonsnavn " * 5
     told = [happened(reminder(7, name="Et kurs med et svært langt navn " * 20))]
     try:
-        short = write_letter(replace(message, happenings=told, links=Links(answer=link))).short
+        short = render_message(replace(message, events=told, links=Links(answer=link))).short
     finally:
         message.notification.organisation.name = "HLF"
 
@@ -74,16 +74,16 @@ def test_a_text_message_is_never_longer_than_two_parts_and_its_link_never_cut(pa
 def test_whatever_stands_in_a_name_a_letter_is_whole(slug: str, language: str) -> None:
     message = next(message for name, message in sample_messages(language, TODAY) if name == slug)
     odd = 'Liv %(x)s %d <b>&"\n\r\tMoe'
-    for one in message.happenings:
+    for one in message.events:
         one.mentor.name = odd
     row = message.notification
     row.context = {**row.context, "reason": odd, "host": odd, "name": odd, "unheard_of": odd}
 
-    letter = write_letter(replace(message, recipient_name=odd))
+    rendered = render_message(replace(message, recipient_name=odd))
 
-    assert "\n" not in letter.subject + letter.short + letter.greeting
-    assert "<b>" not in as_html(letter)
-    assert as_text(letter).startswith({"en": "Hi"}.get(language, "Hei") + " Liv,\n")
+    assert "\n" not in rendered.subject + rendered.short + rendered.greeting
+    assert "<b>" not in as_html(rendered)
+    assert as_text(rendered).startswith({"en": "Hi"}.get(language, "Hei") + " Liv,\n")
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -92,30 +92,30 @@ def test_a_kind_without_anything_to_tell_still_is_a_sensible_letter(kind: Kind, 
     message = next(one for one in MESSAGES.values() if one.notification.kind == kind)
     row = Notification(kind=kind, organisation=OSLO.organisation, language=language, context={})
 
-    letter = write_letter(replace(message, notification=row, happenings=[], recipient_name="", links=Links()))
+    rendered = render_message(replace(message, notification=row, events=[], recipient_name="", links=Links()))
 
-    assert letter.greeting in {"Hei,", "Hi,"}
-    assert letter.subject
-    assert any(isinstance(block, Paragraph) for block in letter.blocks)
-    assert "%" not in as_text(letter)
-    assert "None" not in as_text(letter)
+    assert rendered.greeting in {"Hei,", "Hi,"}
+    assert rendered.subject
+    assert any(isinstance(block, Paragraph) for block in rendered.blocks)
+    assert "%" not in as_text(rendered)
+    assert "None" not in as_text(rendered)
 
 
 @EVERY_MESSAGE
 def test_a_page_is_one_that_everybody_can_read(slug: str, language: str) -> None:
-    letter = write_letter(MESSAGES[slug, language])
+    rendered = render_message(MESSAGES[slug, language])
 
-    page = as_html(letter)
+    page = as_html(rendered)
 
     assert f'<html lang="{language}">' in page
-    assert f"<title>{html.escape(letter.subject)}</title>" in page
+    assert f"<title>{html.escape(rendered.subject)}</title>" in page
     assert page.count("<h1>") == 1
     for foreign in ("<img", "<table", "<script", "<link", "url(", "@import", "http-equiv"):
         assert foreign not in page
 
 
 def test_the_colours_of_a_page_have_a_contrast_of_seven_to_one_by_day_and_by_night() -> None:
-    page = as_html(write_letter(MESSAGES["one-reminder", "en"]))
+    page = as_html(render_message(MESSAGES["one-reminder", "en"]))
 
     by_day, by_night = page.split("prefers-color-scheme: dark")
     for style in (by_day, by_night):

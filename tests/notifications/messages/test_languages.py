@@ -12,9 +12,9 @@ from django.utils import translation
 from django.utils.translation import trans_real
 
 from notifications.messages import samples
-from notifications.messages.letter import as_html, as_text
+from notifications.messages.render import render_message
+from notifications.messages.rendered_message import as_html, as_text
 from notifications.messages.samples import sample_messages
-from notifications.messages.words import write_letter
 from notifications.models import Answer
 from tests.conftest import TODAY
 from tests.support.messages import MESSAGES, TAGS, URL
@@ -71,10 +71,10 @@ def bare_words(text: str) -> list[str]:
 def test_no_word_of_a_message_bypasses_the_catalogue(marked: None, slug: str, language: str) -> None:
     message = dict(sample_messages(language, TODAY))[slug]
 
-    letter = write_letter(message)
+    rendered = render_message(message)
 
-    page = TAGS.sub(" ", STYLE.sub(" ", as_html(letter)))
-    said = [letter.subject, letter.short, as_text(letter).replace("\n", " "), page]
+    page = TAGS.sub(" ", STYLE.sub(" ", as_html(rendered)))
+    said = [rendered.subject, rendered.short, as_text(rendered).replace("\n", " "), page]
     assert [bare_words(text) for text in said] == [[], [], [], []]
 
 
@@ -91,7 +91,7 @@ def test_every_text_that_a_message_asks_for_is_translated(monkeypatch: pytest.Mo
     for name, words in {"gettext": 1, "ngettext": 2}.items():
         monkeypatch.setattr(TRANS, name, _remembering(getattr(trans_real, name), words, asked))
     for _slug, message in sample_messages(language, TODAY):
-        write_letter(message)
+        render_message(message)
     monkeypatch.undo()
 
     catalogue = gettext.translation("django", LOCALE, [language])._catalog  # type: ignore[attr-defined]
@@ -130,8 +130,8 @@ def test_the_catalogue_has_nothing_untranslated_and_nothing_fuzzy(language: str)
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_every_language_has_words_of_its_own(slug: str) -> None:
-    letters = {language: write_letter(MESSAGES[slug, language]) for language in ("nb", "nn", "en")}
-    texts = {language: as_text(letter) for language, letter in letters.items()}
+    rendered_messages = {language: render_message(MESSAGES[slug, language]) for language in ("nb", "nn", "en")}
+    texts = {language: as_text(rendered) for language, rendered in rendered_messages.items()}
 
     assert len(set(texts.values())) == 3
     assert ONLY["nb"].findall(texts["nn"]) == []
@@ -142,8 +142,8 @@ def test_every_language_has_words_of_its_own(slug: str) -> None:
 @pytest.mark.parametrize("language", ["nb", "nn", "en"])
 def test_a_letter_is_in_its_readers_language_whatever_is_active(language: str) -> None:
     with translation.override("nn" if language == "nb" else "nb"):
-        letter = write_letter(MESSAGES["paused", language])
+        rendered = render_message(MESSAGES["paused", language])
 
-    assert letter.language == language
-    assert letter == write_letter(MESSAGES["paused", language])
+    assert rendered.language == language
+    assert rendered == render_message(MESSAGES["paused", language])
     assert translation.get_language() == "en"

@@ -13,10 +13,10 @@ from django.core.management.base import CommandError
 from django.urls import reverse
 
 from mentors.models import User
-from notifications.messages.letter import as_html
 from notifications.messages.previews import previews
+from notifications.messages.render import render_message
+from notifications.messages.rendered_message import as_html
 from notifications.messages.samples import sample_messages
-from notifications.messages.words import write_letter
 from notifications.models import Notification
 from tests.conftest import TODAY, Desk
 from tests.support.messages import LANGUAGES, MESSAGES
@@ -92,7 +92,7 @@ def test_the_desk_shows_the_messages_in_a_sandbox_and_its_list_leads_there(desk:
     frames = re.findall(r'<iframe sandbox="" title="[^"]+" srcdoc="([^"]+)"', page)
     of_the_kind = [message for message in MESSAGES.values() if message.notification.kind == "night"]
     assert len(frames) == len(of_the_kind) / len(LANGUAGES)
-    assert html.unescape(frames[0]) == as_html(write_letter(MESSAGES["one-reminder", "nn"]))
+    assert html.unescape(frames[0]) == as_html(render_message(MESSAGES["one-reminder", "nn"]))
 
 
 @pytest.mark.django_db

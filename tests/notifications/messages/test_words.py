@@ -10,28 +10,27 @@ from typing import Any
 import pytest
 
 from notifications.links import Links
-from notifications.messages.letter import Items, Letter, as_text
-from notifications.messages.letter import Links as LinksBlock
-from notifications.messages.message import Happened
+from notifications.messages.context import NotificationEvent
+from notifications.messages.render import render_message
+from notifications.messages.rendered_message import BulletList, LinkList, RenderedMessage, as_text
 from notifications.messages.samples import BERGEN, OSLO
-from notifications.messages.words import write_letter
 from notifications.models import Answer
 from tests.conftest import TODAY
 from tests.support.messages import LANGUAGES, happened, reminder, sample
 
 
-def write(slug: str, *told: Happened, language: str = "en", **fields: Any) -> Letter:
+def write(slug: str, *told: NotificationEvent, language: str = "en", **fields: Any) -> RenderedMessage:
     """Write the sample with other happenings."""
-    return write_letter(replace(sample(slug, language), happenings=list(told), **fields))
+    return render_message(replace(sample(slug, language), events=list(told), **fields))
 
 
-def section(letter: Letter, heading: str) -> tuple[str, ...]:
-    [items] = [block.items for block in letter.blocks if isinstance(block, Items) and block.heading == heading]
+def section(rendered: RenderedMessage, heading: str) -> tuple[str, ...]:
+    [items] = [block.items for block in rendered.blocks if isinstance(block, BulletList) and block.heading == heading]
     return items
 
 
-def said(letter: Letter) -> str:
-    return " ".join(as_text(letter).split())
+def said(rendered: RenderedMessage) -> str:
+    return " ".join(as_text(rendered).split())
 
 
 @pytest.mark.parametrize(
@@ -55,18 +54,18 @@ def test_the_days_that_are_left_are_counted_when_it_is_read(expires_in: int, nb:
 
 
 def test_a_reminder_that_waited_says_the_days_of_its_delivery_and_not_of_its_stage() -> None:
-    letter = write("one-reminder", happened(reminder(7)), today=TODAY + timedelta(days=3))
+    rendered = write("one-reminder", happened(reminder(7)), today=TODAY + timedelta(days=3))
 
-    assert letter.subject == "Kurs expires in 4 days"
+    assert rendered.subject == "Kurs expires in 4 days"
 
 
 @pytest.mark.parametrize(
     ("language", "day"), [("nb", "1. desember 2026"), ("nn", "1. desember 2026"), ("en", "Dec. 1, 2026")]
 )
 def test_a_date_is_written_in_the_readers_language(language: str, day: str) -> None:
-    letter = write("one-reminder", happened(reminder(10)), language=language)
+    rendered = write("one-reminder", happened(reminder(10)), language=language)
 
-    assert f"({day})" in said(letter)
+    assert f"({day})" in said(rendered)
 
 
 def test_a_mentor_reads_first_of_the_pause_then_of_the_resume_then_of_what_expires_the_soonest_first() -> None:
@@ -75,10 +74,10 @@ def test_a_mentor_reads_first_of_the_pause_then_of_the_resume_then_of_what_expir
         happened(reminder(7, name="Soon", pk=2)), happened({"kind": "pause", "types": "kurs", "names": ["Kurs"]}),
     ]  # fmt: skip
 
-    letter = write("one-reminder", *told)
+    rendered = write("one-reminder", *told)
 
-    text = said(letter)
-    assert letter.subject == "You are paused as a mentor"
+    text = said(rendered)
+    assert rendered.subject == "You are paused as a mentor"
     places = [text.index(words) for words in ("You are paused", "The pause is over", "Soon expires", "Late expires")]
     assert places == sorted(places)
 
@@ -100,10 +99,10 @@ def test_a_subject_says_how_many_more_expire(others: int, nb: str, en: str) -> N
 
 
 def test_who_was_paused_by_a_coordinator_is_told_so() -> None:
-    letter = write("paused-by-a-person", happened({"kind": "pause", "types": "", "names": []}, pause_cause="manual"))
+    rendered = write("paused-by-a-person", happened({"kind": "pause", "types": "", "names": []}, pause_cause="manual"))
 
-    assert "A coordinator has paused you as a mentor in HLF." in said(letter)
-    assert "Agree with your coordinator on how the pause can end." in said(letter)
+    assert "A coordinator has paused you as a mentor in HLF." in said(rendered)
+    assert "Agree with your coordinator on how the pause can end." in said(rendered)
 
 
 def test_only_what_has_expired_is_said_to_end_by_itself() -> None:
@@ -124,25 +123,25 @@ def test_nobody_who_is_not_listed_is_said_to_be_shown_again() -> None:
 
 
 def test_an_old_row_without_names_says_the_codes() -> None:
-    letter = write("paused", happened({"kind": "pause", "types": "kurs,taushet"}))
+    rendered = write("paused", happened({"kind": "pause", "types": "kurs,taushet"}))
 
-    assert "not valid any more: kurs and taushet." in said(letter)
+    assert "not valid any more: kurs and taushet." in said(rendered)
 
 
 def test_a_reminder_ends_with_one_link_for_each_answer() -> None:
-    letter = write_letter(sample("one-reminder"))
+    rendered = render_message(sample("one-reminder"))
 
-    asked = letter.blocks[-1]
-    assert isinstance(asked, LinksBlock)
+    asked = rendered.blocks[-1]
+    assert isinstance(asked, LinkList)
     assert [link.label for link in asked.links] == ["I am renewing", "I am stopping", "I need help"]
     assert [link.url.rpartition("/")[2] for link in asked.links] == Answer.Choice.values
 
 
 def test_a_reminder_without_links_leads_to_the_coordinator() -> None:
-    letter = write("one-reminder", happened(reminder(7)), links=Links())
+    rendered = write("one-reminder", happened(reminder(7)), links=Links())
 
-    assert "Contact your coordinator." in said(letter)
-    assert letter.short == "HLF: Kurs expires in 7 days. Please tell your coordinator whether you renew."
+    assert "Contact your coordinator." in said(rendered)
+    assert rendered.short == "HLF: Kurs expires in 7 days. Please tell your coordinator whether you renew."
 
 
 @pytest.mark.parametrize(
@@ -179,9 +178,9 @@ def test_a_summary_says_the_soonest_first_and_the_same_expiry_once() -> None:
         happened(reminder(7) | {"stage": 7}),
     ]  # fmt: skip
 
-    letter = write("summary-of-a-week", *told)
+    rendered = write("summary-of-a-week", *told)
 
-    assert section(letter, "2 certifications expire soon") == (
+    assert section(rendered, "2 certifications expire soon") == (
         "Liv Moe (Oslo): Kurs expires in 7 days (Nov. 28, 2026)",
         "Arne Dal (Oslo): Kurs expires in 14 days (Dec. 5, 2026)",
     )
@@ -201,9 +200,9 @@ def test_a_summary_names_by_chapter_who_may_take_over() -> None:
     facts = {"kind": "pause", "types": ""}
     told = [happened(facts), happened(facts, name="Arne Dal", pk=2, chapter=BERGEN)]
 
-    letter = write("summary-of-a-night", *told, stand_ins={OSLO.pk: ["Guro Aas", "Jon Eide"]})
+    rendered = write("summary-of-a-night", *told, stand_ins={OSLO.pk: ["Guro Aas", "Jon Eide"]})
 
-    assert section(letter, "Who may take over") == (
+    assert section(rendered, "Who may take over") == (
         "Bergen: nobody else has everything in order now",
         "Oslo: Guro Aas and Jon Eide",
     )
@@ -214,25 +213,27 @@ def test_a_failed_run_counts_what_failed(failed: int, sentence: str) -> None:
     message = sample("run-has-failed")
     message.notification.context = {"failed": failed}
 
-    assert sentence in said(write_letter(message))
+    assert sentence in said(render_message(message))
 
 
 def test_a_run_that_failed_as_a_whole_counts_nothing() -> None:
     message = sample("run-has-failed")
     message.notification.context = {"failed": 0}
 
-    assert "0" not in said(write_letter(message)).replace(str(message.notification.run_id), "")
+    assert "0" not in said(render_message(message)).replace(str(message.notification.run_id), "")
 
 
 @pytest.mark.parametrize("choice", Answer.Choice)
 def test_an_answer_is_told_in_the_words_of_the_link(choice: Answer.Choice) -> None:
-    letter = write_letter(sample(f"answer-{choice}", "nn"))
+    rendered = render_message(sample(f"answer-{choice}", "nn"))
 
-    assert {"renewing": "«Eg fornyar»", "stopping": "«Eg sluttar»", "help": "«Eg treng hjelp»"}[choice] in said(letter)
+    assert {"renewing": "«Eg fornyar»", "stopping": "«Eg sluttar»", "help": "«Eg treng hjelp»"}[choice] in said(
+        rendered
+    )
 
 
 def test_a_mentor_with_nothing_to_answer_any_more_is_not_asked_to() -> None:
-    letter = write("resumed-and-reminded", happened({"kind": "resume", "types": ""}))
+    rendered = write("resumed-and-reminded", happened({"kind": "resume", "types": ""}))
 
-    assert letter.short == "HLF: The pause is over: you are active as a mentor again."
-    assert not [block for block in letter.blocks if isinstance(block, LinksBlock)]
+    assert rendered.short == "HLF: The pause is over: you are active as a mentor again."
+    assert not [block for block in rendered.blocks if isinstance(block, LinkList)]

@@ -142,8 +142,8 @@ def test_a_mentor_gets_one_message_for_all_that_is_due(
 
     run_night(hlf, TODAY)
 
-    happenings = to_the_mentor().context["happenings"]
-    assert sorted(facts["stage"] for facts in happenings) == [7, 14, 30]
+    events = to_the_mentor().context["events"]
+    assert sorted(facts["stage"] for facts in events) == [7, 14, 30]
 
 
 def test_a_paused_mentors_reminders_go_to_coordinators_only(
@@ -165,7 +165,7 @@ def test_a_mentor_paused_tonight_hears_of_the_pause_and_not_of_tonights_reminder
 
     run_night(hlf, TODAY)
 
-    assert [facts["kind"] for facts in to_the_mentor().context["happenings"]] == ["pause"]
+    assert [facts["kind"] for facts in to_the_mentor().context["events"]] == ["pause"]
     assert ("kari", "inbox", "remind") in told()
 
 

@@ -124,4 +124,4 @@ def test_a_pause_says_only_what_had_lapsed_when_it_was_done(
     run_night(hlf, TODAY, in_between=lambda: certify(mentor, issued=0))
 
     assert RunItem.objects.get().type == "taushetserklaering"
-    assert to_the_mentor().context["happenings"][0]["types"] == "taushetserklaering"
+    assert to_the_mentor().context["events"][0]["types"] == "taushetserklaering"

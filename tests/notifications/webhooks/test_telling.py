@@ -112,7 +112,7 @@ class TestPayload:
         data = told["data"]
         assert told["type"] == "message.night"
         assert datetime.fromisoformat(told["timestamp"]) == reminded.created_at
-        assert data["happenings"] == [
+        assert data["events"] == [
             {
                 "kind": "remind", "mentor": mentor.pk, "types": ["likepersonkurs"], "certification": certification.pk,
                 "expires_on": str(today + timedelta(days=7)), "stage": 7, "answer": None,
@@ -133,7 +133,7 @@ class TestPayload:
 
         assert documented.keys() == told.keys()
         assert documented["data"].keys() == told["data"].keys()
-        assert documented["data"]["happenings"][0].keys() == told["data"]["happenings"][0].keys()
+        assert documented["data"]["events"][0].keys() == told["data"]["events"][0].keys()
 
     def test_a_coordinator_is_named_by_her_login(
         self, hook: Webhook, mentor: Mentor, kari: User, certify: Certify, today: date, now: datetime
@@ -146,7 +146,7 @@ class TestPayload:
 
         assert told["recipient"] == {"user": "kari"}
         assert (told["about"], told["answer_url"]) == (mentor.pk, None)
-        assert [(each["kind"], each["types"], each["stage"]) for each in told["happenings"]] == [
+        assert [(each["kind"], each["types"], each["stage"]) for each in told["events"]] == [
             ("pause", ["likepersonkurs"], None)
         ]
 
@@ -157,7 +157,7 @@ class TestPayload:
 
         told = payload(Notification.objects.filter(kind="answer").latest("pk"), now)["data"]
 
-        assert [(each["kind"], each["answer"]) for each in told["happenings"]] == [("answer", "help")]
+        assert [(each["kind"], each["answer"]) for each in told["events"]] == [("answer", "help")]
 
     def test_only_an_app_pays_for_it(self) -> None:
         def make() -> dict[str, Any]:

@@ -1,0 +1,80 @@
+"""Rule 8, just before a message leaves: what it says must still be true."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date
+
+from certifications import record_text
+from certifications.coverage import find_stand_ins
+from certifications.reminders import find_due_reminders
+from mentors.models import Mentor, Organisation
+from notifications.answers import Reminded, find_answered
+from notifications.messages.context import Message, NotificationEvent
+from notifications.models import Notification
+
+STATUS_SAID = {Notification.Kind.PAUSE: Mentor.Status.PAUSED, Notification.Kind.RESUME: Mentor.Status.ACTIVE}
+# Those that say to coordinators who is paused, and so who may take over.
+NAMES_STAND_INS = (Notification.Kind.HANDOVER, Notification.Kind.DIGEST, Notification.Kind.WEEKLY)
+
+
+def recheck_messages(messages: Sequence[Message]) -> dict[int, str]:
+    """Return why a message is no longer true, by the notification's id, for those that are not.
+
+    Of a message that tells of several things, what is no longer true is taken out, so that it is not said; when
+    nothing is left, the message is outdated. Those who may take over for somebody paused are named as of now.
+    """
+    due = _find_what_is_still_due(messages)
+    answered = find_answered({row.recipient_mentor_id for row in _rows(messages) if row.recipient_mentor_id})
+    outdated = {}
+    for message in messages:
+        if not message.tells_of_mentors:
+            continue
+        reminded = due - answered if message.notification.recipient_mentor_id else due
+        message.events = [event for event in message.events if _is_true(event, reminded)]
+        if not message.events:
+            outdated[message.notification.pk] = record_text.OUTDATED.write()
+    name_stand_ins(messages)
+    return outdated
+
+
+def name_stand_ins(messages: Sequence[Message]) -> None:
+    """Name, where a message says that mentors are paused, who of their chapters may take over."""
+    chapters: dict[date, set[int]] = defaultdict(set)
+    naming = [message for message in messages if message.notification.kind in NAMES_STAND_INS]
+    for message in naming:
+        chapters[message.today] |= _chapters_of_paused(message)
+    found = {on: find_stand_ins(ids, on=on) for on, ids in chapters.items()}
+    for message in naming:
+        by_chapter = found[message.today]
+        message.stand_ins = {pk: by_chapter.get(pk, []) for pk in _chapters_of_paused(message)}
+
+
+def _chapters_of_paused(message: Message) -> set[int]:
+    return {event.mentor.chapter_id for event in message.events if event.kind == Notification.Kind.PAUSE}
+
+
+def _is_true(event: NotificationEvent, due: set[Reminded]) -> bool:
+    if event.kind == Notification.Kind.REMIND:
+        return (event.facts["certification_id"], event.facts["expires_on"]) in due
+    said = STATUS_SAID.get(event.kind)
+    return said is None or event.mentor.status == said
+
+
+def _find_what_is_still_due(messages: Sequence[Message]) -> set[Reminded]:
+    reminded: dict[tuple[Organisation, date], set[int]] = defaultdict(set)
+    for message in messages:
+        for event in message.events:
+            if event.kind == Notification.Kind.REMIND:
+                key = message.notification.organisation, message.today
+                reminded[key].add(event.facts["certification_id"])
+    return {
+        (certification.pk, str(certification.expires_on))
+        for (organisation, today), ids in reminded.items()
+        for certification in find_due_reminders(organisation=organisation, on=today).filter(pk__in=ids)
+    }
+
+
+def _rows(messages: Sequence[Message]) -> list[Notification]:
+    return [message.notification for message in messages]

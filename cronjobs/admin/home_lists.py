@@ -1,0 +1,66 @@
+"""What else stands on the home page: who is paused, what did not arrive, and what is amiss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.db.models import Count, Model, Q, QuerySet, Window
+from django.utils.translation import gettext as _
+
+from cronjobs.models import Incident
+from mentors.accounts.scope import Scope
+from mentors.models import Mentor, Organisation
+from notifications.models import Notification
+
+MOST_PAUSED, MOST_UNDELIVERED = 10, 5
+LAPSED = "Lapsed: "  # as the night writes it, before the codes of the types
+
+Row = TypeVar("Row", bound=Model)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopRows:
+    """The first few of some rows, and how many there are."""
+
+    rows: Sequence[Any]
+    total: int
+
+
+def _first(rows: QuerySet[Row], most: int) -> TopRows:
+    found = list(rows.annotate(of_all=Window(Count("pk")))[:most])
+    return TopRows(rows=found, total=found[0].of_all if found else 0)  # type: ignore[attr-defined]
+
+
+def find_paused(organisation: Organisation, *, scope: Scope, type_names: dict[str, str]) -> TopRows:
+    """Return the first of the paused mentors whom the user sees, each with `why`."""
+    paused = Mentor.objects.of(organisation).filter(scope.mentors(), status=Mentor.Status.PAUSED)
+    first = _first(paused.select_related("chapter").order_by("name", "pk"), MOST_PAUSED)
+    for mentor in first.rows:
+        mentor.why = _why(mentor, type_names)
+    return first
+
+
+def _why(mentor: Mentor, type_names: dict[str, str]) -> str:
+    if not mentor.pause_reason.startswith(LAPSED):
+        return f"{mentor.get_pause_cause_display()}: {mentor.pause_reason}".removesuffix(": ")
+    codes = mentor.pause_reason.removeprefix(LAPSED).split(",")
+    return _("%(types)s has lapsed") % {"types": ", ".join(type_names.get(code, code) for code in codes)}
+
+
+def find_undelivered(organisation: Organisation, *, scope: Scope) -> TopRows:
+    """Return the newest messages about mentors whom the user sees that did not arrive."""
+    undelivered = Notification.objects.filter(
+        scope.mentors("about"), organisation=organisation, status=Notification.Status.FAILED
+    )
+    people = undelivered.select_related("about", "recipient_mentor", "recipient_user")
+    return _first(people.order_by("-id"), MOST_UNDELIVERED)
+
+
+def find_incidents(organisation: Organisation, *, scope: Scope) -> list[Incident]:
+    """Return what is amiss now for the organisation, and to whom leads it, what is amiss with the service."""
+    concerned = Q(organisation=organisation)
+    if scope.everything or organisation.pk in scope.led:
+        concerned |= Q(organisation__isnull=True)
+    return list(Incident.objects.filter(concerned, ended_at__isnull=True).order_by("began_at"))

@@ -1,0 +1,322 @@
+"""Is anything amiss? Asked of the database alone: it does not matter which of the others is broken.
+
+`last_nights` says of every job whether its night is in order, `find_problems` what operations have to know of: those
+nights, silent parts, messages that do not leave, deviations, and beat's own schedule. Nothing here changes anything,
+and the number of questions does not grow with the number of jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.core.exceptions import ValidationError
+
+from cronjobs.cron import LOOK_AHEAD, slots
+from cronjobs.heartbeats import CHAIN, TOLERANCE, last_heard
+from cronjobs.models import Component, CronJob, Heartbeat, Incident, Outage, Run
+from cronjobs.schedules import causes
+from cronjobs.schedules.drift import find_drift
+from mentors.models import Organisation
+from notifications.backlog import find_backlog
+
+# Days: most jobs are nightly, some monthly, one may be for 29 February.
+LOOK_BACK = (2, 40, LOOK_AHEAD.days)
+UNREADABLE = "its cron expression cannot be read"
+LATE = "it was closed late"
+# What `find_problems` judges; the web server is asked by the watchdog, the records by those who verify them.
+WATCHED = frozenset(
+    {
+        Incident.Kind.NIGHT,
+        Incident.Kind.COMPONENT,
+        Incident.Kind.DELIVERY,
+        Incident.Kind.DEVIATION,
+        Incident.Kind.DRIFT,
+    }
+)
+# Long enough to restart or update a part; short beside a night's hour.
+SILENT_AFTER = timedelta(minutes=15)
+# After an outage of the database the others need as long until they are heard of again.
+SETTLE_TIME = timedelta(minutes=3)
+DEVIATION_LASTS = timedelta(days=2)
+TITLES = {
+    Run.Status.PLANNED: "Night not finished",
+    Run.Status.RUNNING: "Night not finished",
+    Run.Status.HELD: "Night waits for a person",
+    Run.Status.SUCCEEDED: "Night was late",
+    Run.Status.PARTIAL: "Night done in part",
+    Run.Status.FAILED: "Night failed",
+    Run.Status.MISSED: "Night not run",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NightStatus:
+    """The slot of a job that counts now; `fault` says why it is not in order, or nothing."""
+
+    organisation: str  # its slug
+    job: str
+    slot: datetime | None
+    cron_job: CronJob
+    run: Run | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something that is amiss now. Its key stays the same as long as it lasts.
+
+    `summary` is a title, and below it a sentence that says more. What is `doubtful` opens no incident, and lets one
+    that is open stand: what it depends on is broken itself, or has come back only just now.
+    """
+
+    kind: Incident.Kind
+    key: str
+    summary: str
+    began_at: datetime
+    organisation: Organisation | None = None
+    cron_job: CronJob | None = None
+    run: Run | None = None
+    slot: datetime | None = None  # of a night
+    unconfirmed: bool = False
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a run goes on for too long; one that is held waits for a person."""
+        return self.run is not None and self.run.status in {Run.Status.PLANNED, Run.Status.RUNNING}
+
+
+def last_nights(*, now: datetime) -> list[NightStatus]:
+    """Return for every enabled job the newest slot that can be judged: it is in order if closed green within its time.
+
+    That is the newest one if its run is closed already, else the newest one that is due, once `alert_after_minutes`
+    have passed. A job that was just made has none, and is in order.
+    """
+    jobs = list(CronJob.objects.filter(enabled=True).select_related("organisation"))
+    candidates = {job.pk: _candidates(job, now=now) for job in jobs}
+    asked = {slot for found in candidates.values() for slot in found or () if slot}
+    runs = Run.objects.filter(cron_job__in=jobs, scheduled_for__in=asked).select_related("organisation")
+    by_slot = {(run.cron_job_id, run.scheduled_for): run for run in runs}
+    return [_night(job, candidates[job.pk], by_slot) for job in jobs]
+
+
+def _night(
+    job: CronJob,
+    candidates: tuple[datetime | None, datetime | None] | None,
+    runs: dict[tuple[int | None, datetime | None], Run],
+) -> NightStatus:
+    newest, due = candidates or (None, None)
+    of_newest = runs.get((job.pk, newest)) if newest else None
+    slot = newest if of_newest and of_newest.finished_at else due
+    run = runs.get((job.pk, slot)) if slot else None
+    fault = UNREADABLE if candidates is None else _fault(job, slot, run)
+    return NightStatus(organisation=job.organisation.slug, job=job.name, slot=slot, cron_job=job, run=run, fault=fault)
+
+
+def _fault(job: CronJob, slot: datetime | None, run: Run | None) -> str:
+    if slot is None:
+        return ""
+    if run is None:
+        return "nobody ran it"
+    if run.finished_at is None:
+        return f"its run is still {run.status}"
+    if run.status != Run.Status.SUCCEEDED:
+        return f"its run is {run.status}"
+    return LATE if run.finished_at > slot + _patience(job) else ""
+
+
+def _candidates(job: CronJob, *, now: datetime) -> tuple[datetime | None, datetime | None] | None:
+    """Return the newest slot that has come and the newest that is due; None if the schedule cannot be read."""
+    until = now - _patience(job)
+    newest: datetime | None = None
+    try:
+        for days in LOOK_BACK:
+            after = max(job.slots_from, until - timedelta(days=days))
+            found = list(slots(job.cron_expression, job.timezone, after=after, until=now))
+            newest = max(found, default=None)
+            due = max((slot for slot in found if slot <= until), default=None)
+            if due or after == job.slots_from:
+                return newest, due
+    except ValidationError:  # an edit past the checks; beat cannot read it either
+        return None
+    return newest, None
+
+
+def _patience(job: CronJob) -> timedelta:
+    return timedelta(minutes=job.alert_after_minutes)
+
+
+def find_problems(*, now: datetime) -> list[Problem]:
+    """Return everything that is amiss now."""
+    nights = list(_nights_with_problems(last_nights(now=now)))
+    return [
+        *nights,
+        *_late_runs({problem.run.pk for problem in nights if problem.run}, now=now),
+        *_silent_components(now=now),
+        *_backlog(now=now),
+        *_deviations(now=now),
+        *_drift(now=now),
+    ]
+
+
+def find_cause(problem: Problem, *, now: datetime) -> str:
+    """Return why a slot was not run at its time, as far as that can be told; nothing of other problems."""
+    if problem.cron_job is None or problem.slot is None:
+        return ""
+    return problem.run.cause if problem.run else causes.why_not_run(problem.cron_job, problem.slot, now=now)
+
+
+def expect_components(*, now: datetime) -> None:
+    """Let parts that were never heard of count from now on, so that one that never comes is missed too."""
+    never = [Heartbeat(component=component, at=now) for component in CHAIN]
+    Heartbeat.objects.bulk_create(never, ignore_conflicts=True)
+
+
+def _nights_with_problems(nights: Sequence[NightStatus]) -> Iterator[Problem]:
+    problems = [_night_problem(night) for night in nights if night.fault]
+    late = [problem.key for problem in problems if problem.run and problem.run.status == Run.Status.SUCCEEDED]
+    # A night that is over, though late, stands for itself only as long as nobody knows of it.
+    incidents = Incident.objects.filter(key__in=late) if late else Incident.objects.none()
+    known = set(incidents.values_list("key", "began_at"))
+    return (problem for problem in problems if problem.key not in late or (problem.key, problem.began_at) not in known)
+
+
+def _night_problem(night: NightStatus) -> Problem:
+    job, run, fault = night.cron_job, night.run, night.fault
+    name = f"{night.organisation} {night.job}"
+    if night.slot is None:
+        title = f"Schedule cannot be read: {name}"
+    else:
+        local = night.slot.astimezone(ZoneInfo(job.timezone))
+        title = f"{TITLES[Run.Status(run.status)] if run else 'Night not run'}: {name}, {local:%d %b %H:%M}"
+    failed = sum(count.get("failed", 0) for count in run.counts.values()) if run else 0
+    details = f"{fault.capitalize()}" + (f", {failed} items failed" if failed else "") + "."
+    return Problem(
+        kind=Incident.Kind.NIGHT,
+        key=f"night:{job.pk}",
+        summary=_summary(title, details, f"Run {run.pk}." if run else ""),
+        began_at=night.slot or job.updated_at,
+        organisation=job.organisation,
+        cron_job=job,
+        run=run,
+        slot=night.slot,
+    )
+
+
+def _late_runs(told: set[object], *, now: datetime) -> Iterator[Problem]:
+    """Yield the open runs that stand for no night, started by hand or retried, and do not come to an end."""
+    for run in Run.objects.open().exclude(status=Run.Status.HELD).select_related("organisation", "cron_job"):
+        patience = _patience(run.cron_job) if run.cron_job else timedelta(minutes=60)
+        began_at = run.started_at or run.created_at  # a run that is retried hours later starts anew
+        if run.pk in told or now - max(began_at, run.scheduled_for or began_at) <= patience:
+            continue
+        local = began_at.astimezone(ZoneInfo(run.organisation.timezone))
+        title = f"Run not finished: {run.organisation.slug}, begun {local:%d %b %H:%M}"
+        yield Problem(
+            kind=Incident.Kind.NIGHT,
+            key=f"run:{run.pk}",
+            summary=_summary(title, f"It is still {run.status}.", f"Run {run.pk}."),
+            began_at=began_at,
+            organisation=run.organisation,
+            run=run,
+        )
+
+
+def _silent_components(*, now: datetime) -> Iterator[Problem]:
+    """Yield the parts that were not heard of, the first of the chain for certain: those after it depend on it.
+
+    What has just come back needs a while until the next can be heard of again.
+    """
+    heard = last_heard()
+    outages = list(Outage.objects.filter(until_at__gt=now - SILENT_AFTER))
+    back = {outage.component for outage in outages}
+    upstream_is_well = True
+    for component in Component:
+        is_silent = component in heard and heard[component] <= now - SILENT_AFTER
+        if is_silent:
+            # The watchdog depends on none; but if others were away just now, so was perhaps the whole machine.
+            certain = upstream_is_well if component in CHAIN else not back
+            certain = certain and not _were_others_away(component, heard[component], outages, now=now)
+            yield _component_problem(component, heard[component], unconfirmed=not certain)
+        if component in CHAIN:
+            # Beat may have stopped seconds after the broker took its last message: it is heard of now, or not well.
+            is_heard = component in heard and heard[component] > now - TOLERANCE[component]
+            upstream_is_well = upstream_is_well and is_heard and component not in back
+
+
+def _were_others_away(component: Component, heard_at: datetime, outages: Sequence[Outage], *, now: datetime) -> bool:
+    """Whether others have come back just now who fell silent with the part: then it was the database that was away."""
+    return any(
+        outage.component != component
+        and outage.until_at > now - SETTLE_TIME
+        and outage.from_at < heard_at + SETTLE_TIME
+        for outage in outages
+    )
+
+
+def _component_problem(component: Component, heard_at: datetime, *, unconfirmed: bool) -> Problem:
+    name = {
+        Component.BEAT: "Beat",
+        Component.BROKER: "The broker",
+        Component.WORKERS: "The workers",
+        Component.WATCHDOG: "The watchdog",
+    }
+    return Problem(
+        kind=Incident.Kind.COMPONENT,
+        key=f"component:{component}",
+        summary=_summary(
+            f"A component is silent: {component}", f"{name[component]} was last heard of at {_utc(heard_at)}."
+        ),
+        began_at=heard_at,
+        unconfirmed=unconfirmed,
+    )
+
+
+def _backlog(*, now: datetime) -> Iterator[Problem]:
+    if backlog := find_backlog(now=now):
+        yield Problem(
+            kind=Incident.Kind.DELIVERY,
+            key="delivery",
+            summary=_summary("Messages do not leave", f"The oldest should have left at {_utc(backlog.since)}."),
+            began_at=backlog.since,
+        )
+
+
+def _deviations(*, now: datetime) -> Iterator[Problem]:
+    recent = Run.objects.filter(concluded_at__isnull=False, created_at__gt=now - DEVIATION_LASTS)
+    newest = recent.order_by("organisation_id", "-created_at", "-id").distinct("organisation_id")
+    for run in newest.select_related("organisation", "cron_job"):
+        if run.deviation:
+            title = f"A night differs from what was expected: {run.organisation.slug}, {run.business_date:%d %b}"
+            yield Problem(
+                kind=Incident.Kind.DEVIATION,
+                key=f"deviation:{run.pk}",
+                summary=_summary(title, run.deviation, f"Run {run.pk}."),
+                began_at=run.finished_at or run.created_at,
+                organisation=run.organisation,
+                cron_job=run.cron_job,
+            )
+
+
+def _drift(*, now: datetime) -> Iterator[Problem]:
+    jobs = {job.pk: job for job in CronJob.objects.select_related("organisation")}
+    for job_id, differences in find_drift(jobs.values()).items():
+        job = jobs[job_id]
+        yield Problem(
+            kind=Incident.Kind.DRIFT,
+            key=f"drift:{job_id}",
+            summary=_summary(f"Beat has another schedule: {job.organisation.slug} {job.name}", *differences),
+            began_at=now,
+            organisation=job.organisation,
+            cron_job=job,
+        )
+
+
+def _summary(title: str, *sentences: str) -> str:
+    return "\n".join([" ".join(title.split()), " ".join(filter(None, sentences))])
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%d %b %H:%M} UTC"

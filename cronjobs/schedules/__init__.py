@@ -1,0 +1,1 @@
+"""When nights are: the jobs, their entries in beat's tables, and the slots that nobody ran."""

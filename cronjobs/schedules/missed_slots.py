@@ -1,0 +1,51 @@
+"""Slots that came and have no run: which they are, and their record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Max
+
+from cronjobs import cron, nightly, record_text
+from cronjobs.models import CronJob, Run
+from cronjobs.schedules.causes import why_not_run
+
+# How far back the slots of a job that is switched off are kept: nobody will run them.
+LOOK_BACK = timedelta(days=40)
+
+
+def unclaimed_slots(job: CronJob, *, until: datetime) -> list[datetime]:
+    """Return the slots up to `until`, later than the last that is on record, that nobody claimed; oldest first.
+
+    Raises ValidationError if the job's expression cannot be read.
+    """
+    last_run = Run.objects.filter(cron_job=job).aggregate(slot=Max("scheduled_for"))["slot"]
+    after = max(last_run or job.slots_from, job.slots_from)
+    if not job.enabled:
+        after = max(after, until - LOOK_BACK)
+    return list(cron.slots(job.cron_expression, job.timezone, after=after, until=until))
+
+
+def record_missed(job: CronJob, slots: Iterable[datetime], *, now: datetime, remark: str = "") -> None:
+    """Write down, with the cause, that the slots never ran; one that somebody has claimed by now is left alone."""
+    Run.objects.bulk_create([_missed_run(job, slot, now=now, remark=remark) for slot in slots], ignore_conflicts=True)
+
+
+def _missed_run(job: CronJob, slot: datetime, *, now: datetime, remark: str) -> Run:
+    return Run(
+        id=Run.id_of_slot(job.pk, slot),
+        organisation=job.organisation,
+        cron_job=job,
+        scheduled_for=slot,
+        business_date=job.organisation.local_date(slot),
+        trigger=Run.Trigger.SCHEDULE,
+        actions=list(nightly.ALL_ACTIONS),
+        status=Run.Status.MISSED,
+        error=record_text.NOT_CLAIMED.write() if job.enabled else Run.SWITCHED_OFF,
+        cause=f"{why_not_run(job, slot, now=now)} {remark}".strip(),
+        created_at=now,
+        finished_at=now,
+        code_version=settings.CODE_VERSION,
+    )
