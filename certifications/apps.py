@@ -7,3 +7,6 @@ from django.utils.translation import gettext_lazy as _
 class CertificationsConfig(AppConfig):
     name = "certifications"
     verbose_name = _("Certifications")
+
+    def ready(self) -> None:
+        from certifications import record_text  # noqa: F401  registers what its records say

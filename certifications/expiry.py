@@ -81,7 +81,7 @@ def apply_auto_pause(
     named = find_expired_certifications(organisation=organisation, on=on, mentor_ids=mentor_ids)
     codes = {row["mentor_id"]: row["codes"] for row in named if row["codes"]}
     paused = change_status(
-        {mentor_id: f"Lapsed: {named}" for mentor_id, named in codes.items()},
+        {mentor_id: record_text.LAPSED(types=named.split(",")) for mentor_id, named in codes.items()},
         from_status=Mentor.Status.ACTIVE,
         to_status=Mentor.Status.PAUSED,
         cause=Mentor.PauseCause.CERTIFICATION_EXPIRED,
@@ -105,7 +105,7 @@ def apply_auto_resume(
     found = find_renewed_mentors(organisation=organisation, on=on, mentor_ids=mentor_ids)
     renewed = [row["mentor_id"] for row in found if not row["codes"]]
     return change_status(
-        dict.fromkeys(renewed, record_text.NOT_LAPSED.write()),
+        dict.fromkeys(renewed, record_text.NOT_LAPSED()),
         from_status=Mentor.Status.PAUSED,
         to_status=Mentor.Status.ACTIVE,
         cause=Mentor.PauseCause.CERTIFICATION_EXPIRED,

@@ -18,6 +18,7 @@ from certifications.expiry import apply_auto_resume
 from certifications.models import CertificationType, Exemption
 from mentors.conflicts import ConflictError
 from mentors.models import Mentor, Organisation, User
+from mentors.record_text import verbatim
 from mentors.status import change_status
 from notifications.models import Notification
 from notifications.outbox import Event
@@ -59,7 +60,7 @@ def pause_mentor(mentor: Mentor, *, reason: str, actor: User, now: datetime) -> 
     if mentor.status != Mentor.Status.ACTIVE:
         raise StatusForbids(str(NOT_ACTIVE[Mentor.Status(mentor.status)]))
     changes = change_status(
-        {mentor.pk: reason},
+        {mentor.pk: verbatim(reason)},
         from_status=Mentor.Status.ACTIVE,
         to_status=Mentor.Status.PAUSED,
         cause=Mentor.PauseCause.MANUAL,
@@ -93,7 +94,7 @@ def reactivate_mentor(
             for type in lapsed
         )
     changes = change_status(
-        {mentor.pk: reason},
+        {mentor.pk: verbatim(reason)},
         from_status=Mentor.Status.PAUSED,
         to_status=Mentor.Status.ACTIVE,
         cause=Mentor.PauseCause(mentor.pause_cause) if mentor.pause_cause else None,
@@ -110,7 +111,7 @@ def end_mentor(mentor: Mentor, *, reason: str, actor: User, now: datetime) -> No
     if mentor.status == Mentor.Status.ENDED:
         raise StatusForbids(_("The mentor has ended already."))
     change_status(
-        {mentor.pk: reason},
+        {mentor.pk: verbatim(reason)},
         from_status=Mentor.Status(mentor.status),
         to_status=Mentor.Status.ENDED,
         cause=None,

@@ -10,6 +10,7 @@ from certifications import record_text
 from certifications.coverage import find_stand_ins
 from certifications.reminders import find_due_reminders
 from mentors.models import Mentor, Organisation
+from mentors.record_text import RecordText
 from notifications.answers import Reminded, find_answered
 from notifications.messages.context import Message, NotificationEvent
 from notifications.models import Notification
@@ -19,7 +20,7 @@ STATUS_SAID = {Notification.Kind.PAUSE: Mentor.Status.PAUSED, Notification.Kind.
 NAMES_STAND_INS = (Notification.Kind.HANDOVER, Notification.Kind.DIGEST, Notification.Kind.WEEKLY)
 
 
-def recheck_messages(messages: Sequence[Message]) -> dict[int, str]:
+def recheck_messages(messages: Sequence[Message]) -> dict[int, RecordText]:
     """Return why a message is no longer true, by the notification's id, for those that are not.
 
     Of a message that tells of several things, what is no longer true is taken out, so that it is not said; when
@@ -34,7 +35,7 @@ def recheck_messages(messages: Sequence[Message]) -> dict[int, str]:
         reminded = due - answered if message.notification.recipient_mentor_id else due
         message.events = [event for event in message.events if _is_true(event, reminded)]
         if not message.events:
-            outdated[message.notification.pk] = record_text.OUTDATED.write()
+            outdated[message.notification.pk] = record_text.OUTDATED()
     name_stand_ins(messages)
     return outdated
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext_noop as _
+from django.utils.translation import gettext_lazy as _
 
 from mentors.record_text import Phrase
 
-NOT_LAPSED = Phrase(_("No lapsed type is left."))
-OUTDATED = Phrase(_("No longer true when it was about to leave."))
-
-PHRASES = (NOT_LAPSED, OUTDATED)
+NOT_LAPSED = Phrase("not_lapsed", _("No lapsed type is left."))
+OUTDATED = Phrase("outdated", _("No longer true when it was about to leave."))
+LAPSED = Phrase("lapsed", _("Lapsed: %(types)s"))

@@ -19,6 +19,7 @@ from certifications.mentor_status import announce_changes, lock_mentor, resume_r
 from certifications.models import Certification, CertificationType, Exemption
 from mentors.conflicts import ConflictError
 from mentors.models import Mentor, User
+from mentors.record_text import verbatim
 from mentors.status import change_status
 from notifications.models import Notification
 
@@ -134,7 +135,7 @@ def revoke_certification(certification: Certification, *, reason: str, actor: Us
     if mentor.status == Mentor.Status.ACTIVE or paused_by_the_night:
         codes = ",".join(uncovered_type.code for uncovered_type in uncovered)
         changes = change_status(
-            {mentor.pk: reason},
+            {mentor.pk: verbatim(reason)},
             from_status=Mentor.Status(mentor.status),
             to_status=Mentor.Status.PAUSED,
             cause=Mentor.PauseCause.CERTIFICATION_REVOKED,

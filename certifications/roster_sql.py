@@ -57,7 +57,7 @@ INSERT_MENTORS = """
         organisation_id, chapter_id, ref, name, email, phone, language, status, pause_reason, listed,
         created_at, updated_at
     )
-    SELECT %(organisation)s, chapter_id, ref, name, email, phone, language, 'active', '', true, %(now)s, %(now)s
+    SELECT %(organisation)s, chapter_id, ref, name, email, phone, language, 'active', '[]', true, %(now)s, %(now)s
     FROM pg_temp.roster_mentor WHERE verdict = 'created' ORDER BY ref
     ON CONFLICT (organisation_id, ref) DO UPDATE
     SET chapter_id = excluded.chapter_id, name = excluded.name, email = excluded.email, phone = excluded.phone,

@@ -64,7 +64,7 @@ def _as_json(night: NightStatus) -> dict[str, object]:
         "job": night.job,
         "slot": night.slot,
         "status": "amiss" if night.fault else OK,
-        "reason": night.fault,
+        "reason": night.fault.in_english(),
     }
 
 

@@ -21,10 +21,9 @@ from uuid import UUID
 import structlog
 from django.db import connection, transaction
 
-from cronjobs import forecast, hooks
+from cronjobs import forecast, hooks, outages
 from cronjobs.models import Run, Seal
 from cronjobs.records import seals
-from cronjobs.schedules import causes
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +53,7 @@ def _record(run_id: UUID, *, now: datetime) -> hooks.RunResult | None:
         if run is None:
             return None
         run.deviation = forecast.find_deviation(run)
-        run.cause = run.cause or causes.what_held_up(run, now=now)
+        run.cause = run.cause or outages.describe_delay(run, now=now)
         run.save(update_fields=["deviation", "cause"])
         seals.seal(run, now=now)
         forecast.write_forecast(run, now=now)

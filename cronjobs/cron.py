@@ -23,6 +23,7 @@ from django.utils.translation import pgettext_lazy
 from django_stubs_ext import StrPromise
 
 from cronjobs import record_text
+from mentors.record_text import EMPTY, RecordText
 
 MAX_LENGTH = 100
 ALIASES = {
@@ -287,14 +288,14 @@ def describe_schedule(cron_expression: str) -> str:
     return text[0].lower() + text[1:]
 
 
-def clock_change_warnings(cron_expression: str, timezone: str, *, now: datetime) -> list[str]:
+def clock_change_warnings(cron_expression: str, timezone: str, *, now: datetime) -> list[RecordText]:
     """Say which time a clock change of the coming two years skips, and which it repeats: the first of each kind.
 
     A job of every hour loses nothing by either.
     """
     cron = parse_cron(cron_expression)
     zone = zoneinfo.ZoneInfo(timezone)
-    warnings: dict[str, str] = {}
+    warnings: dict[str, RecordText] = {}
     for day in _clock_changes(timezone, now.astimezone(zone).date()) if len(cron.hours) < 24 else ():
         for hour, minute in product(cron.hours, cron.minutes) if cron.fires_on(day) else ():
             kind, warning = _what_happens_to(datetime.combine(day, time(hour, minute), zone), timezone)
@@ -316,16 +317,14 @@ def _clocks_change_on(day: date, zone: zoneinfo.ZoneInfo) -> bool:
     return begins.utcoffset() != ends.utcoffset()
 
 
-def _what_happens_to(local: datetime, timezone: str) -> tuple[str, str]:
+def _what_happens_to(local: datetime, timezone: str) -> tuple[str, RecordText]:
     """Return whether the time is skipped, repeated or neither, and the warning of it."""
     fires_at = local.astimezone(UTC)
     otherwise_at = local.replace(fold=1).astimezone(UTC)
     if fires_at > otherwise_at:
         moved = fires_at.astimezone(local.tzinfo)
-        said = record_text.TIME_SKIPPED.write(
-            time=f"{local:%H:%M}", day=local.date(), zone=timezone, moved=f"{moved:%H:%M}"
-        )
+        said = record_text.TIME_SKIPPED(time=f"{local:%H:%M}", day=local.date(), zone=timezone, moved=f"{moved:%H:%M}")
         return "skipped", said
     if fires_at < otherwise_at:
-        return "repeated", record_text.TIME_REPEATED.write(time=f"{local:%H:%M}", day=local.date(), zone=timezone)
-    return "neither", ""
+        return "repeated", record_text.TIME_REPEATED(time=f"{local:%H:%M}", day=local.date(), zone=timezone)
+    return "neither", EMPTY

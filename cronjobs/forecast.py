@@ -27,13 +27,14 @@ from cronjobs.cron import next_slots
 from cronjobs.ledger import count_due_items
 from cronjobs.models import Action, CronJob, Forecast, Run, RunItem
 from mentors.models import Organisation
+from mentors.record_text import EMPTY, RecordText, join
 
 FACTOR = 4  # less than a quarter of what was expected, or more than four times as much
 # By action: how one is said, and how others are.
 NUMBERS = {
-    Action.PAUSE: (record_text.PAUSE_EXPECTED, record_text.PAUSES_EXPECTED),
-    Action.RESUME: (record_text.RESUME_EXPECTED, record_text.RESUMES_EXPECTED),
-    Action.REMIND: (record_text.REMINDER_EXPECTED, record_text.REMINDERS_EXPECTED),
+    Action.PAUSE: record_text.PAUSES_EXPECTED,
+    Action.RESUME: record_text.RESUMES_EXPECTED,
+    Action.REMIND: record_text.REMINDERS_EXPECTED,
 }
 
 
@@ -52,19 +53,18 @@ def write_forecast(run: Run, *, now: datetime) -> None:
     )
 
 
-def find_deviation(run: Run) -> str:
+def find_deviation(run: Run) -> RecordText:
     """Return how the day of the run differs from what was expected of it; empty if it does not, or nothing was.
 
     A run that never came to plan, or was for some actions only, says nothing of the day.
     """
     if run.started_at is None or set(run.actions) != set(Action):
-        return ""
+        return EMPTY
     forecast = Forecast.objects.filter(organisation=run.organisation_id, business_date=run.business_date).first()
     if forecast is None:
-        return ""
+        return EMPTY
     planned = count_planned(run.organisation, on=run.business_date)
-    told = (_compare(action, planned[action], forecast.expected.get(action, 0)) for action in Action)
-    return "; ".join(filter(None, told))
+    return join(_compare(action, planned[action], forecast.expected.get(action, 0)) for action in Action)
 
 
 def next_night(organisation: Organisation, *, now: datetime) -> date:
@@ -103,11 +103,10 @@ def count_planned(organisation: Organisation, *, on: date) -> dict[Action, int]:
     return {action: counted.get(action, 0) for action in Action}
 
 
-def _compare(action: Action, planned: int, expected: int) -> str:
+def _compare(action: Action, planned: int, expected: int) -> RecordText:
     minimum = settings.FORECAST_MINIMUM
     too_few = expected - planned >= minimum and planned * FACTOR < expected
     too_many = planned > max(expected, minimum) * FACTOR
     if not (too_few or too_many):
-        return ""
-    one, other = NUMBERS[action]
-    return (one if planned == 1 else other).write(planned=planned, expected=expected)
+        return EMPTY
+    return NUMBERS[action](planned=planned, expected=expected)

@@ -44,7 +44,7 @@ class RunResult:
     started_at: datetime | None
     finished_at: datetime | None
     counts: dict[str, dict[str, int]]  # by action: planned, done, skipped, failed
-    deviation: str
+    deviation: str  # in English
     was_switched_off: bool  # a slot that was missed on purpose: hooks are not told of it
     closing: int  # 1; more when it was closed, retried and closed again
 
@@ -101,7 +101,7 @@ def result_of(run: Run, *, closing: int = 1) -> RunResult:
         started_at=run.started_at,
         finished_at=run.finished_at,
         counts=deepcopy(run.counts),
-        deviation=run.deviation,
+        deviation=run.deviation.in_english(),
         was_switched_off=run.was_switched_off,
         closing=closing,
     )

@@ -22,6 +22,7 @@ from certifications.reminders import find_due_reminders
 from cronjobs import record_text
 from cronjobs.models import Action, CronJob, Run, RunItem
 from mentors.models import Organisation
+from mentors.record_text import RecordText
 
 
 def _due_reminders(*, organisation: Organisation, on: date) -> QuerySet[Any, Any]:
@@ -81,7 +82,7 @@ INSERT_DUE = """
             run_id, action, dedupe_key, mentor_id, certification_id, type, number, expires_on, stage,
             status, outcome, error, attempts, at
         )
-        SELECT %s, %s, planned.*, 'pending', '', '', 0, %s FROM planned ORDER BY mentor_id
+        SELECT %s, %s, planned.*, 'pending', '[]', '[]', 0, %s FROM planned ORDER BY mentor_id
         ON CONFLICT (dedupe_key) WHERE status IN ('pending', 'done') DO NOTHING
         RETURNING 1
     )
@@ -136,9 +137,9 @@ class DueItem:
     stage: int | None
 
     @property
-    def outcome(self) -> str:
+    def outcome(self) -> RecordText:
         """What would be done, and by which rule."""
-        return REASONS[self.action].write()
+        return REASONS[self.action]()
 
 
 def check_business_date(on: date) -> None:

@@ -32,6 +32,7 @@ from cronjobs.records.retention import check_not_pruned
 from cronjobs.work import Batch
 from mentors.conflicts import ConflictError
 from mentors.models import Mentor, Organisation
+from mentors.record_text import EMPTY, RecordText, verbatim
 from notifications.models import Notification
 from notifications.service import get_notification_service
 
@@ -90,7 +91,7 @@ def claim_run(
     actions: Sequence[Action] = ALL_ACTIONS,
     approved: bool = False,
     requested_by: str = "",
-    cause: str = "",
+    cause: RecordText = EMPTY,
 ) -> Run:
     """Insert the run that this caller alone may start, or say who was first.
 
@@ -164,7 +165,7 @@ def plan_run(run_id: UUID, *, now: datetime) -> Run:
     except OperationalError:
         raise
     except Exception as error:
-        message = f"{type(error).__name__}: {error}"[:2000]
+        message = verbatim(f"{type(error).__name__}: {error}"[:2000])
         # Another process may have planned it meanwhile.
         planned = Run.objects.filter(pk=run_id, status=Run.Status.PLANNED)
         if planned.update(status=Run.Status.FAILED, finished_at=now, error=message):
@@ -262,26 +263,19 @@ def _close(run_id: UUID, *, now: datetime) -> bool:
 
 def _balance(run: Run) -> None:
     """Count the ledger against the plan, and set the run's status by it."""
-    errors = [run.error] if run.error else []
     for action, counted in count_items(run).items():
         planned = run.counts[action]["planned"]
         run.counts[action] = {"planned": planned, **{key: counted[key] for key in ("done", "skipped", "failed")}}
         if planned != counted["done"] + counted["skipped"] + counted["failed"]:
-            errors.append(f"The books do not balance: {planned} planned to {action}, but {counted}.")
+            run.error += record_text.UNBALANCED(planned=planned, action=action, counted=counted)
     failed = sum(count["failed"] for count in run.counts.values())
     done = sum(count["done"] for count in run.counts.values())
     if failed:
-        errors.append(say_how_many_failed(run))
-    run.error = " ".join(errors)
-    if not errors:
+        run.error += record_text.ITEMS_FAILED(count=failed)
+    if not run.error:
         run.status = Run.Status.SUCCEEDED
     else:
         run.status = Run.Status.PARTIAL if done or not failed else Run.Status.FAILED
-
-
-def say_how_many_failed(run: Run) -> str:
-    failed = sum(count["failed"] for count in run.counts.values())
-    return (record_text.ITEM_FAILED if failed == 1 else record_text.ITEMS_FAILED).write(count=failed)
 
 
 def _warn_of_failure(run: Run, *, now: datetime) -> None:
@@ -306,12 +300,12 @@ def approve_run(run_id: UUID, *, by: str) -> Run:
 
 def reject_run(run_id: UUID, *, by: str, reason: str, now: datetime) -> None:
     """Skip what a held run would still do, with who decided so and why, and close it. Raises RunNotHeld."""
-    _close_held_run(run_id, reason=record_text.REJECTED.write(by=by, said=reason), now=now)
+    _close_held_run(run_id, reason=record_text.REJECTED(by=by, said=reason), now=now)
     log.info("run rejected", event_name="run_rejected", run_id=str(run_id))
     conclude(run_id, now=now)
 
 
-def _close_held_run(run_id: UUID, *, reason: str, now: datetime) -> None:
+def _close_held_run(run_id: UUID, *, reason: RecordText, now: datetime) -> None:
     with transaction.atomic():
         held = Run.objects.filter(pk=run_id, status=Run.Status.HELD)
         if not held.update(status=Run.Status.RUNNING, error=reason):
@@ -325,6 +319,6 @@ def _retire_held_runs(organisation: Organisation, *, successor: Run, now: dateti
     retired = []
     for held in Run.objects.filter(organisation=organisation, status=Run.Status.HELD):
         with suppress(RunNotHeld):  # another claim has retired it just now
-            _close_held_run(held.pk, reason=record_text.TAKEN_OVER.write(run=successor.pk), now=now)
+            _close_held_run(held.pk, reason=record_text.TAKEN_OVER(run=successor.pk), now=now)
             retired.append(held.pk)
     return retired

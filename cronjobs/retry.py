@@ -10,8 +10,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
+from cronjobs import record_text
 from cronjobs.models import Run, RunItem
-from cronjobs.nightly import RunAlreadyOpen, say_how_many_failed
+from cronjobs.nightly import RunAlreadyOpen
 from mentors.conflicts import ConflictError
 
 log = structlog.get_logger(__name__)
@@ -49,7 +50,7 @@ def _reopen(run_id: UUID, *, now: datetime) -> Run:
         raise NothingToRetry(
             _("The day of run %(run)s is over: start a new run, it does what is still due.") % {"run": run.pk}
         )
-    run.error = run.error.removesuffix(say_how_many_failed(run)).rstrip()
+    run.error = run.error.without(record_text.ITEMS_FAILED)
     run.status, run.started_at, run.finished_at, run.concluded_at = Run.Status.RUNNING, now, None, None
     run.save(update_fields=["error", "status", "started_at", "finished_at", "concluded_at"])
     taken = RunItem.objects.filter(

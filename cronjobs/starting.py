@@ -24,6 +24,7 @@ from cronjobs.schedules.causes import why_not_run
 from cronjobs.schedules.jobs import CronJobExists, CronJobValues, change_cron_job, create_cron_job
 from cronjobs.work import work_batch
 from mentors.models import Organisation
+from mentors.record_text import EMPTY
 
 __all__ = ["execute_expiry_check", "on_run_complete", "on_run_error", "schedule_nightly_run"]
 
@@ -170,13 +171,15 @@ def execute_slot(job: CronJob, *, slot: datetime, now: datetime) -> Run | None:
             scheduled_for=slot,
             business_date=job.organisation.local_date(now),
             trigger=Run.Trigger.CATCH_UP if is_late else Run.Trigger.SCHEDULE,
-            cause=why_not_run(job, slot, now=now) if is_late else "",
+            cause=why_not_run(job, slot, now=now) if is_late else EMPTY,
             now=now,
         )
     except nightly.SlotTaken:
         return None
     if is_late:
-        log.warning("making up a missed slot", event_name="slot_caught_up", run_id=str(run.pk), cause=run.cause)
+        log.warning(
+            "making up a missed slot", event_name="slot_caught_up", run_id=str(run.pk), cause=run.cause.in_english()
+        )
     return start_run(run, now=now)
 
 

@@ -16,6 +16,7 @@ from certifications.mentor_status import announce_changes
 from cronjobs.models import Run
 from mentors.conflicts import ConflictError
 from mentors.models import Mentor, StatusChange, User
+from mentors.record_text import verbatim
 from mentors.status import change_status
 from notifications.models import Notification
 
@@ -57,7 +58,7 @@ def undo_pauses(run_id: UUID, *, reason: str, actor: User, now: datetime) -> set
     )
     mentor_ids = unchanged_since.locked().values_list("pk", flat=True)
     changes = change_status(
-        dict.fromkeys(mentor_ids, reason),
+        dict.fromkeys(mentor_ids, verbatim(reason)),
         from_status=Mentor.Status.PAUSED,
         to_status=Mentor.Status.ACTIVE,
         cause=Mentor.PauseCause.CERTIFICATION_EXPIRED,

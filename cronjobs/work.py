@@ -23,6 +23,7 @@ import structlog
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Min
+from psycopg.types.json import Jsonb
 
 from certifications.expiry import apply_auto_pause, apply_auto_resume
 from certifications.models import CertificationType
@@ -30,7 +31,7 @@ from certifications.reminders import find_due_reminders
 from cronjobs import record_text
 from cronjobs.models import Action, Run, RunItem, RunItemQuerySet
 from mentors.models import Mentor
-from mentors.record_text import Phrase
+from mentors.record_text import Phrase, RecordText, verbatim
 from notifications.answers import Reminded, find_answered
 from notifications.models import Notification
 from notifications.outbox import Event
@@ -40,8 +41,8 @@ log = structlog.get_logger(__name__)
 
 MARK_ITEMS = """
     UPDATE cronjobs_runitem item
-    SET status = verdict.status, outcome = verdict.outcome, type = verdict.type, error = '', at = %(at)s
-    FROM unnest(%(ids)s::bigint[], %(statuses)s::text[], %(outcomes)s::text[], %(types)s::text[])
+    SET status = verdict.status, outcome = verdict.outcome, type = verdict.type, error = '[]', at = %(at)s
+    FROM unnest(%(ids)s::bigint[], %(statuses)s::text[], %(outcomes)s::jsonb[], %(types)s::text[])
         AS verdict (id, status, outcome, type)
     WHERE item.id = verdict.id
 """
@@ -208,7 +209,7 @@ def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime,
     for item in items:
         if item.pk in acted_on:
             outcome = record_text.ANSWERED if _is_answered(item, answered) else OUTCOMES[Action(item.action)]
-            item.status, item.outcome = RunItem.Status.DONE, outcome.write()
+            item.status, item.outcome = RunItem.Status.DONE, outcome()
         else:
             item.status, item.outcome = RunItem.Status.SKIPPED, _why_skipped(item, mentors[item.mentor_id], run)
     with connection.cursor() as cursor:
@@ -217,7 +218,7 @@ def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime,
             {
                 "ids": [item.pk for item in items],
                 "statuses": [item.status for item in items],
-                "outcomes": [item.outcome for item in items],
+                "outcomes": [Jsonb(item.outcome.as_json()) for item in items],
                 "types": [item.type for item in items],
                 "at": now,
             },
@@ -233,7 +234,7 @@ LEFT_ALONE: dict[str, Phrase] = {
 }
 
 
-def _why_skipped(item: RunItem, mentor: Mentor, run: Run) -> str:
+def _why_skipped(item: RunItem, mentor: Mentor, run: Run) -> RecordText:
     match Action(item.action):
         case Action.PAUSE if not run.organisation.auto_pause:
             reason = record_text.NO_PAUSING
@@ -253,7 +254,7 @@ def _why_skipped(item: RunItem, mentor: Mentor, run: Run) -> str:
             reason = record_text.IS_ENDED
         case _:
             reason = record_text.CHANGED
-    return reason.write()
+    return reason()
 
 
 def _split(batch: Batch) -> list[Batch]:
@@ -265,8 +266,7 @@ def _split(batch: Batch) -> list[Batch]:
 def _keep_error(run: Run, batch: Batch, error: Exception, *, now: datetime) -> list[Batch]:
     """Write the error on the mentor's items; return the batch for later, or nothing once it has failed for good."""
     items = _pending_items(run, batch.mentor_ids)
-    message = f"{type(error).__name__}: {error}"[:2000]
-    items.update(error=message)
+    items.update(error=verbatim(f"{type(error).__name__}: {error}"[:2000]))
     if not batch.count_attempt_first:
         items.update(attempts=F("attempts") + 1)
     items.filter(attempts__gte=settings.NIGHTLY_MAX_ATTEMPTS).update(status=RunItem.Status.FAILED, at=now)
@@ -288,6 +288,6 @@ def _count_attempt(run: Run, batch: Batch, *, now: datetime) -> None:
         items = _claim_items(run, batch.mentor_ids, now=now)
         exhausted = [item.pk for item in items if item.attempts >= settings.NIGHTLY_MAX_ATTEMPTS]
         RunItem.objects.filter(pk__in=exhausted).update(
-            status=RunItem.Status.FAILED, at=now, error=record_text.GIVEN_UP.write()
+            status=RunItem.Status.FAILED, at=now, error=record_text.GIVEN_UP()
         )
         RunItem.objects.pending().filter(pk__in=[item.pk for item in items]).update(attempts=F("attempts") + 1)

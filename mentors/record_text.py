@@ -1,61 +1,178 @@
-"""What a record says: written in English, kept as it was written, and read in the language of the reader.
+"""What a record says: a code and its parameters are stored, and the sentence is made when somebody reads it (ADR 22).
 
-What is not known as a phrase, as what a person or an error has said, is shown as it stands.
+    Phrase ───── one sentence that a record may say: its code, and its text with places such as `%(line)s`
+    RecordText ─ what one record says: any number of phrases, each with its parameters; `str()` of it is in the
+                 reader's language
+    RecordTextField ─ keeps it: `[{"code": "rejected", "by": "kari", "said": "…"}]`
+
+Code compares codes and parameters, and never reads a sentence. Each app has its phrases in its own `record_text.py`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from django.utils.translation import gettext
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.fields.json import DataContains
+from django.utils import translation
+from django.utils.functional import Promise
+from django_stubs_ext import StrOrPromise
 
-PLACE = re.compile(r"%\((\w+)\)s")
+PHRASES: dict[str, Phrase] = {}  # by code
 
 
-@dataclass(frozen=True)
 class Phrase:
-    """A sentence with places for what differs, such as `%(line)s`; `shown` is what a reader gets in its place.
+    """A sentence that a record may say. Its code is unique and never changes, because records keep it."""
 
-    The message to translate is `shown`, or `written` where a reader gets the same: mark it with `gettext_noop`.
-    """
+    def __init__(self, code: str, text: StrOrPromise) -> None:
+        if code in PHRASES:
+            raise ValueError(f"The code {code} is taken.")
+        self.code, self.text = code, text
+        PHRASES[code] = self
 
-    written: str
-    shown: str = ""
+    def __call__(self, **params: object) -> RecordText:
+        """Say it, with a value for each place. A value may be what another record says, or a list of words."""
+        return RecordText([{"code": self.code} | {name: _storable(value) for name, value in params.items()}])
 
-    def write(self, **values: object) -> str:
-        """Return it in English, for the record."""
-        return self.written % values
-
-    def find(self, text: str, start: int) -> re.Match[str] | None:
-        """Return the place in the text where it stands, if it stands at `start`."""
-        return self._pattern.match(text, start)
-
-    def show(self, found: re.Match[str]) -> str:
-        """Return what was found in the reader's language."""
-        return gettext(self.shown or self.written) % found.groupdict()
-
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        literals, names = PLACE.split(self.written)[::2], PLACE.findall(self.written)
-        # A place at the end takes all that follows: the words of a person, or a list.
-        places = [f"(?P<{name}>{'.+?' if after else '.*'})" for name, after in zip(names, literals[1:], strict=True)]
-        # Sentences follow each other after a space, the parts of a list after a semicolon.
-        end = rf"(?={'' if literals[-1].endswith('.') else ';'} |\Z)"
-        parts = [part for pair in zip(map(re.escape, literals), [*places, end], strict=True) for part in pair]
-        return re.compile("".join(parts), re.DOTALL)
+    def render(self, params: Mapping[str, Any]) -> str:
+        shown = {name: _shown(value) for name, value in params.items()}
+        return str(self.text % shown) if shown else str(self.text)
 
 
-def read(text: str, phrases: Iterable[Phrase]) -> str:
-    """Return the text in the reader's language, phrase by phrase up to the first that is not known."""
-    said, at = "", 0
-    while found := [(phrase, match) for phrase in phrases if (match := phrase.find(text, at))]:
-        # Of several the one that leaves least to its places: the others have taken more than one sentence for theirs.
-        phrase, match = min(found, key=lambda it: (sum(map(len, it[1].groups())), -it[1].end()))
-        at = len(text) - len(text[match.end() :].lstrip("; "))
-        said += phrase.show(match) + text[match.end() : at]
-        if at == len(text):
-            break
-    return said + text[at:]
+class RecordText(Promise):
+    """What a record says. It is text that waits for its reader, as Django's own lazy texts are."""
+
+    def __init__(self, said: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._said = tuple(dict(each) for each in said)
+
+    def __str__(self) -> str:
+        text = ""
+        for sentence in map(_render, self._said):
+            # Sentences follow each other after a space, the parts of a list after a semicolon.
+            text += ("" if not text else " " if text.endswith(".") else "; ") + sentence
+        return text
+
+    def __add__(self, other: RecordText) -> RecordText:
+        return RecordText(self._said + other._said)
+
+    def __bool__(self) -> bool:
+        return bool(self._said)
+
+    def __contains__(self, phrase: Phrase) -> bool:
+        return any(each["code"] == phrase.code for each in self._said)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RecordText) and self._said == other._said
+
+    def __hash__(self) -> int:
+        return hash(self.as_text())
+
+    def __iter__(self) -> Iterator[RecordText]:
+        return (RecordText([each]) for each in self._said)
+
+    def __repr__(self) -> str:
+        return f"<RecordText {self.as_text()}>"
+
+    def startswith(self, other: RecordText) -> bool:
+        """Whether it begins with all that the other says."""
+        return self._said[: len(other._said)] == other._said
+
+    def without(self, phrase: Phrase) -> RecordText:
+        return RecordText(each for each in self._said if each["code"] != phrase.code)
+
+    def params_of(self, phrase: Phrase) -> dict[str, Any]:
+        """Return the values with which the phrase is said; nothing if it is not."""
+        found = next((each for each in self._said if each["code"] == phrase.code), {})
+        return {name: value for name, value in found.items() if name != "code"}
+
+    def in_english(self) -> str:
+        """Return what operations read, whatever the language of this process is."""
+        with translation.override("en"):
+            return str(self)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return [dict(each) for each in self._said]
+
+    def as_text(self) -> str:
+        """Return codes and parameters as one text, the same in every language: for files and digests."""
+        return "; ".join(
+            " ".join(filter(None, (each["code"], _canonical({k: v for k, v in each.items() if k != "code"}))))
+            for each in self._said
+        )
+
+
+EMPTY = RecordText()
+# The words of a person or of an error, as they are.
+VERBATIM = Phrase("verbatim", "%(text)s")
+
+
+def verbatim(text: str) -> RecordText:
+    return VERBATIM(text=text) if text else EMPTY
+
+
+def join(said: Iterable[RecordText]) -> RecordText:
+    return sum(said, RecordText())
+
+
+class RecordTextField(models.Field):  # type: ignore[type-arg]  # not subscriptable where nobody patches Django
+    """Keeps what a record says as `jsonb`. `error__contains=[{"code": "…"}]` finds what says it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options.setdefault("default", RecordText)
+        options.setdefault("blank", True)
+        super().__init__(*args, **options)
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "jsonb"
+
+    def get_prep_value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            raise TypeError(f"A record says a RecordText, not a str; for words of others there is verbatim({value!r}).")
+        return value.as_json() if isinstance(value, RecordText) else value
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        value = value if prepared else self.get_prep_value(value)
+        return None if value is None else connection.ops.adapt_json_value(value, None)
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> RecordText | None:
+        return None if value is None else RecordText(json.loads(value))
+
+    def to_python(self, value: Any) -> Any:
+        return RecordText(value) if isinstance(value, list) else value
+
+    def validate(self, value: Any, model_instance: Any) -> None:
+        """Take it as it is: no person types it in."""
+
+
+RecordTextField.register_lookup(DataContains)
+
+
+def _storable(value: object) -> Any:
+    match value:
+        case RecordText():
+            return value.as_json()
+        case int() | None:
+            return value
+        case list() | tuple():
+            return [str(each) for each in value]
+        case _:
+            return str(value)
+
+
+def _render(said: Mapping[str, Any]) -> str:
+    params = {name: value for name, value in said.items() if name != "code"}
+    phrase = PHRASES.get(said["code"])
+    return phrase.render(params) if phrase else f"{said['code']} {_canonical(params)}".strip()  # of another version
+
+
+def _shown(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return ", ".join(value) if all(isinstance(each, str) for each in value) else str(RecordText(value))
+
+
+def _canonical(params: Mapping[str, Any]) -> str:
+    return json.dumps(params, ensure_ascii=False, sort_keys=True, separators=(",", ":")) if params else ""

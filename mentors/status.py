@@ -7,16 +7,18 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
+from psycopg.types.json import Jsonb
 
 from mentors.models import Mentor, User
+from mentors.record_text import RecordText
 
 CHANGE_AND_LOG = """
     WITH wanted AS (
-        SELECT * FROM unnest(%(mentor_ids)s::bigint[], %(reasons)s::text[]) AS wanted (mentor_id, reason)
+        SELECT * FROM unnest(%(mentor_ids)s::bigint[], %(reasons)s::jsonb[]) AS wanted (mentor_id, reason)
     ), changed AS (
         UPDATE mentors_mentor mentor
         SET status = %(to_status)s, pause_cause = %(pause_cause)s, updated_at = %(at)s,
-            pause_reason = CASE WHEN %(to_status)s = 'paused' THEN wanted.reason ELSE '' END
+            pause_reason = CASE WHEN %(to_status)s = 'paused' THEN wanted.reason ELSE '[]' END
         FROM wanted
         WHERE mentor.id = wanted.mentor_id AND mentor.status = %(from_status)s
         RETURNING mentor.id, wanted.reason
@@ -28,7 +30,7 @@ CHANGE_AND_LOG = """
 
 
 def change_status(
-    reasons: Mapping[int, str],
+    reasons: Mapping[int, RecordText],
     *,
     from_status: Mentor.Status,
     to_status: Mentor.Status,
@@ -48,7 +50,7 @@ def change_status(
             CHANGE_AND_LOG,
             {
                 "mentor_ids": list(reasons),
-                "reasons": list(reasons.values()),
+                "reasons": [Jsonb(reason.as_json()) for reason in reasons.values()],
                 "from_status": from_status,
                 "to_status": to_status,
                 "cause": cause,

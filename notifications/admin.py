@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
-from cronjobs.record_text import read
 from mentors.accounts.scope import Permission, Scope
 from mentors.desk.scoped import OperationsAdmin, ReadOnlyAdmin, ScopedAdmin
 from mentors.models import LANGUAGES
@@ -41,7 +40,7 @@ class NotificationAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("error"), ordering="error")
     def why(self, row: Notification) -> str:
         """Say why it did not arrive."""
-        return read(row.error)
+        return str(row.error)
 
     @admin.action(description=gettext_lazy("Send again what was not delivered"))
     def send_again(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Count, Min, Q, QuerySet
 
 from mentors.models import Organisation
+from notifications import record_text
 from notifications.channels import CHANNELS
 from notifications.models import Notification
 
@@ -17,8 +18,8 @@ from notifications.models import Notification
 PATIENCE = timedelta(minutes=30)
 # One recipient's full mailbox is no outage. As many as this that are put off at the same time are.
 MANY = 5
-# A mail server's "not now" (4xx) about one message; its "goodbye" (421), and all else, is about the server.
-ABOUT_ONE_MESSAGE = Q(error__regex=r"^4[0-9][0-9] ") & ~Q(error__startswith="421 ")
+# A mail server's "not now" is about one message; all else is about the server.
+ABOUT_ONE_MESSAGE = Q(error__contains=[{"code": record_text.NOT_NOW.code}])
 
 WAITING = (Notification.Status.QUEUED, Notification.Status.SENDING)
 

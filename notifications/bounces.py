@@ -20,6 +20,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from mentors.models import CoordinatorRole, Mentor, Organisation, User
+from mentors.record_text import RecordText
 from notifications import record_text
 from notifications.bounce_reports import DeliveryReport, Outcome, read_event
 from notifications.channels import CHANNELS, EMAIL, OPERATIONS
@@ -97,7 +98,7 @@ def record_bounce(report: DeliveryReport, *, now: datetime) -> bool:
         log.warning("a report names another address", event_name="bounce_of_other", notification_id=row.pk)
         return False
     reason = _anonymous(report.reason, address)
-    note = SAID[report.outcome].write(reason=reason)
+    note = SAID[report.outcome](reason=reason)
     if row.error == note:  # said before; and somebody may have removed the mark since
         return True
     _note(row, report.outcome, note)
@@ -122,7 +123,7 @@ def _find(message_ids: Iterable[str]) -> Notification | None:
     return None
 
 
-def _note(row: Notification, outcome: Outcome, note: str) -> None:
+def _note(row: Notification, outcome: Outcome, note: RecordText) -> None:
     log.warning("message reported", event_name="message_reported", notification_id=row.pk, outcome=outcome.name.lower())
     rows = Notification.objects.filter(pk=row.pk)
     if outcome in {Outcome.DELAYED, Outcome.UNWANTED}:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from django_stubs_ext import StrPromise
 
+from mentors.record_text import RecordText
 from notifications.messages.rendered_message import RenderedMessage
 
 
@@ -44,9 +45,9 @@ Send = Callable[[Envelope], None]
 class Undelivered(Exception):
     """A message did not leave. The reason names no recipient: it is kept, and shown."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: RecordText) -> None:
         self.reason = reason
-        super().__init__(reason)
+        super().__init__(reason.in_english())
 
 
 class Refused(Undelivered):
@@ -55,7 +56,7 @@ class Refused(Undelivered):
     With `bad_address` nobody is there; with `host_is_gone` the whole host wants nothing any more.
     """
 
-    def __init__(self, reason: str, *, bad_address: bool = False, host_is_gone: bool = False) -> None:
+    def __init__(self, reason: RecordText, *, bad_address: bool = False, host_is_gone: bool = False) -> None:
         self.bad_address = bad_address
         self.host_is_gone = host_is_gone
         super().__init__(reason)
@@ -64,7 +65,7 @@ class Refused(Undelivered):
 class TryLater(Undelivered):
     """Not now; the message may pass later, not before `after_seconds` if the host said so."""
 
-    def __init__(self, reason: str, *, after_seconds: float = 0) -> None:
+    def __init__(self, reason: RecordText, *, after_seconds: float = 0) -> None:
         self.after_seconds = after_seconds
         super().__init__(reason)
 

@@ -28,6 +28,7 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from mentors.models import Organisation
+from mentors.record_text import EMPTY, RecordText
 from notifications import record_text
 from notifications.bounces import mark_app_gone, mark_bad, tell_of_mentor
 from notifications.channel import Channel, Envelope, Refused, Send, TryLater, Unreachable
@@ -52,7 +53,7 @@ AT_ANY_HOUR = (Notification.Kind.INVITED,)
 
 # Takes out of the messages what is no longer true, and returns why, by id, for those of which nothing is left to say;
 # rule 8 is known two floors up.
-FindOutdated = Callable[[Sequence[Message]], dict[int, str]]
+FindOutdated = Callable[[Sequence[Message]], dict[int, RecordText]]
 
 CLAIM = """
     UPDATE notifications_notification
@@ -68,7 +69,7 @@ CLAIM = """
 """
 SENT = """
     UPDATE notifications_notification
-    SET status = 'sent', sent_at = %s, next_attempt_at = NULL, error = '' WHERE id = %s AND status = 'sending'
+    SET status = 'sent', sent_at = %s, next_attempt_at = NULL, error = '[]' WHERE id = %s AND status = 'sending'
 """
 
 
@@ -89,9 +90,9 @@ def deliver_batch(*, now: datetime, recheck_messages: FindOutdated) -> int:
         elif not address and row.channel != EMAIL and CHANNELS[EMAIL].address_of(message.recipient):
             _reroute(row, now=now)
         elif not address:
-            _give_up(row, Notification.Status.FAILED, record_text.NO_ADDRESS.write(channel=row.channel))
+            _give_up(row, Notification.Status.FAILED, record_text.NO_ADDRESS(channel=row.channel))
         elif marked := bad.get((row.channel, address.lower())):
-            _give_up(row, Notification.Status.FAILED, record_text.BAD_ADDRESS.write())
+            _give_up(row, Notification.Status.FAILED, record_text.BAD_ADDRESS())
             if row.recipient_mentor:
                 tell_of_mentor(marked, row.recipient_mentor, now=now)
         else:
@@ -124,7 +125,7 @@ def free_stuck(*, now: datetime) -> int:
     """Queue again what a dead worker left in `sending`; return how many. What has had its attempts has failed."""
     stuck = Notification.objects.filter(status=Notification.Status.SENDING, next_attempt_at__lte=now)
     stuck.filter(attempts__gte=settings.DELIVERY_MAX_ATTEMPTS).update(
-        status=Notification.Status.FAILED, next_attempt_at=None, error=record_text.LOST.write()
+        status=Notification.Status.FAILED, next_attempt_at=None, error=record_text.LOST()
     )
     return stuck.update(status=Notification.Status.QUEUED)
 
@@ -205,7 +206,7 @@ def _deliver_group(channel: Channel, host: str, group: deque[tuple[Message, str]
     allowed = deque(islice(group, reservation.count))
     for message, _address in islice(group, reservation.count, None):
         _wait(message.notification, reservation.next_at)
-    reason, connections = "", 0
+    reason, connections = EMPTY, 0
     while allowed and connections < CONNECTIONS:
         try:
             with channel.connect() as send:
@@ -236,7 +237,7 @@ def _send(send: Send, message: Message, address: str, *, now: datetime) -> bool:
     except Exception as error:
         # One message's trouble must not stop the batch; the row keeps it, without the address, and is tried again.
         log.error("message broke", event_name="message_broke", notification_id=row.pk, error=type(error).__name__)
-        _try_later(row, type(error).__name__, now=now)
+        _try_later(row, record_text.BROKE(error=type(error).__name__), now=now)
     else:
         with connection.cursor() as cursor:
             cursor.execute(SENT, [now, row.pk])
@@ -263,14 +264,14 @@ def _envelope(message: Message, address: str) -> Envelope:
 def _refuse(row: Notification, address: str, error: Refused, *, now: datetime) -> None:
     _give_up(row, Notification.Status.FAILED, error.reason)
     if error.bad_address:
-        mark_bad(row.channel, address, reason=error.reason, now=now)
+        mark_bad(row.channel, address, reason=error.reason.in_english(), now=now)
     if error.host_is_gone:
         mark_app_gone(row.organisation, now=now)
 
 
-def _try_later(row: Notification, reason: str, *, now: datetime, after: timedelta = timedelta()) -> None:
+def _try_later(row: Notification, reason: RecordText, *, now: datetime, after: timedelta = timedelta()) -> None:
     if row.attempts >= settings.DELIVERY_MAX_ATTEMPTS:
-        _give_up(row, Notification.Status.FAILED, record_text.GIVEN_UP.write(attempts=row.attempts, reason=reason))
+        _give_up(row, Notification.Status.FAILED, record_text.GIVEN_UP(attempts=row.attempts, reason=reason))
         return
     pause = min(timedelta(seconds=settings.DELIVERY_RETRY_SECONDS * 2 ** (row.attempts - 1)), LONGEST_PAUSE)
     # With jitter, or what failed together would come back together.
@@ -296,7 +297,7 @@ def _reroute(row: Notification, *, now: datetime) -> None:
     )
 
 
-def _give_up(row: Notification, status: Notification.Status, reason: str) -> None:
+def _give_up(row: Notification, status: Notification.Status, reason: RecordText) -> None:
     Notification.objects.filter(pk=row.pk, status=Notification.Status.SENDING).update(
         status=status, error=reason, next_attempt_at=None
     )

@@ -70,14 +70,14 @@ class Gateway(Channel):
     @contextmanager
     def connect(self) -> Iterator[Send]:
         if self.open_example() is None:  # or every address of the batch would be taken for a bad one
-            raise Unreachable(f"{self.setting} is not a gateway's address: `manage.py check` says more.")
+            raise Unreachable(record_text.GATEWAY_UNUSABLE(setting=self.setting))
         yield self._send
 
     def _send(self, envelope: Envelope) -> None:
         can_be = self.address.fullmatch(envelope.address)
         service = open_service(self.url, envelope.address) if can_be else None
         if service is None:
-            raise Refused(record_text.GATEWAY_REFUSES.write(), bad_address=True)
+            raise Refused(record_text.GATEWAY_REFUSES(), bad_address=True)
         title, body = self.title_and_body(envelope.rendered)
         if failure := notify(service, title=title, body=body, splits=self.splits):
             raise failure
@@ -123,7 +123,7 @@ def _failure(said: list[str]) -> Undelivered:
     if statuses:
         status = statuses[-1]
         is_for_good = 400 <= status < 500 and status not in TRY_LATER
-        return (Refused if is_for_good else TryLater)(record_text.GATEWAY_ANSWERED.write(status=status))
+        return (Refused if is_for_good else TryLater)(record_text.GATEWAY_ANSWERED(status=status))
     if any(NO_ANSWER.search(line) for line in said):
-        return Unreachable("The gateway does not answer.")
-    return TryLater("The gateway did not take it.")
+        return Unreachable(record_text.GATEWAY_SILENT())
+    return TryLater(record_text.GATEWAY_NOT_NOW())

@@ -9,6 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mentors.models import LANGUAGES, Mentor, Organisation, User
+from mentors.record_text import RecordTextField
 from notifications.channels import EMAIL, INBOX, OPERATIONS, channel_choices, personal_channel_choices
 
 
@@ -87,7 +88,7 @@ class Notification(models.Model):
     sent_at = models.DateTimeField(_("sent at"), null=True)
     read_at = models.DateTimeField(_("read at"), null=True)
     message_id = models.CharField(_("message id"), max_length=255, blank=True)
-    error = models.TextField(_("error"), blank=True)
+    error = RecordTextField(_("error"))
     created_at = models.DateTimeField(_("created at"))
 
     objects = NotificationQuerySet.as_manager()

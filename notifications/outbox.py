@@ -28,7 +28,7 @@ WRITE_ROWS = """
         context, status, attempts, next_attempt_at, sent_at, message_id, error, created_at
     )
     SELECT dedupe_key, %(organisation)s, kind, channel, recipient_user_id, recipient_mentor_id, about_id, %(run_id)s,
-           language, context, status, 0, next_attempt_at, sent_at, '', '', %(now)s
+           language, context, status, 0, next_attempt_at, sent_at, '', '[]', %(now)s
     FROM json_to_recordset(%(rows)s) AS row (
         dedupe_key text, kind text, channel text, recipient_user_id bigint, recipient_mentor_id bigint, about_id bigint,
         language text, context jsonb, status text, next_attempt_at timestamptz, sent_at timestamptz

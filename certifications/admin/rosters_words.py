@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_noop as _
 
-from mentors.record_text import Phrase, read
+from certifications.admin.rosters_phrases import Phrase, read
 
 PHRASES = (
     # Of a line

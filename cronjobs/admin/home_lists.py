@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from django.db.models import Count, Model, Q, QuerySet, Window
 from django.utils.translation import gettext as _
 
+from certifications.record_text import LAPSED
 from cronjobs.models import Incident
 from mentors.accounts.scope import Scope
 from mentors.models import Mentor, Organisation
 from notifications.models import Notification
 
 MOST_PAUSED, MOST_UNDELIVERED = 10, 5
-LAPSED = "Lapsed: "  # as the night writes it, before the codes of the types
 
 Row = TypeVar("Row", bound=Model)
 
@@ -43,9 +43,9 @@ def find_paused(organisation: Organisation, *, scope: Scope, type_names: dict[st
 
 
 def _why(mentor: Mentor, type_names: dict[str, str]) -> str:
-    if not mentor.pause_reason.startswith(LAPSED):
+    if LAPSED not in mentor.pause_reason:
         return f"{mentor.get_pause_cause_display()}: {mentor.pause_reason}".removesuffix(": ")
-    codes = mentor.pause_reason.removeprefix(LAPSED).split(",")
+    codes = mentor.pause_reason.params_of(LAPSED)["types"]
     return _("%(types)s has lapsed") % {"types": ", ".join(type_names.get(code, code) for code in codes)}
 
 

@@ -12,7 +12,6 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
-from cronjobs import record_text
 from cronjobs.api.serializers import PLANNED, Row, Rows, due_row, ledger_rows
 from cronjobs.ledger import count_items, show_due_items
 from cronjobs.models import Action, Run, RunItem
@@ -116,8 +115,6 @@ def _shown(row: Row) -> Row:
     return row | {
         "action_words": Action(row["action"]).label,
         "status_words": STATUSES[row["status"]],
-        "outcome": record_text.read(row["outcome"]),
-        "error": record_text.read(row["error"]),
     }
 
 

@@ -52,10 +52,6 @@ class IncidentAdmin(OperationsAdmin):
     list_select_related = ("organisation",)
     inlines = (AlertInline,)
 
-    @admin.display(description=_("incident"))
-    def title(self, incident: Incident) -> str:
-        return incident.summary.partition("\n")[0]
-
 
 @admin.register(Alert)
 class AlertAdmin(OperationsAdmin):

@@ -21,7 +21,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cronjobs import nightly, record_text, starting
+from cronjobs import nightly, starting
 from cronjobs.admin.cron_words import say_schedule
 from cronjobs.admin.run_display import StatusBadge, badge_of, render_badge, url_of
 from cronjobs.api.starting import dispatch_or_defer
@@ -33,6 +33,7 @@ from mentors.accounts.scope import Permission, Scope
 from mentors.conflicts import ConflictError
 from mentors.desk.action_page import AskForm, ask
 from mentors.desk.buttons import ButtonsAdmin
+from mentors.record_text import EMPTY
 
 ON = StatusBadge(tone="good", icon="check_circle", words=gettext_lazy("switched on"))
 OFF = StatusBadge(tone="none", icon="pause_circle", words=gettext_lazy("switched off"))
@@ -159,7 +160,7 @@ class CronJobAdmin(ButtonsAdmin):
             "words": say_schedule(job.cron_expression),
             "coming": _coming(job, count=5),
             "warnings": clock_change_warnings(job.cron_expression, job.timezone, now=timezone.now()),
-            "drift": find_drift([job]).get(job.pk, []),
+            "drift": find_drift([job]).get(job.pk, EMPTY),
             "last_run": self.last_run(job),
         }
 
@@ -225,7 +226,7 @@ class CronJobAdmin(ButtonsAdmin):
         title = _("Keep the schedule") if keep == "schedule" else _("Take over beat's schedule")
         return self._ask(
             request, job, AskForm, act, title=title, button=title,
-            explanation="\n".join(map(record_text.read, find_drift([job]).get(job.pk, []))),
+            explanation="\n".join(map(str, find_drift([job]).get(job.pk, ()))),
         )  # fmt: skip
 
     def _ask(

@@ -31,6 +31,7 @@ from cronjobs.models import CronJob, Run
 from cronjobs.schedules import jobs
 from cronjobs.schedules.drift import find_drift
 from mentors.accounts.scope import Permission
+from mentors.record_text import EMPTY, RecordText
 from mentors.rest.filters import Ordering
 from mentors.rest.serializers import as_json
 from mentors.rest.versions import check_if_match
@@ -148,9 +149,9 @@ class CronJobViewSet(RunStarter):
         newest = Run.objects.real().filter(cron_job__in=rows).newest_of_each_job()
         last_runs = {run.cron_job_id: run for run in newest}
         drifted = find_drift(rows)
-        return [self._row(job, last_runs.get(job.pk), drifted.get(job.pk, [])) for job in rows]
+        return [self._row(job, last_runs.get(job.pk), drifted.get(job.pk, EMPTY)) for job in rows]
 
-    def _row(self, job: CronJob, last_run: Run | None, drift: Sequence[str]) -> Row:
+    def _row(self, job: CronJob, last_run: Run | None, drift: RecordText) -> Row:
         """Write what `CronJobSerializer` describes."""
         return {
             "id": job.pk,
@@ -167,7 +168,7 @@ class CronJobViewSet(RunStarter):
             "next_runs": self._next_runs(job),
             "last_run": last_run and _last_run_row(last_run),
             "warnings": clock_change_warnings(job.cron_expression, job.timezone, now=self.now),
-            "drift": drift,
+            "drift": list(drift),
             "created_at": job.created_at,
             "updated_at": job.updated_at,
         }

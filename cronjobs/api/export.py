@@ -14,6 +14,7 @@ from cronjobs.models import Run, RunItem, Seal
 from cronjobs.records.digests import AT_ONCE, COLUMNS, END_ROW, RUN_ROW, facts_of, hash_row, seal_facts, text_of
 from cronjobs.records.seals import newest_seal
 from mentors.accounts.scope import Scope
+from mentors.record_text import RecordText
 from mentors.spreadsheets import guard
 
 CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -72,9 +73,14 @@ def _seal_of(run: Run) -> Row | None:
 def _chained(rows: Iterable[Row]) -> Iterator[Row]:
     previous = ""
     for number, row in enumerate(rows, start=1):
-        numbered = row | {"row": number}
+        numbered = {name: _as_data(value) for name, value in row.items()} | {"row": number}
         previous = hash_row(previous, numbered)
         yield numbered | {"hash": previous}
+
+
+def _as_data(value: object) -> object:
+    """Return codes for a sentence: a file says the same in every language, and to its seal."""
+    return value.as_text() if isinstance(value, RecordText) else value
 
 
 class Echo:

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from cronjobs.ledger import DueItem
 from cronjobs.models import Action, Run, RunItem
 from cronjobs.records.digests import END_ROW, RUN_ROW
+from mentors.record_text import EMPTY
 
 Row = dict[str, Any]
 Rows = list[Row]
@@ -225,7 +226,7 @@ def due_row(item: DueItem) -> Row:
         "stage": item.stage,
         "status": PLANNED,
         "outcome": item.outcome,
-        "error": "",
+        "error": EMPTY,
         "attempts": 0,
         "at": None,
     }

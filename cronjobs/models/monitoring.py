@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cronjobs.models.jobs import CronJob
 from mentors.models import Organisation
+from mentors.record_text import RecordTextField
 
 
 class Component(models.TextChoices):
@@ -78,7 +79,8 @@ class Incident(models.Model):
     cron_job = models.ForeignKey(
         CronJob, verbose_name=_("schedule"), on_delete=models.SET_NULL, null=True, related_name="incidents"
     )
-    summary = models.TextField(_("summary"), help_text=_("One sentence, in the language of operations."))
+    title = RecordTextField(_("title"))
+    details = RecordTextField(_("details"))
     began_at = models.DateTimeField(_("began at"), help_text=_("Since when it has been amiss, as far as is known."))
     seen_at = models.DateTimeField(_("seen at"), help_text=_("When it was first seen."))
     notified_at = models.DateTimeField(
@@ -109,7 +111,7 @@ class Incident(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.summary}"
+        return f"{self.key}: {self.title}"
 
 
 class Alert(models.Model):

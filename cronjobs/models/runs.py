@@ -15,6 +15,7 @@ from certifications.models import Certification
 from cronjobs import record_text
 from cronjobs.models.jobs import CronJob
 from mentors.models import Mentor, Organisation
+from mentors.record_text import RecordTextField
 
 
 class Action(models.TextChoices):
@@ -76,7 +77,6 @@ class Run(models.Model):
         MANUAL = "manual", _("by a person")
 
     OPEN = (Status.PLANNED, Status.RUNNING, Status.HELD)
-    SWITCHED_OFF = record_text.SWITCHED_OFF.write()  # the error of a slot that was missed on purpose
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(
@@ -111,19 +111,13 @@ class Run(models.Model):
     created_at = models.DateTimeField(_("created at"))
     started_at = models.DateTimeField(_("started at"), null=True)
     finished_at = models.DateTimeField(_("finished at"), null=True)
-    error = models.TextField(_("error"), blank=True)
-    cause = models.TextField(
+    error = RecordTextField(_("error"))
+    cause = RecordTextField(
         _("cause"),
-        blank=True,
-        default="",
-        db_default="",
         help_text=_("Why it was missed, had to be made up, or was held up."),
     )
-    deviation = models.TextField(
+    deviation = RecordTextField(
         _("deviation"),
-        blank=True,
-        default="",
-        db_default="",
         help_text=_("How it differs from what was expected of the night."),
     )
     concluded_at = models.DateTimeField(
@@ -171,7 +165,7 @@ class Run(models.Model):
     @property
     def was_switched_off(self) -> bool:
         """Whether the slot was missed because somebody wanted it so."""
-        return self.status == Run.Status.MISSED and self.error == Run.SWITCHED_OFF
+        return self.status == Run.Status.MISSED and record_text.SWITCHED_OFF in self.error
 
     @property
     def progress(self) -> float:
@@ -223,8 +217,8 @@ class RunItem(models.Model):
     expires_on = models.DateField(_("expires on"), null=True)
     stage = models.PositiveSmallIntegerField(_("days before"), null=True)
     status = models.CharField(_("status"), max_length=7, choices=Status, default=Status.PENDING)
-    outcome = models.TextField(_("outcome"), blank=True)
-    error = models.TextField(_("error"), blank=True)
+    outcome = RecordTextField(_("outcome"))
+    error = RecordTextField(_("error"))
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     # When the row last changed; of a pending row, the time from which it may be worked on.
     at = models.DateTimeField(_("time"))

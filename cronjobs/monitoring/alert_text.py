@@ -34,14 +34,14 @@ PREFIXES = {Alert.Event.RAISED: "", Alert.Event.STILL: "Still: ", Alert.Event.CL
 
 def write_alert(incident: Incident, event: Alert.Event) -> AlertMessage:
     """Write of an incident that is in the database."""
-    title, _line, details = incident.summary.partition("\n")
+    details = incident.details.in_english()
     zone = incident.cron_job.timezone if incident.cron_job else "UTC"
     more = [details]
     if event == Alert.Event.CLEARED:
         more = [*_how_it_ended(incident, zone), "It was:", details]
     link = f"{settings.PUBLIC_URL}/admin/cronjobs/incident/{incident.pk}/change/" if settings.PUBLIC_URL else ""
     return compose(
-        title=title,
+        title=incident.title.in_english(),
         event=event,
         since=_local(incident.began_at, zone),
         details=more,
@@ -76,7 +76,7 @@ def _what_became_of_the_run(incident: Incident, zone: str) -> str:
     run = Run.objects.filter(pk=Run.id_of_slot(incident.cron_job.pk, incident.began_at)).first()
     if run is None or run.finished_at is None:
         return ""
-    return f"Run {run.pk} was closed at {_local(run.finished_at, zone)}: {run.status}. {run.cause}".strip()
+    return f"Run {run.pk} was closed at {_local(run.finished_at, zone)}: {run.status}. {run.cause.in_english()}".strip()
 
 
 def _local(moment: datetime, zone: str) -> str:

@@ -16,10 +16,12 @@ from datetime import datetime, timedelta
 import structlog
 from django.db.models import Exists, OuterRef, Q
 
+from cronjobs import record_text
 from cronjobs.models import Alert, Incident
 from cronjobs.monitoring import alert_text
 from cronjobs.monitoring.alerts import AlertSender
 from cronjobs.monitoring.problems import WATCHED, Problem, find_cause, find_problems
+from mentors.record_text import RecordText
 from notifications.models import Notification
 from notifications.service import get_notification_service
 
@@ -53,7 +55,8 @@ def report_records(faults: Mapping[str, Sequence[str]], *, now: datetime) -> boo
         Problem(
             kind=Incident.Kind.RECORDS,
             key=f"records:{slug}",
-            summary=f"Records do not agree: {slug}\n{len(found)} found by verify_records, which prints them.",
+            title=record_text.RECORDS_DISAGREE(organisation=slug),
+            details=record_text.VERIFY_FOUND(count=len(found)),
             began_at=now,
         )
         for slug, found in faults.items()
@@ -173,27 +176,29 @@ def _incident(problem: Problem, *, now: datetime) -> Incident:
         key=problem.key,
         organisation=problem.organisation,
         cron_job=problem.cron_job,
-        summary=_summary(problem, now=now),
+        title=problem.title,
+        details=_details(problem, now=now),
         began_at=problem.began_at,
         seen_at=now,
     )
 
 
-def _summary(problem: Problem, *, now: datetime) -> str:
+def _details(problem: Problem, *, now: datetime) -> RecordText:
     cause = find_cause(problem, now=now)
-    return f"{problem.summary} Likely cause: {cause}" if cause else problem.summary
+    return problem.details + record_text.LIKELY_CAUSE(cause=cause) if cause else problem.details
 
 
 def _keep(incident: Incident, problem: Problem, *, now: datetime) -> None:
     """Write down what has changed; another slot of the same job is told of at once."""
     is_another_night = problem.kind == Incident.Kind.NIGHT and problem.began_at != incident.began_at
-    if problem.unconfirmed or (incident.summary.startswith(problem.summary) and not is_another_night):
+    says_the_same = incident.title == problem.title and incident.details.startswith(problem.details)
+    if problem.unconfirmed or (says_the_same and not is_another_night):
         return
-    changes: dict[str, object] = {"summary": _summary(problem, now=now)}
+    changes: dict[str, object] = {"title": problem.title, "details": _details(problem, now=now)}
     if is_another_night:
         changes |= {"began_at": problem.began_at, "notified_at": None}
     # Under what was read: of two watchers that see the new slot, one has it told.
-    unchanged = Incident.objects.filter(pk=incident.pk, began_at=incident.began_at, summary=incident.summary)
+    unchanged = Incident.objects.filter(pk=incident.pk, began_at=incident.began_at, details=incident.details)
     unchanged.update(**changes)
 
 

@@ -14,18 +14,18 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 
+from cronjobs import record_text
 from cronjobs.cron import LOOK_AHEAD, slots
 from cronjobs.heartbeats import CHAIN, TOLERANCE, last_heard
 from cronjobs.models import Component, CronJob, Heartbeat, Incident, Outage, Run
 from cronjobs.schedules import causes
 from cronjobs.schedules.drift import find_drift
 from mentors.models import Organisation
+from mentors.record_text import EMPTY, RecordText
 from notifications.backlog import find_backlog
 
 # Days: most jobs are nightly, some monthly, one may be for 29 February.
 LOOK_BACK = (2, 40, LOOK_AHEAD.days)
-UNREADABLE = "its cron expression cannot be read"
-LATE = "it was closed late"
 # What `find_problems` judges; the web server is asked by the watchdog, the records by those who verify them.
 WATCHED = frozenset(
     {
@@ -42,13 +42,13 @@ SILENT_AFTER = timedelta(minutes=15)
 SETTLE_TIME = timedelta(minutes=3)
 DEVIATION_LASTS = timedelta(days=2)
 TITLES = {
-    Run.Status.PLANNED: "Night not finished",
-    Run.Status.RUNNING: "Night not finished",
-    Run.Status.HELD: "Night waits for a person",
-    Run.Status.SUCCEEDED: "Night was late",
-    Run.Status.PARTIAL: "Night done in part",
-    Run.Status.FAILED: "Night failed",
-    Run.Status.MISSED: "Night not run",
+    Run.Status.PLANNED: record_text.NIGHT_NOT_FINISHED,
+    Run.Status.RUNNING: record_text.NIGHT_NOT_FINISHED,
+    Run.Status.HELD: record_text.NIGHT_HELD,
+    Run.Status.SUCCEEDED: record_text.NIGHT_LATE,
+    Run.Status.PARTIAL: record_text.NIGHT_PARTIAL,
+    Run.Status.FAILED: record_text.NIGHT_FAILED,
+    Run.Status.MISSED: record_text.NIGHT_NOT_RUN,
 }
 
 
@@ -61,7 +61,7 @@ class NightStatus:
     slot: datetime | None
     cron_job: CronJob
     run: Run | None = None
-    fault: str = ""
+    fault: RecordText = EMPTY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,8 @@ class Problem:
 
     kind: Incident.Kind
     key: str
-    summary: str
+    title: RecordText
+    details: RecordText
     began_at: datetime
     organisation: Organisation | None = None
     cron_job: CronJob | None = None
@@ -111,20 +112,20 @@ def _night(
     of_newest = runs.get((job.pk, newest)) if newest else None
     slot = newest if of_newest and of_newest.finished_at else due
     run = runs.get((job.pk, slot)) if slot else None
-    fault = UNREADABLE if candidates is None else _fault(job, slot, run)
+    fault = record_text.UNREADABLE() if candidates is None else _fault(job, slot, run)
     return NightStatus(organisation=job.organisation.slug, job=job.name, slot=slot, cron_job=job, run=run, fault=fault)
 
 
-def _fault(job: CronJob, slot: datetime | None, run: Run | None) -> str:
+def _fault(job: CronJob, slot: datetime | None, run: Run | None) -> RecordText:
     if slot is None:
-        return ""
+        return EMPTY
     if run is None:
-        return "nobody ran it"
+        return record_text.NOBODY_RAN()
     if run.finished_at is None:
-        return f"its run is still {run.status}"
+        return record_text.STILL_OPEN(status=run.status)
     if run.status != Run.Status.SUCCEEDED:
-        return f"its run is {run.status}"
-    return LATE if run.finished_at > slot + _patience(job) else ""
+        return record_text.NOT_GREEN(status=run.status)
+    return record_text.CLOSED_LATE() if run.finished_at > slot + _patience(job) else EMPTY
 
 
 def _candidates(job: CronJob, *, now: datetime) -> tuple[datetime | None, datetime | None] | None:
@@ -161,10 +162,10 @@ def find_problems(*, now: datetime) -> list[Problem]:
     ]
 
 
-def find_cause(problem: Problem, *, now: datetime) -> str:
+def find_cause(problem: Problem, *, now: datetime) -> RecordText:
     """Return why a slot was not run at its time, as far as that can be told; nothing of other problems."""
     if problem.cron_job is None or problem.slot is None:
-        return ""
+        return EMPTY
     return problem.run.cause if problem.run else causes.why_not_run(problem.cron_job, problem.slot, now=now)
 
 
@@ -184,19 +185,20 @@ def _nights_with_problems(nights: Sequence[NightStatus]) -> Iterator[Problem]:
 
 
 def _night_problem(night: NightStatus) -> Problem:
-    job, run, fault = night.cron_job, night.run, night.fault
-    name = f"{night.organisation} {night.job}"
+    job, run = night.cron_job, night.run
+    name = _one_line(f"{night.organisation} {night.job}")
     if night.slot is None:
-        title = f"Schedule cannot be read: {name}"
+        title = record_text.SCHEDULE_UNREADABLE(job=name)
     else:
-        local = night.slot.astimezone(ZoneInfo(job.timezone))
-        title = f"{TITLES[Run.Status(run.status)] if run else 'Night not run'}: {name}, {local:%d %b %H:%M}"
+        phrase = TITLES[Run.Status(run.status)] if run else record_text.NIGHT_NOT_RUN
+        title = phrase(job=name, slot=f"{night.slot.astimezone(ZoneInfo(job.timezone)):%d %b %H:%M}")
     failed = sum(count.get("failed", 0) for count in run.counts.values()) if run else 0
-    details = f"{fault.capitalize()}" + (f", {failed} items failed" if failed else "") + "."
+    details = night.fault + (record_text.FAILED_ITEMS(count=failed) if failed else EMPTY)
     return Problem(
         kind=Incident.Kind.NIGHT,
         key=f"night:{job.pk}",
-        summary=_summary(title, details, f"Run {run.pk}." if run else ""),
+        title=title,
+        details=details + (record_text.RUN(run=run.pk) if run else EMPTY),
         began_at=night.slot or job.updated_at,
         organisation=job.organisation,
         cron_job=job,
@@ -213,11 +215,11 @@ def _late_runs(told: set[object], *, now: datetime) -> Iterator[Problem]:
         if run.pk in told or now - max(began_at, run.scheduled_for or began_at) <= patience:
             continue
         local = began_at.astimezone(ZoneInfo(run.organisation.timezone))
-        title = f"Run not finished: {run.organisation.slug}, begun {local:%d %b %H:%M}"
         yield Problem(
             kind=Incident.Kind.NIGHT,
             key=f"run:{run.pk}",
-            summary=_summary(title, f"It is still {run.status}.", f"Run {run.pk}."),
+            title=record_text.RUN_NOT_FINISHED(organisation=run.organisation.slug, begun=f"{local:%d %b %H:%M}"),
+            details=record_text.STILL_OPEN(status=run.status) + record_text.RUN(run=run.pk),
             began_at=began_at,
             organisation=run.organisation,
             run=run,
@@ -257,18 +259,11 @@ def _were_others_away(component: Component, heard_at: datetime, outages: Sequenc
 
 
 def _component_problem(component: Component, heard_at: datetime, *, unconfirmed: bool) -> Problem:
-    name = {
-        Component.BEAT: "Beat",
-        Component.BROKER: "The broker",
-        Component.WORKERS: "The workers",
-        Component.WATCHDOG: "The watchdog",
-    }
     return Problem(
         kind=Incident.Kind.COMPONENT,
         key=f"component:{component}",
-        summary=_summary(
-            f"A component is silent: {component}", f"{name[component]} was last heard of at {_utc(heard_at)}."
-        ),
+        title=record_text.COMPONENT_SILENT(component=component.value),
+        details=record_text.LAST_HEARD(at=_utc(heard_at)),
         began_at=heard_at,
         unconfirmed=unconfirmed,
     )
@@ -279,7 +274,8 @@ def _backlog(*, now: datetime) -> Iterator[Problem]:
         yield Problem(
             kind=Incident.Kind.DELIVERY,
             key="delivery",
-            summary=_summary("Messages do not leave", f"The oldest should have left at {_utc(backlog.since)}."),
+            title=record_text.MESSAGES_WAIT(),
+            details=record_text.OLDEST_WAITS(at=_utc(backlog.since)),
             began_at=backlog.since,
         )
 
@@ -289,11 +285,12 @@ def _deviations(*, now: datetime) -> Iterator[Problem]:
     newest = recent.order_by("organisation_id", "-created_at", "-id").distinct("organisation_id")
     for run in newest.select_related("organisation", "cron_job"):
         if run.deviation:
-            title = f"A night differs from what was expected: {run.organisation.slug}, {run.business_date:%d %b}"
+            slug, day = run.organisation.slug, f"{run.business_date:%d %b}"
             yield Problem(
                 kind=Incident.Kind.DEVIATION,
                 key=f"deviation:{run.pk}",
-                summary=_summary(title, run.deviation, f"Run {run.pk}."),
+                title=record_text.NIGHT_DEVIATES(organisation=slug, day=day),
+                details=run.deviation + record_text.RUN(run=run.pk),
                 began_at=run.finished_at or run.created_at,
                 organisation=run.organisation,
                 cron_job=run.cron_job,
@@ -307,15 +304,16 @@ def _drift(*, now: datetime) -> Iterator[Problem]:
         yield Problem(
             kind=Incident.Kind.DRIFT,
             key=f"drift:{job_id}",
-            summary=_summary(f"Beat has another schedule: {job.organisation.slug} {job.name}", *differences),
+            title=record_text.BEAT_DIFFERS(job=_one_line(f"{job.organisation.slug} {job.name}")),
+            details=differences,
             began_at=now,
             organisation=job.organisation,
             cron_job=job,
         )
 
 
-def _summary(title: str, *sentences: str) -> str:
-    return "\n".join([" ".join(title.split()), " ".join(filter(None, sentences))])
+def _one_line(name: str) -> str:
+    return " ".join(name.split())
 
 
 def _utc(moment: datetime) -> str:

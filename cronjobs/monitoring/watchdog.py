@@ -21,12 +21,13 @@ import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
-from cronjobs import heartbeats, sweep
+from cronjobs import heartbeats, record_text, sweep
 from cronjobs.models import Alert, Component, Incident
 from cronjobs.monitoring import alert_text, incidents
 from cronjobs.monitoring.alerts import AlertSender, ping
 from cronjobs.monitoring.http_probe import answer_of
 from cronjobs.monitoring.problems import SETTLE_TIME, WATCHED, Problem, expect_components, find_problems
+from mentors.record_text import RecordText
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +49,8 @@ class TookTooLong(TimeoutError):
 class FailureStreak:
     """What fails round after round, remembered where no database is needed."""
 
-    title: str
     began_at: datetime
+    title: str = ""
     rounds: int = 1
     notified_at: datetime | None = None
 
@@ -122,19 +123,19 @@ class Watchdog:
             self.over = None
 
     def _ask_web(self, *, now: datetime) -> list[Problem]:
-        answer = _web_answer(settings.WATCHDOG_WEB_URL) if settings.WATCHDOG_WEB_URL else ""
-        if not answer:
+        details = _ask(settings.WATCHDOG_WEB_URL) if settings.WATCHDOG_WEB_URL else None
+        if details is None:
             self.web = None
             return []
-        self.web = self.web or FailureStreak(title="The web server does not answer", began_at=now, rounds=0)
+        self.web = self.web or FailureStreak(began_at=now, rounds=0)
         self.web.rounds += 1
-        summary = f"{self.web.title}\nAsked as WATCHDOG_WEB_URL says, it {answer}."
         # Until it is certain, an incident from before this process was started stays open, and none is opened.
         return [
             Problem(
                 kind=Incident.Kind.WEB,
                 key="web",
-                summary=summary,
+                title=record_text.WEB_SILENT(),
+                details=details,
                 began_at=self.web.began_at,
                 unconfirmed=self.web.rounds < ROUNDS,
             )
@@ -187,13 +188,13 @@ def _notify_of(streak: FailureStreak, event: Alert.Event) -> bool:
     return not sender.routes or not all(errors.values())
 
 
-def _web_answer(url: str) -> str:
-    """Return what is wrong with the answer; nothing if it is 200."""
+def _ask(url: str) -> RecordText | None:
+    """Return what is wrong with the answer; None if it is 200."""
     try:
         status = answer_of(url)
     except requests.RequestException:
-        return "does not answer"
-    return "" if status == 200 else f"answers {status}"
+        return record_text.WEB_NO_ANSWER()
+    return None if status == 200 else record_text.WEB_ANSWERS(status=status)
 
 
 def beat_heart() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 from cronjobs.models import Run, RunItem, Seal
+from mentors.record_text import RecordText
 
 ITEM_FACTS = (
     "id", "action", "dedupe_key", "mentor_id", "type", "number", "expires_on", "stage", "status", "outcome", "error",
@@ -45,11 +46,13 @@ def text_of(value: object) -> str:
     """Return the text that a file shows of a value."""
     if type(value) is str:  # most are: a night has a million values
         return value
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC)
     match value:
         case None:
             return ""
-        case datetime():
-            return value.astimezone(UTC).isoformat()
+        case RecordText():
+            return value.as_text()
         case date():
             return value.isoformat()
         case dict() | list():

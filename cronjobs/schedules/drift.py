@@ -19,6 +19,7 @@ from cronjobs import record_text
 from cronjobs.cron import normalise_cron
 from cronjobs.models import CronJob
 from mentors.conflicts import ConflictError
+from mentors.record_text import RecordText, join
 
 TASK = "cronjobs.nightly"
 CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
@@ -46,8 +47,8 @@ class ScheduleDrifted(ConflictError):
         "over beat's."
     )
 
-    def __init__(self, job: CronJob, drift: list[str]) -> None:
-        super().__init__(self.message % {"drift": record_text.read(" ".join(drift))}, id=job.pk)
+    def __init__(self, job: CronJob, drift: RecordText) -> None:
+        super().__init__(self.message % {"drift": drift}, id=job.pk)
 
 
 class CannotTakeOver(ConflictError):
@@ -60,11 +61,11 @@ class CannotTakeOver(ConflictError):
         super().__init__(self.message % {"reason": reason}, id=job.pk)
 
 
-def find_drift(jobs: Iterable[CronJob]) -> dict[int, list[str]]:
-    """Say of each job that has drifted how its entry differs, in English; by one query."""
+def find_drift(jobs: Iterable[CronJob]) -> dict[int, RecordText]:
+    """Say of each job that has drifted how its entry differs, by one query."""
     jobs = list(jobs)
     entries = PeriodicTask.objects.select_related("crontab").in_bulk({job.periodic_task_id for job in jobs} - {None})
-    found = {job.pk: list(_differences(job, entries.get(job.periodic_task_id))) for job in jobs}
+    found = {job.pk: join(_differences(job, entries.get(job.periodic_task_id))) for job in jobs}
     return {pk: differences for pk, differences in found.items() if differences}
 
 
@@ -74,31 +75,31 @@ def refuse_if_drifted(job: CronJob) -> None:
         raise ScheduleDrifted(job, drift[job.pk])
 
 
-def _differences(job: CronJob, entry: PeriodicTask | None) -> Iterator[str]:
+def _differences(job: CronJob, entry: PeriodicTask | None) -> Iterator[RecordText]:
     if entry is None:
-        yield record_text.NO_ENTRY.write()
+        yield record_text.NO_ENTRY()
         return
     if entry.enabled != job.enabled:
-        yield (record_text.ENTRY_OFF if job.enabled else record_text.ENTRY_ON).write()
+        yield (record_text.ENTRY_OFF if job.enabled else record_text.ENTRY_ON)()
     yield from _schedule_differences(job, entry)
     for field, plain in PLAIN.items():
         if (value := getattr(entry, field)) != plain:
-            yield record_text.OTHER_VALUE.write(field=field, value=value, wanted=plain)
+            yield record_text.OTHER_VALUE(field=field, value=value, wanted=str(plain))
     for field, wanted in (("args", [job.pk]), ("kwargs", {})):
         if _read_json(getattr(entry, field), empty=type(wanted)()) != wanted:
-            yield record_text.OTHER_VALUE.write(field=field, value=getattr(entry, field), wanted=wanted)
+            yield record_text.OTHER_VALUE(field=field, value=getattr(entry, field), wanted=str(wanted))
 
 
-def _schedule_differences(job: CronJob, entry: PeriodicTask) -> Iterator[str]:
+def _schedule_differences(job: CronJob, entry: PeriodicTask) -> Iterator[RecordText]:
     if entry.crontab is None:
         kind = next((kind for kind in OTHER_SCHEDULES if getattr(entry, f"{kind}_id")), "")
-        yield (record_text.OTHER_KIND if kind else record_text.NO_KIND).write(kind=kind)
+        yield (record_text.OTHER_KIND if kind else record_text.NO_KIND)(kind=kind)
         return
     beats = _normalised(expression_of(entry.crontab))
     if beats != _normalised(job.cron_expression):
-        yield record_text.OTHER_TIMES.write(entry=beats, job=job.cron_expression)
+        yield record_text.OTHER_TIMES(entry=beats, job=job.cron_expression)
     if str(entry.crontab.timezone) != job.timezone:
-        yield record_text.OTHER_ZONE.write(entry=entry.crontab.timezone, job=job.timezone)
+        yield record_text.OTHER_ZONE(entry=entry.crontab.timezone, job=job.timezone)
 
 
 def expression_of(crontab: CrontabSchedule) -> str:

@@ -17,6 +17,7 @@ from cronjobs.models import CronJob
 from cronjobs.schedules import drift, missed_slots
 from mentors.conflicts import ConflictError
 from mentors.models import Organisation
+from mentors.record_text import EMPTY
 
 OFF_IN_BEAT = "Switched off in beat's own tables."
 
@@ -122,7 +123,7 @@ def _record_owed_slots(before: CronJob, *, by: str, now: datetime) -> None:
     with suppress(ValidationError):  # an expression that nobody can read owes nothing
         owed = missed_slots.unclaimed_slots(before, until=now)
         remark = record_text.SCHEDULE_CHANGED_BY if by else record_text.SCHEDULE_CHANGED
-        missed_slots.record_missed(before, owed, now=now, remark=remark.write(by=by) if before.enabled else "")
+        missed_slots.record_missed(before, owed, now=now, remark=remark(by=by) if before.enabled else EMPTY)
 
 
 def _save(job: CronJob, *, by: str, now: datetime) -> CronJob:

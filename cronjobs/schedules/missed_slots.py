@@ -11,6 +11,7 @@ from django.db.models import Max
 from cronjobs import cron, nightly, record_text
 from cronjobs.models import CronJob, Run
 from cronjobs.schedules.causes import why_not_run
+from mentors.record_text import EMPTY, RecordText
 
 # How far back the slots of a job that is switched off are kept: nobody will run them.
 LOOK_BACK = timedelta(days=40)
@@ -28,12 +29,12 @@ def unclaimed_slots(job: CronJob, *, until: datetime) -> list[datetime]:
     return list(cron.slots(job.cron_expression, job.timezone, after=after, until=until))
 
 
-def record_missed(job: CronJob, slots: Iterable[datetime], *, now: datetime, remark: str = "") -> None:
+def record_missed(job: CronJob, slots: Iterable[datetime], *, now: datetime, remark: RecordText = EMPTY) -> None:
     """Write down, with the cause, that the slots never ran; one that somebody has claimed by now is left alone."""
     Run.objects.bulk_create([_missed_run(job, slot, now=now, remark=remark) for slot in slots], ignore_conflicts=True)
 
 
-def _missed_run(job: CronJob, slot: datetime, *, now: datetime, remark: str) -> Run:
+def _missed_run(job: CronJob, slot: datetime, *, now: datetime, remark: RecordText) -> Run:
     return Run(
         id=Run.id_of_slot(job.pk, slot),
         organisation=job.organisation,
@@ -43,8 +44,8 @@ def _missed_run(job: CronJob, slot: datetime, *, now: datetime, remark: str) -> 
         trigger=Run.Trigger.SCHEDULE,
         actions=list(nightly.ALL_ACTIONS),
         status=Run.Status.MISSED,
-        error=record_text.NOT_CLAIMED.write() if job.enabled else Run.SWITCHED_OFF,
-        cause=f"{why_not_run(job, slot, now=now)} {remark}".strip(),
+        error=record_text.NOT_CLAIMED() if job.enabled else record_text.SWITCHED_OFF(),
+        cause=why_not_run(job, slot, now=now) + remark,
         created_at=now,
         finished_at=now,
         code_version=settings.CODE_VERSION,

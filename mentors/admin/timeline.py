@@ -13,8 +13,8 @@ from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from cronjobs import record_text
 from cronjobs.models import Action, RunItem
-from cronjobs.record_text import read
 from mentors.api.timeline import Kind, RecipientKind
 from mentors.models import Mentor, Organisation
 from notifications.channels import channel_choices
@@ -68,12 +68,12 @@ class TimelineRenderer:
                 said = _("Service ended by %(actor)s.") % by_whom if by_whom else _("Service ended.")
                 return {"icon": "cancel", "sentence": said, "because": entry["reason"]}
         said = _("Resumed by %(actor)s.") % by_whom if by_whom else _("Resumed.")
-        return {"icon": "play_circle", "sentence": said, "because": read(entry["reason"])}
+        return {"icon": "play_circle", "sentence": said, "because": entry["reason"]}
 
     def _item(self, entry: Entry) -> dict[str, str]:
         is_reminder = entry["action"] == Action.REMIND
         sentence = self._reminder(entry) if is_reminder else self._planned_change(entry)
-        because = entry["error"] or ("" if entry["outcome"] in PLAIN_OUTCOMES else read(entry["outcome"]))
+        because = entry["error"] or (entry["outcome"] if entry["outcome"] not in PLAIN_OUTCOMES else "")
         icon = {RunItem.Status.DONE: "task_alt", RunItem.Status.FAILED: "error"}.get(entry["status"], "block")
         return {"icon": icon, "sentence": sentence, "because": because, "rule": self._rule(entry)}
 
@@ -139,7 +139,7 @@ class TimelineRenderer:
         }
         sentence = f"{to_whom[entry['recipient']] % facts} {_fate(entry)}"
         arrived = entry["status"] in {Notification.Status.SENT, Notification.Status.SENDING, Notification.Status.QUEUED}
-        return {"icon": "mail" if arrived else "unsubscribe", "sentence": sentence, "because": read(entry["error"])}
+        return {"icon": "mail" if arrived else "unsubscribe", "sentence": sentence, "because": entry["error"]}
 
     def _answer(self, entry: Entry) -> dict[str, str]:
         said = _("The mentor answered: “%(answer)s”.") % {"answer": Answer.Choice(entry["answer"]).label}
@@ -149,7 +149,7 @@ class TimelineRenderer:
         return get_text_list([self.names.get(code, code) for code in codes.split(",")], _("and"))
 
 
-PLAIN_OUTCOMES = frozenset({"", "reminded", "paused", "resumed"})  # which the sentence says already
+PLAIN_OUTCOMES = (record_text.REMINDED(), record_text.PAUSED(), record_text.RESUMED())  # the sentence says it already
 
 
 def _fate(entry: Entry) -> str:

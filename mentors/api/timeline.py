@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from cronjobs.models import Action, RunItem
 from mentors.models import Mentor, StatusChange
+from mentors.record_text import RecordTextField
 from notifications.channels import channel_choices
 from notifications.models import Answer, Notification
 
@@ -27,7 +28,7 @@ COLUMNS: dict[str, Any] = {
     "from_status": models.CharField(),
     "to_status": models.CharField(),
     "cause": models.CharField(),
-    "reason": models.CharField(),
+    "reason": RecordTextField(),
     "actor": models.CharField(),
     "action": models.CharField(),
     "type": models.CharField(),
@@ -40,8 +41,8 @@ COLUMNS: dict[str, Any] = {
     "recipient": models.CharField(),
     "sent_at": models.DateTimeField(),
     "status": models.CharField(),
-    "outcome": models.CharField(),
-    "error": models.CharField(),
+    "outcome": RecordTextField(),
+    "error": RecordTextField(),
     "answer": models.CharField(),
     "id": models.IntegerField(),  # within its kind; only for a lasting order
 }

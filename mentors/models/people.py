@@ -16,6 +16,7 @@ from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from mentors.models.organisations import LANGUAGES, Chapter, Organisation, User
+from mentors.record_text import RecordTextField
 from mentors.validators import validate_one_line
 
 validate_phone = RegexValidator(r"^\+[1-9][0-9]{6,14}\Z", _("Write the number as +4712345678 (E.164)."))
@@ -102,7 +103,7 @@ class Mentor(models.Model):
     language = models.CharField(_("language"), max_length=2, choices=LANGUAGES, default="nb")
     status = models.CharField(_("status"), max_length=6, choices=Status, default=Status.ACTIVE)
     pause_cause = models.CharField(_("pause cause"), max_length=21, choices=PauseCause, null=True, blank=True)
-    pause_reason = models.TextField(_("pause reason"), blank=True)
+    pause_reason = RecordTextField(_("pause reason"))
     listed = models.BooleanField(
         _("on the public page"), default=True, help_text=_("Consents to stand on the public page.")
     )
@@ -173,7 +174,7 @@ class StatusChange(models.Model):
     from_status = models.CharField(_("from status"), max_length=6, choices=Mentor.Status)
     to_status = models.CharField(_("to status"), max_length=6, choices=Mentor.Status)
     cause = models.CharField(_("cause"), max_length=21, choices=Mentor.PauseCause, null=True)
-    reason = models.TextField(_("reason"), blank=True)
+    reason = RecordTextField(_("reason"))
     actor = models.ForeignKey(
         User,
         verbose_name=_("actor"),

@@ -23,6 +23,7 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.translation import gettext_lazy as _
 
+from notifications import record_text
 from notifications.bounce_reports import is_about_address
 from notifications.channel import Channel, Envelope, Recipient, Refused, Send, TryLater, Undelivered, Unreachable
 from notifications.messages.rendered_message import as_html, as_text
@@ -47,7 +48,7 @@ class Email(Channel):
         try:
             connection.open()
         except (OSError, SMTPException, AnymailError) as error:
-            raise Unreachable(_name(error)) from error
+            raise Unreachable(record_text.BROKE(error=_name(error))) from error
 
         def send(envelope: Envelope) -> None:
             _send(connection, envelope)
@@ -69,18 +70,18 @@ def _send(connection: BaseEmailBackend, envelope: Envelope) -> None:
     except SMTPSenderRefused as error:
         raise _answer(error.smtp_code, error.smtp_error, envelope, is_about_sender=True) from error
     except (SMTPConnectError, SMTPServerDisconnected) as error:
-        raise Unreachable(_name(error)) from error
+        raise Unreachable(record_text.BROKE(error=_name(error))) from error
     except SMTPResponseException as error:
         raise _answer(error.smtp_code, error.smtp_error, envelope) from error
     except AnymailRecipientsRefused as error:
         # The provider's report says whether the address is bad, or on a list: notifications/bounces.py.
-        raise Refused("refused by the mail provider") from error
+        raise Refused(record_text.PROVIDER_REFUSED()) from error
     except AnymailAPIError as error:
         raise _answer_of_provider(error) from error
     except (AnymailError, ValueError) as error:  # an address or a header that cannot be written
-        raise Refused(_name(error)) from error
+        raise Refused(record_text.BROKE(error=_name(error))) from error
     except OSError as error:
-        raise Unreachable(_name(error)) from error
+        raise Unreachable(record_text.BROKE(error=_name(error))) from error
 
 
 class Mail(EmailMultiAlternatives):
@@ -123,21 +124,24 @@ def _answer(
 ) -> Undelivered:
     """Return what a server's answer means for the message: later (4xx), never (5xx), or goodbye (421)."""
     words = said.decode(errors="replace") if isinstance(said, bytes) else said
-    reason = _clean(code, words, envelope)
+    answer = _clean(code, words, envelope)
     if code == 421:
-        return Unreachable(reason)
-    if code < 500 or is_about_sender or OUR_FAULT.search(words):
-        return TryLater(reason)
-    return Refused(reason, bad_address=is_about_recipient and is_about_address(f"{code} {words}") is True)
+        return Unreachable(record_text.MAIL_SERVER_SAID(answer=answer))
+    if code < 500:
+        return TryLater(record_text.NOT_NOW(answer=answer))
+    if is_about_sender or OUR_FAULT.search(words):
+        return TryLater(record_text.MAIL_SERVER_SAID(answer=answer))
+    is_bad = is_about_recipient and is_about_address(f"{code} {words}") is True
+    return Refused(record_text.MAIL_SERVER_SAID(answer=answer), bad_address=is_bad)
 
 
 def _answer_of_provider(error: AnymailAPIError) -> Refused | TryLater | Unreachable:
     status = getattr(error, "status_code", None)
     if status is None:
-        return Unreachable(_name(error))
+        return Unreachable(record_text.BROKE(error=_name(error)))
     if status in {401, 403, 408, 429} or status >= 500:  # ours to mend, too often, theirs to mend
-        return TryLater(f"the mail provider answered {status}")
-    return Refused(f"the mail provider answered {status}")
+        return TryLater(record_text.PROVIDER_ANSWERED(status=status))
+    return Refused(record_text.PROVIDER_ANSWERED(status=status))
 
 
 def _clean(code: int, words: str, envelope: Envelope) -> str:

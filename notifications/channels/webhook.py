@@ -31,8 +31,6 @@ TRY_LATER = {408, 425, 429}
 LONGEST_WAIT_SECONDS = 24 * 3600
 READ_BYTES = 4096  # of an answer; nobody looks at it, but a connection of which all is read can be used again
 MOST_ADDRESSES = 3  # of a host are tried
-NOT_PUBLIC = "The app's host has an address that is not public, and WEBHOOK_PRIVATE_HOSTS does not allow that."
-NOT_HTTPS = "The app's address does not begin with https://, and WEBHOOK_PRIVATE_HOSTS does not allow that."
 
 
 class WebhookChannel(Channel):
@@ -60,7 +58,7 @@ class WebhookChannel(Channel):
 
     def _send(self, session: requests.Session, envelope: Envelope) -> None:
         if not settings.WEBHOOK_PRIVATE_HOSTS and urlsplit(envelope.address).scheme != "https":
-            raise Refused(NOT_HTTPS)
+            raise Refused(record_text.NOT_HTTPS())
         body = json.dumps(envelope.payload(), ensure_ascii=False)
         try:
             with session.post(
@@ -73,9 +71,9 @@ class WebhookChannel(Channel):
             ) as response:
                 _read_a_little(response)
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise Unreachable(type(error).__name__) from error
+            raise Unreachable(record_text.BROKE(error=type(error).__name__)) from error
         except (requests.RequestException, ValueError) as error:  # not an address at all, or not HTTP
-            raise Refused(type(error).__name__) from error
+            raise Refused(record_text.BROKE(error=type(error).__name__)) from error
         _judge(response, now=envelope.written_at)
 
 
@@ -102,7 +100,7 @@ def _judge(response: requests.Response, *, now: datetime) -> None:
     status = response.status_code
     if 200 <= status < 300:
         return
-    reason = record_text.APP_ANSWERED.write(status=status)
+    reason = record_text.APP_ANSWERED(status=status)
     if status in TRY_LATER or status >= 500:
         raise TryLater(reason, after_seconds=_retry_after(response.headers.get("Retry-After", ""), now=now))
     raise Refused(reason, host_is_gone=status == GONE)
@@ -159,7 +157,7 @@ def _public_addresses(host: str, port: int) -> list[str]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(address) for *_, (address, *_) in found]
     if not all(_is_public(address) for address in addresses):
-        raise Refused(NOT_PUBLIC)
+        raise Refused(record_text.NOT_PUBLIC())
     return addresses[:MOST_ADDRESSES]
 
 

@@ -18,6 +18,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from certifications.models import Certification, CertificationType
+from certifications.record_text import LAPSED
+from cronjobs import record_text
 from cronjobs.models import Action, Run, RunItem
 from cronjobs.nightly import ALL_ACTIONS
 from cronjobs.starting import schedule_nightly_run
@@ -80,7 +82,11 @@ def oslo_in_november(db: None, today: date, now: datetime) -> None:
             mentor=mentor, type=course, number=number, issued_on=issued_on, expires_on=expires_on
         )
 
-    paused = {"status": "paused", "pause_cause": "certification_expired", "pause_reason": "Lapsed: likepersonkurs"}
+    paused = {
+        "status": "paused",
+        "pause_cause": "certification_expired",
+        "pause_reason": LAPSED(types=["likepersonkurs"]),
+    }
     enrol("M-0012", "Liv Moe", number="A1017", expires_on=today - timedelta(days=3), email="liv@example.org", **paused)
     enrol("M-0031", "Ådne Berg", number="A1020", expires_on=today - timedelta(days=1))
     per = enrol("M-0040", "Per Dahl", number="A1042", expires_on=today + timedelta(days=10))
@@ -92,7 +98,7 @@ def oslo_in_november(db: None, today: date, now: datetime) -> None:
         RunItem.objects.create(
             run=earlier, action=Action.REMIND, dedupe_key=f"remind:{per.pk}:{per.expires_on}:{stage}", at=now,
             mentor=per.mentor, certification=per, type="likepersonkurs", number=per.number, stage=stage,
-            expires_on=per.expires_on, status=RunItem.Status.DONE, outcome="reminded",
+            expires_on=per.expires_on, status=RunItem.Status.DONE, outcome=record_text.REMINDED(),
         )  # fmt: skip
 
 

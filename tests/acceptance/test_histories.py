@@ -28,6 +28,7 @@ from certifications.coverage import public_names
 from certifications.models import Certification, CertificationType, Exemption
 from cronjobs.models import Run, RunItem
 from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
+from mentors.record_text import verbatim
 from mentors.status import change_status
 from tests.support import model
 from tests.support.nights import noon, run_night
@@ -229,7 +230,7 @@ class World:
     def _change_status(self, change: Change, on: date, to_status: Mentor.Status, cause: str | None) -> None:
         row, twin = self.mentors[change.who]
         changed = change_status(
-            {row.pk: "a person did it"},
+            {row.pk: verbatim("a person did it")},
             from_status=Mentor.Status(twin.status),
             to_status=to_status,
             cause=Mentor.PauseCause(cause) if cause else None,

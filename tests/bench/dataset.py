@@ -101,7 +101,7 @@ INSERT INTO mentors_mentor (
 )
 SELECT number, %(organisation)s, number %% %(chapters)s + 1, 'M' || number, 'Mentor ' || number,
        CASE WHEN number %% 10 = 0 THEN '' ELSE 'mentor-' || number || '@example.org' END, '', 'nb',
-       status, pause_cause, '', true, now(), now()
+       status, pause_cause, '[]', true, now(), now()
 FROM cast_list ORDER BY number;
 
 INSERT INTO certifications_certificationtype (id, organisation_id, code, name, required, grace_days)
@@ -132,10 +132,10 @@ SELECT number, 1, 'K' || number || '-0', expires_on - 30, expires_on + 1065, '',
 FROM cast_list WHERE kind = 'covered' AND place %% 1000 = 500;
 
 INSERT INTO mentors_statuschange (mentor_id, from_status, to_status, cause, reason, at)
-SELECT number, 'active', 'paused', COALESCE(pause_cause, 'manual'), '', now() - interval '100 days'
+SELECT number, 'active', 'paused', COALESCE(pause_cause, 'manual'), '[]', now() - interval '100 days'
 FROM cast_list WHERE status = 'paused' OR place %% 10 = 9;
 INSERT INTO mentors_statuschange (mentor_id, from_status, to_status, cause, reason, at)
-SELECT number, 'paused', 'active', 'manual', '', now() - interval '90 days'
+SELECT number, 'paused', 'active', 'manual', '[]', now() - interval '90 days'
 FROM cast_list WHERE status <> 'paused' AND place %% 10 = 9;
 
 INSERT INTO cronjobs_run (
@@ -143,14 +143,14 @@ INSERT INTO cronjobs_run (
     already_handled, created_at, finished_at, concluded_at, error, cause, deviation, code_version
 )
 VALUES (%(past_run)s, %(organisation)s, %(on)s - 1, 'schedule', '{remind}', false, false, '', 'succeeded', '{}', 0,
-        now(), now(), now(), '', '', '', '');
+        now(), now(), now(), '[]', '[]', '[]', '');
 
 INSERT INTO cronjobs_runitem (
     run_id, action, dedupe_key, mentor_id, certification_id, type, number, expires_on, stage, status, outcome, error,
     attempts, at
 )
 SELECT %(past_run)s, 'remind', 'remind:' || id || ':' || expires_on || ':30', mentor_id, id, 'likepersonkurs', number,
-       expires_on, 30, 'done', 'reminded', '', 0, now()
+       expires_on, 30, 'done', '[{"code": "reminded"}]', '[]', 0, now()
 FROM certifications_certification WHERE expires_on < %(on)s - 365;
 
 INSERT INTO notifications_notification (
@@ -158,7 +158,7 @@ INSERT INTO notifications_notification (
     attempts, sent_at, message_id, error, created_at
 )
 SELECT item.dedupe_key || ':inbox:' || mentor.chapter_id, %(organisation)s, 'remind', 'inbox', mentor.chapter_id,
-       mentor.id, item.run_id, 'nb', '{"events": []}', 'sent', 0, now() - interval '1 year', '', '',
+       mentor.id, item.run_id, 'nb', '{"events": []}', 'sent', 0, now() - interval '1 year', '', '[]',
        now() - interval '1 year'
 FROM cronjobs_runitem item JOIN mentors_mentor mentor ON mentor.id = item.mentor_id;
 

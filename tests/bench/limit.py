@@ -86,7 +86,7 @@ WITH covering AS NOT MATERIALIZED (
         already_handled, created_at, started_at, finished_at, concluded_at, error, cause, deviation, code_version
     )
     SELECT %(run)s, %(organisation)s, %(on)s, 'manual', '{pause,resume,remind}', false, true, '', 'succeeded', counts.*,
-           0, %(now)s, %(now)s, %(now)s, %(now)s, '', '', '', ''
+           0, %(now)s, %(now)s, %(now)s, %(now)s, '[]', '[]', '[]', ''
     FROM (
         SELECT jsonb_object_agg(action, jsonb_build_object('planned', n, 'done', n, 'skipped', 0, 'failed', 0))
         FROM (SELECT action, count(*) AS n FROM due GROUP BY action) counted
@@ -98,14 +98,18 @@ WITH covering AS NOT MATERIALIZED (
         error, attempts, at
     )
     SELECT %(run)s, action, key, mentor_id, certification_id, type, number, expires_on, stage, 'done',
-           CASE action WHEN 'pause' THEN 'paused' WHEN 'resume' THEN 'resumed' ELSE 'reminded' END, '', 0, %(now)s
+           jsonb_build_array(jsonb_build_object('code', CASE action
+               WHEN 'pause' THEN 'paused' WHEN 'resume' THEN 'resumed' ELSE 'reminded'
+           END)), '[]', 0, %(now)s
     FROM due ORDER BY mentor_id
     ON CONFLICT (dedupe_key) WHERE status IN ('pending', 'done') DO NOTHING
 ), changed AS (
     UPDATE mentors_mentor mentor
     SET status = CASE due.action WHEN 'pause' THEN 'paused' ELSE 'active' END,
         pause_cause = CASE due.action WHEN 'pause' THEN 'certification_expired' END,
-        pause_reason = CASE due.action WHEN 'pause' THEN 'Lapsed: ' || due.type ELSE '' END,
+        pause_reason = CASE due.action WHEN 'pause' THEN jsonb_build_array(jsonb_build_object(
+            'code', 'lapsed', 'types', string_to_array(due.type, ',')
+        )) ELSE '[]' END,
         updated_at = %(now)s
     FROM due WHERE due.action IN ('pause', 'resume') AND mentor.id = due.mentor_id
     RETURNING mentor.id, due.action, due.type
@@ -113,9 +117,12 @@ WITH covering AS NOT MATERIALIZED (
     INSERT INTO mentors_statuschange (mentor_id, from_status, to_status, cause, reason, run_id, at)
     SELECT id, CASE action WHEN 'pause' THEN 'active' ELSE 'paused' END,
            CASE action WHEN 'pause' THEN 'paused' ELSE 'active' END, 'certification_expired',
-           CASE action WHEN 'pause' THEN 'Lapsed: ' || type ELSE 'No lapsed type is left.' END, %(run)s, %(now)s
+           jsonb_build_array(CASE action
+               WHEN 'pause' THEN jsonb_build_object('code', 'lapsed', 'types', string_to_array(type, ','))
+               ELSE jsonb_build_object('code', 'not_lapsed')
+           END), %(run)s, %(now)s
     FROM changed
-), happening AS MATERIALIZED (
+), event AS MATERIALIZED (
     SELECT *, jsonb_build_object('events', jsonb_build_array(
         jsonb_build_object('kind', action, 'key', key, 'types', type, 'names', ARRAY(
             SELECT named.name FROM unnest(string_to_array(type, ',')) WITH ORDINALITY AS listed (code, place)
@@ -134,7 +141,7 @@ WITH covering AS NOT MATERIALIZED (
         next_attempt_at, message_id, error, created_at
     )
     SELECT 'digest:' || %(run)s || ':email:' || user_id, %(organisation)s, 'digest', 'email', user_id, %(run)s,
-           %(language)s, '{}', 'queued', 0, %(leaves_at)s, '', '', %(now)s
+           %(language)s, '{}', 'queued', 0, %(leaves_at)s, '', '[]', %(now)s
     FROM (
         SELECT DISTINCT role.user_id FROM due JOIN mentors_coordinatorrole role ON role.chapter_id = due.chapter_id
     ) told
@@ -144,11 +151,11 @@ WITH covering AS NOT MATERIALIZED (
            role.user_id AS recipient_user_id, NULL::bigint AS recipient_mentor_id, mentor_id AS about_id,
            %(language)s AS language, context, 'sent' AS status, NULL::timestamptz AS next_attempt_at,
            %(now)s::timestamptz AS sent_at
-    FROM happening JOIN mentors_coordinatorrole role ON role.chapter_id = happening.chapter_id
+    FROM event JOIN mentors_coordinatorrole role ON role.chapter_id = event.chapter_id
     UNION ALL
     SELECT key || ':email:mentor', 'night', 'email', NULL, mentor_id, mentor_id, language, context, 'queued',
            %(leaves_at)s, NULL
-    FROM happening WHERE email <> ''
+    FROM event WHERE email <> ''
     UNION ALL
     SELECT 'handover:' || %(run)s || ':' || due.chapter_id || ':inbox:' || role.user_id, 'handover', 'inbox',
            role.user_id, NULL, NULL, %(language)s, jsonb_build_object(
@@ -162,7 +169,7 @@ INSERT INTO notifications_notification (
     context, status, attempts, next_attempt_at, sent_at, message_id, error, created_at, digest_id
 )
 SELECT dedupe_key, %(organisation)s, kind, channel, message.recipient_user_id, recipient_mentor_id, about_id, %(run)s,
-       language, context, status, 0, next_attempt_at, sent_at, '', '', %(now)s, summary.id
+       language, context, status, 0, next_attempt_at, sent_at, '', '[]', %(now)s, summary.id
 FROM message LEFT JOIN summary ON summary.recipient_user_id = message.recipient_user_id
 ON CONFLICT (dedupe_key) DO NOTHING
 """

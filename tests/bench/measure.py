@@ -39,7 +39,7 @@ BIG_TABLES = (
 STATE = """
 WITH organisation AS (SELECT id FROM mentors_organisation WHERE slug = 'bench'),
      mentor AS (SELECT * FROM mentors_mentor WHERE organisation_id = (SELECT id FROM organisation))
-SELECT 'ledger', action || ' ' || status || ' ' || outcome, count(*),
+SELECT 'ledger', action || ' ' || status || ' ' || (outcome #>> '{0,code}'), count(*),
        sum(hashtext(concat_ws('|', dedupe_key, mentor_id, certification_id, type, number, expires_on, stage)))
 FROM cronjobs_runitem WHERE mentor_id IN (SELECT id FROM mentor) GROUP BY 2
 UNION ALL

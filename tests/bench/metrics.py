@@ -36,7 +36,7 @@ SELECT gen_random_uuid(), %(organisation)s, %(job)s, %(on)s - night, at, 'schedu
            'pause', jsonb_build_object('planned', night %% 40, 'done', night %% 40, 'skipped', 0, 'failed', 0),
            'resume', jsonb_build_object('planned', night %% 9, 'done', night %% 8, 'skipped', 0, 'failed', 0),
            'remind', jsonb_build_object('planned', night %% 70, 'done', night %% 60, 'skipped', 0, 'failed', 0)
-       ), 0, at, at, at, at, '', '', '', ''
+       ), 0, at, at, at, at, '[]', '[]', '[]', ''
 FROM generate_series(2, %(nights)s) AS night, LATERAL (SELECT %(on)s - night + time '00:30') AS slot (at)
 """
 # One in a hundred of what was sent in past years has waited since, or was given up.

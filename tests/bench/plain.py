@@ -17,12 +17,19 @@ from django.utils.dateparse import parse_date
 
 from certifications.coverage import lapsed_types
 from certifications.models import Certification, CertificationType
+from certifications.record_text import LAPSED, NOT_LAPSED
+from cronjobs import record_text
 from cronjobs.models import Action, Run, RunItem
 from mentors.models import CoordinatorRole, Mentor, StatusChange
+from mentors.record_text import EMPTY, RecordText
 from notifications.channels import EMAIL, INBOX
 from notifications.models import Notification
 
-OUTCOMES = {Action.PAUSE: "paused", Action.RESUME: "resumed", Action.REMIND: "reminded"}
+OUTCOMES = {
+    Action.PAUSE: record_text.PAUSED(),
+    Action.RESUME: record_text.RESUMED(),
+    Action.REMIND: record_text.REMINDED(),
+}
 
 
 @shared_task(name="bench.check_mentor")
@@ -38,12 +45,12 @@ def check_mentor(mentor_id: int, *, run_id: UUID, on: date) -> None:
     run = Run.objects.get(pk=run_id)
     lapsed = [type.code for type in lapsed_types(mentor=mentor, on=on)]
     if mentor.status == Mentor.Status.ACTIVE and lapsed:
-        _change_status(mentor, Mentor.Status.PAUSED, f"Lapsed: {','.join(lapsed)}", run=run, now=now)
+        _change_status(mentor, Mentor.Status.PAUSED, LAPSED(types=lapsed), run=run, now=now)
         key = f"pause:{mentor.pk}:{_last_change(mentor, to=Mentor.Status.ACTIVE)}"
         _record(mentor, Action.PAUSE, key, run=run, now=now, type=",".join(lapsed))
     elif mentor.pause_cause == Mentor.PauseCause.CERTIFICATION_EXPIRED and not lapsed:
         key = f"resume:{mentor.pk}:{_last_change(mentor, to=Mentor.Status.PAUSED)}"
-        _change_status(mentor, Mentor.Status.ACTIVE, "No lapsed type is left.", run=run, now=now)
+        _change_status(mentor, Mentor.Status.ACTIVE, NOT_LAPSED(), run=run, now=now)
         _record(mentor, Action.RESUME, key, run=run, now=now)
     for certification, stage in _expiring(mentor, on=on):
         _record(
@@ -65,11 +72,11 @@ def _last_change(mentor: Mentor, *, to: Mentor.Status) -> int:
     return change.pk if change else 0
 
 
-def _change_status(mentor: Mentor, status: Mentor.Status, reason: str, *, run: Run, now: datetime) -> None:
+def _change_status(mentor: Mentor, status: Mentor.Status, reason: RecordText, *, run: Run, now: datetime) -> None:
     before, mentor.status = mentor.status, status
     pauses = status == Mentor.Status.PAUSED
     mentor.pause_cause = Mentor.PauseCause.CERTIFICATION_EXPIRED if pauses else None
-    mentor.pause_reason = reason if pauses else ""
+    mentor.pause_reason = reason if pauses else EMPTY
     mentor.save(update_fields=["status", "pause_cause", "pause_reason", "updated_at"])
     StatusChange.objects.create(
         mentor=mentor,

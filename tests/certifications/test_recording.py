@@ -245,7 +245,7 @@ class TestByHand:
         pause_mentor(mentor, reason="On leave", actor=kari, now=now)
 
         mentor.refresh_from_db()
-        assert (mentor.status, mentor.pause_cause, mentor.pause_reason) == ("paused", "manual", "On leave")
+        assert (mentor.status, mentor.pause_cause, str(mentor.pause_reason)) == ("paused", "manual", "On leave")
 
     def test_a_person_ends_a_mentor_once(self, mentor: Mentor, kari: User, now: datetime) -> None:
         end_mentor(mentor, reason="Moved", actor=kari, now=now)

@@ -75,7 +75,7 @@ class TestCheckIns:
             run = conclude_slot(due_job)
 
         assert run.status == "failed"
-        assert "Liv Moe" in run.items.get().error  # so there was something to be kept back
+        assert "Liv Moe" in run.items.get().error.in_english()  # so there was something to be kept back
         assert by_status(ingest) == [("in_progress", run.pk), ("error", run.pk)]
         (event,) = ingest.events
         assert event["message"] == f"A run of hlf (nightly-{due_job.pk}) is failed"

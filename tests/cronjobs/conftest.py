@@ -14,6 +14,7 @@ from pytest_django import Settings
 from cronjobs import nightly
 from cronjobs.models import CronJob, Run
 from mentors.models import Mentor, Organisation, User
+from mentors.record_text import verbatim
 from mentors.status import change_status
 from notifications.models import Notification
 from tests.conftest import NOW, TODAY, Certify, Enrol
@@ -89,7 +90,7 @@ def claim_slot(job: CronJob, slot: datetime = SLOT) -> Run:
 
 def change_by_hand(mentor: Mentor, from_status: str, to_status: str, cause: str | None = None) -> None:
     change_status(
-        {mentor.pk: "by hand"},
+        {mentor.pk: verbatim("by hand")},
         from_status=Mentor.Status(from_status),
         to_status=Mentor.Status(to_status),
         cause=Mentor.PauseCause(cause) if cause else None,

@@ -11,6 +11,7 @@ from django.test import override_settings
 
 from cronjobs.models import Alert, Incident
 from cronjobs.monitoring.alerts import AlertMessage, AlertSender, last_proofs, ping, routes
+from mentors.record_text import verbatim
 from tests.support.mail import HANG, MailServer, always, mail_server
 from tests.support.processes import free_port
 from tests.support.receiver import Answer, Receiver, http_receiver
@@ -155,7 +156,7 @@ def test_a_heartbeat_that_nobody_takes_is_not_heard() -> None:
 @pytest.mark.django_db
 def test_a_route_proves_itself_when_it_takes_an_alert() -> None:
     now = datetime(2026, 11, 21, 11, tzinfo=UTC)
-    incident = Incident.objects.create(kind="test", key="test", summary="Test", began_at=now, seen_at=now)
+    incident = Incident.objects.create(kind="test", key="test", title=verbatim("Test"), began_at=now, seen_at=now)
     for route, hours, error in [
         ("email", 0, ""),
         ("email", 2, ""),

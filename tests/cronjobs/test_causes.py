@@ -8,11 +8,11 @@ import pytest
 from django_celery_beat.models import PeriodicTask
 from time_machine import Traveller
 
-from cronjobs import heartbeats
+from cronjobs import heartbeats, outages
 from cronjobs.models import Component, CronJob, Heartbeat, Outage, Run
 from cronjobs.nightly import claim_run, close_run, plan_run
 from cronjobs.record_text import CAUSE_NOT_FOUND
-from cronjobs.schedules.causes import what_held_up, why_not_run
+from cronjobs.schedules import causes
 from cronjobs.schedules.jobs import change_cron_job, create_cron_job
 from cronjobs.starting import execute_owed_slot
 from cronjobs.tasks import run_slot, sweep_up
@@ -38,6 +38,14 @@ def heard(*components: Component, minutes: tuple[float, ...]) -> None:
     for component in components:
         for minute in minutes:
             heartbeats.record_heartbeat(component, now=SLOT + minute * MINUTE)
+
+
+def why_not_run(job: CronJob, slot: datetime, *, now: datetime) -> str:
+    return causes.why_not_run(job, slot, now=now).in_english()
+
+
+def describe_delay(run: Run, *, now: datetime) -> str:
+    return outages.describe_delay(run, now=now).in_english()
 
 
 # Heartbeats.
@@ -224,7 +232,7 @@ def test_another_schedule_in_beats_tables_is_named(job: CronJob) -> None:
 def test_where_nothing_is_known_nothing_is_made_up(job: CronJob) -> None:
     heard(*ALL, minutes=(-0.5, 0.5))
 
-    assert why_not_run(job, SLOT, now=SLOT + 2 * MINUTE) == CAUSE_NOT_FOUND.write()
+    assert why_not_run(job, SLOT, now=SLOT + 2 * MINUTE) == CAUSE_NOT_FOUND().in_english()
 
 
 def test_who_switched_it_off_and_why_is_named_and_nothing_else(job: CronJob) -> None:
@@ -240,7 +248,7 @@ def test_a_slot_that_beat_fires_at_its_time_has_no_cause(job: CronJob) -> None:
     run = execute_owed_slot(job, until=SLOT + MINUTE, now=SLOT + MINUTE)
 
     assert run is not None
-    assert (run.trigger, run.cause) == ("schedule", "")
+    assert (run.trigger, run.cause.in_english()) == ("schedule", "")
 
 
 def test_a_slot_that_beat_itself_fires_hours_late_is_made_up_and_says_why(job: CronJob) -> None:
@@ -250,7 +258,7 @@ def test_a_slot_that_beat_itself_fires_hours_late_is_made_up_and_says_why(job: C
 
     assert run is not None
     assert (run.scheduled_for, run.trigger) == (SLOT, "catch_up")
-    assert run.cause == "Beat was silent from 2025-11-21 00:10:00 to 2025-11-21 05:30:00."
+    assert run.cause.in_english() == "Beat was silent from 2025-11-21 00:10:00 to 2025-11-21 05:30:00."
 
 
 def test_days_that_beat_slept_through_are_kept_though_it_fires_the_newest_itself(job: CronJob) -> None:
@@ -261,7 +269,9 @@ def test_days_that_beat_slept_through_are_kept_though_it_fires_the_newest_itself
 
     kept = Run.objects.filter(cron_job=job).order_by("scheduled_for")
     assert list(kept.values_list("status", "trigger")) == [("missed", "schedule")] * 3 + [("succeeded", "schedule")]
-    assert {run.cause for run in kept[:3]} == {"Beat was silent from 2025-11-21 00:10:00 to 2025-11-24 00:30:00."}
+    assert {run.cause.in_english() for run in kept[:3]} == {
+        "Beat was silent from 2025-11-21 00:10:00 to 2025-11-24 00:30:00."
+    }
 
 
 @pytest.mark.parametrize("change", [{"enabled": False}, {"slots_from": SLOT + MINUTE}])
@@ -309,7 +319,7 @@ def test_a_run_that_was_at_work_while_parts_were_away_says_so_at_its_close(job: 
     close_run(run.pk, now=SLOT + 25 * MINUTE)
 
     run.refresh_from_db()
-    assert run.cause == "It was held up. Beat was silent from 2025-11-21 00:30:00 to 2025-11-21 00:50:00."
+    assert run.cause.in_english() == "It was held up. Beat was silent from 2025-11-21 00:30:00 to 2025-11-21 00:50:00."
 
 
 def test_a_run_that_was_quick_or_slow_for_no_known_reason_says_nothing(job: CronJob) -> None:
@@ -317,13 +327,13 @@ def test_a_run_that_was_quick_or_slow_for_no_known_reason_says_nothing(job: Cron
     run = Run(organisation=job.organisation, cron_job=job, created_at=SLOT - MINUTE)
 
     run.finished_at = SLOT + MINUTE
-    quick = what_held_up(run, now=SLOT + 2 * MINUTE)
+    quick = describe_delay(run, now=SLOT + 2 * MINUTE)
     Outage.objects.all().delete()
     run.finished_at = SLOT + 60 * MINUTE
     heard(*ALL, minutes=(2, 3, 4))
     Heartbeat.objects.update(at=SLOT + 60 * MINUTE)
 
-    assert (quick, what_held_up(run, now=SLOT + 61 * MINUTE)) == ("", "")
+    assert (quick, describe_delay(run, now=SLOT + 61 * MINUTE)) == ("", "")
 
 
 def test_beat_and_the_watchdog_that_were_silent_one_after_the_other_had_no_cause_in_common(job: CronJob) -> None:
@@ -331,6 +341,6 @@ def test_beat_and_the_watchdog_that_were_silent_one_after_the_other_had_no_cause
     heard(Component.WATCHDOG, minutes=(0, 4, 8, 12, 20, 21))
     run = Run(organisation=job.organisation, cron_job=job, created_at=SLOT, finished_at=SLOT + 21 * MINUTE)
 
-    held_up = what_held_up(run, now=SLOT + 21 * MINUTE)
+    held_up = describe_delay(run, now=SLOT + 21 * MINUTE)
 
     assert held_up == "It was held up. Beat was silent from 2025-11-21 00:30:00 to 2025-11-21 00:40:00."

@@ -77,7 +77,7 @@ def test_a_night_that_is_not_is_named_and_1(job: CronJob) -> None:
     code, said = check()
 
     assert code == 1
-    assert "its run is failed" in said
+    assert "Its run is failed." in said
 
 
 def test_a_silent_part_is_not_in_order_either(job: CronJob) -> None:
@@ -88,7 +88,7 @@ def test_a_silent_part_is_not_in_order_either(job: CronJob) -> None:
 
     assert code == 1
     assert "in order (run" in said
-    assert "A component is silent: beat: Beat was last heard of at" in said
+    assert "A component is silent: beat: It was last heard of at" in said
 
 
 def test_as_json_it_is_one_document(job: CronJob) -> None:
@@ -97,7 +97,7 @@ def test_as_json_it_is_one_document(job: CronJob) -> None:
     document = json.loads(said)
     assert (code, document["in_order"]) == (1, False)
     [row] = document["jobs"]
-    assert (row["organisation"], row["job"], row["fault"], row["run_id"]) == ("hlf", "nightly", "nobody ran it", None)
+    assert (row["organisation"], row["job"], row["fault"], row["run_id"]) == ("hlf", "nightly", "Nobody ran it.", None)
     assert document["problems"] == []
 
 
@@ -105,8 +105,8 @@ def test_as_json_it_is_one_document(job: CronJob) -> None:
     ("fields", "code", "begins"),
     [
         ({}, 0, "NATTEVAKT OK - 1 night in order | 'hlf nightly'="),
-        ({"status": "partial"}, 2, "NATTEVAKT CRITICAL - hlf nightly: its run is partial"),
-        ({"status": "running", "finished_at": None}, 2, "NATTEVAKT CRITICAL - hlf nightly: its run is still running"),
+        ({"status": "partial"}, 2, "NATTEVAKT CRITICAL - hlf nightly: Its run is partial."),
+        ({"status": "running", "finished_at": None}, 2, "NATTEVAKT CRITICAL - hlf nightly: Its run is still running."),
     ],
 )
 def test_nagios_reads_one_line_and_its_own_codes(job: CronJob, fields: dict[str, Any], code: int, begins: str) -> None:

@@ -21,6 +21,7 @@ from certifications.models import (
 )
 from cronjobs.models import Component, CronJob, Forecast, Incident, Outage, Run, RunItem, RunSummary, Seal
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
+from mentors.record_text import verbatim
 from notifications.models import Answer, BadAddress, Notification, Preference
 from tests.conftest import NOW, TODAY
 from tests.cronjobs.conftest import SLOT, Expired, claim
@@ -28,7 +29,7 @@ from tests.support.nights import run_night
 
 
 @pytest.mark.parametrize(
-    "statement", ["UPDATE mentors_statuschange SET reason = 'x'", "DELETE FROM mentors_statuschange"]
+    "statement", ["UPDATE mentors_statuschange SET reason = '[]'", "DELETE FROM mentors_statuschange"]
 )
 def test_a_status_change_is_never_changed_and_never_removed(
     hlf: Organisation, expired: Expired, statement: str
@@ -73,7 +74,7 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
     CoordinatorRole.objects.create(user=user, organisation=hlf)
     outage = {"component": Component.BEAT, "from_at": SLOT, "until_at": NOW}
     Outage.objects.create(**outage)
-    incident = {"kind": "test", "key": "test", "summary": "x", "began_at": NOW, "seen_at": NOW}
+    incident = {"kind": "test", "key": "test", "title": verbatim("x"), "began_at": NOW, "seen_at": NOW}
     Incident.objects.create(**incident)
     forecast = {"organisation": hlf, "business_date": TODAY, "expected": {}, "written_at": NOW}
     Forecast.objects.create(**forecast)

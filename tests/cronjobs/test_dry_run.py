@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 from django.core.exceptions import ValidationError
 
-from cronjobs import nightly
+from cronjobs import nightly, record_text
 from cronjobs.ledger import show_due_items
 from cronjobs.models import Action, CronJob, Run, RunItem
 from cronjobs.starting import execute_expiry_check, schedule_nightly_run
@@ -97,10 +97,10 @@ def test_its_items_are_planned_anew_with_their_reason_and_whom_they_are_of(
     )
 
     assert (pause.mentor_id, pause.chapter_id) == (lapsed.pk, lapsed.chapter_id)
-    assert pause.outcome == "would be paused: these types have lapsed (rule 4)"
+    assert pause.outcome == record_text.WOULD_PAUSE()
     assert (remind.mentor_id, remind.outcome) == (
         expiring.pk,
-        "would be reminded: it expires within the stage (rule 6)",
+        record_text.WOULD_REMIND(),
     )
 
 

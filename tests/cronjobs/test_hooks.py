@@ -21,6 +21,7 @@ from cronjobs.models import CronJob, Run, Seal
 from cronjobs.retry import retry_failed
 from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation
+from mentors.record_text import verbatim
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.cronjobs.conftest import SLOT, break_planning
 from tests.support.breaking import other_backends
@@ -191,7 +192,7 @@ class TestWhen:
     ) -> None:
         certify(enrol(), expires_in=-5)
         run = plan_night(hlf, TODAY)
-        run.items.update(status="failed", error="x")
+        run.items.update(status="failed", error=verbatim("x"))
         nightly.close_run(run.pk, now=NOW)
         later = NOW + timedelta(hours=2)
 
@@ -258,7 +259,7 @@ class TestAtLeastOnce:
     ) -> None:
         certify(enrol(), expires_in=-5)
         run = plan_night(hlf, TODAY)
-        run.items.update(status="failed", error="x")
+        run.items.update(status="failed", error=verbatim("x"))
         call_hooks = after_close._call_hooks
 
         def press_retry(*args: Any) -> None:

@@ -15,6 +15,7 @@ from cronjobs.monitoring.alerts import AlertSender
 from cronjobs.monitoring.problems import WATCHED, Problem
 from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation
+from mentors.record_text import verbatim
 from notifications.models import Notification
 from tests.cronjobs.conftest import SLOT, run_of, subjects
 from tests.support.at_once import run_at_once
@@ -36,7 +37,12 @@ def job(hlf: Organisation) -> CronJob:
 
 
 def a_problem(key: str = "drift:1", **fields: Any) -> Problem:
-    values: dict[str, Any] = {"kind": Incident.Kind.DRIFT, "summary": f"Title of {key}\nMore.", "began_at": NOW}
+    values: dict[str, Any] = {
+        "kind": Incident.Kind.DRIFT,
+        "title": verbatim(f"Title of {key}"),
+        "details": verbatim("More."),
+        "began_at": NOW,
+    }
     return Problem(key=key, **values | fields)
 
 
@@ -276,19 +282,19 @@ def test_a_night_that_nobody_ran_is_told_with_its_slot_and_cause(job: CronJob, a
 
 def test_a_run_that_is_red_is_told_at_once_with_its_id_and_nothing_of_anybody(job: CronJob, alarms: Receiver) -> None:
     counts = {"pause": {"planned": 3, "done": 1, "skipped": 0, "failed": 2}}
-    run = run_of(job, status="partial", finished_at=SLOT + MINUTE, counts=counts, error="kari@example.org")
+    run = run_of(job, status="partial", finished_at=SLOT + MINUTE, counts=counts, error=verbatim("kari@example.org"))
 
     incidents.look(now=SLOT + 2 * MINUTE)
 
     assert subjects(alarms) == ["Night done in part: hlf nightly, 21 Nov 00:30"]
     [body] = bodies(alarms)
-    assert f"Its run is partial, 2 items failed. Run {run.pk}." in body
+    assert f"Its run is partial. 2 items failed. Run {run.pk}." in body
     assert "kari" not in body
 
 
 def test_the_all_clear_of_a_night_says_when_its_run_was_closed_and_why_so_late(job: CronJob, alarms: Receiver) -> None:
     incidents.look(now=SLOT + 61 * MINUTE)
-    run = run_of(job, created_at=SLOT + 2 * HOUR, finished_at=SLOT + 2 * HOUR, cause="Beat was silent.")
+    run = run_of(job, created_at=SLOT + 2 * HOUR, finished_at=SLOT + 2 * HOUR, cause=verbatim("Beat was silent."))
 
     incidents.look(now=SLOT + 2 * HOUR + MINUTE)
     incidents.look(now=SLOT + 2 * HOUR + 2 * MINUTE)

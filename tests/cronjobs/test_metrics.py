@@ -16,6 +16,7 @@ from cronjobs.monitoring.metrics import NightCollector
 from cronjobs.records import retention
 from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Mentor, Organisation
+from mentors.record_text import verbatim
 from tests.conftest import Certify, Enrol
 from tests.cronjobs.conftest import Message, run_of
 from tests.support.nights import plan_night, run_night
@@ -239,7 +240,7 @@ class TestTheWatch:
     def test_incidents_count_by_kind_while_they_last(self, now: datetime) -> None:
         for number, ended_at in enumerate((None, None, now)):
             Incident.objects.create(
-                kind="component", key=str(number), summary="", began_at=now, seen_at=now, ended_at=ended_at
+                kind="component", key=str(number), title=verbatim(""), began_at=now, seen_at=now, ended_at=ended_at
             )
 
         assert value("nattevakt_incidents_open", at=now, kind="component") == 2
@@ -247,7 +248,7 @@ class TestTheWatch:
 
     @override_settings(OPERATIONS_EMAIL="drift@example.org", ALERT_URLS=["json://user:secret@example.org/"])
     def test_a_route_is_proved_by_an_alert_that_got_through(self, now: datetime) -> None:
-        incident = Incident.objects.create(kind="test", key="test", summary="", began_at=now, seen_at=now)
+        incident = Incident.objects.create(kind="test", key="test", title=verbatim(""), began_at=now, seen_at=now)
         for route, at, error in (
             ("email", now - HOUR, ""),
             ("email", now - 2 * HOUR, ""),

@@ -20,6 +20,7 @@ from cronjobs.models import CronJob, Forecast, Run
 from cronjobs.monitoring.metrics import MESSAGES, OPEN_RUNS
 from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Mentor, Organisation
+from mentors.record_text import verbatim
 from tests.conftest import Certify, Enrol
 from tests.cronjobs.conftest import Message, run_of
 from tests.support.nights import plan_night, run_night
@@ -140,7 +141,7 @@ class TestWhoMayAsk:
         now: datetime,
     ) -> None:  # fmt: skip
         create_cron_job(organisation=hlf, name="Liv Moe (liv@example.org)", now=now - 72 * HOUR)
-        message(error="Refused: liv@example.org", status="failed")
+        message(error=verbatim("Refused: liv@example.org"), status="failed")
         certify(mentor, expires_in=-1)
         run_night(hlf, today)
 

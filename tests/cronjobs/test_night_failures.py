@@ -51,10 +51,10 @@ def test_one_bad_row_stops_only_itself_and_is_tried_again_the_next_night(
     retried = tomorrow.items.get()
     assert run.status == Run.Status.PARTIAL
     assert run.counts["pause"] == {"planned": 5, "done": 4, "skipped": 0, "failed": 1}
-    assert run.error == "1 item failed; the next run tries it again."
+    assert run.error.in_english() == "1 item failed; the next run tries it again."
     assert (failed.status, failed.attempts) == ("failed", 3)
-    assert failed.error.startswith("IntegrityError: ")
-    assert "bad_row" in failed.error
+    assert failed.error.in_english().startswith("IntegrityError: ")
+    assert "bad_row" in failed.error.in_english()
     assert (retried.dedupe_key, retried.status) == (failed.dedupe_key, "done")
     assert tomorrow.status == Run.Status.SUCCEEDED
     assert StatusChange.objects.count() == 5
@@ -144,7 +144,7 @@ def test_a_careful_batch_counts_its_attempt_before_it_begins_and_gives_up_what_k
 
     item = run.items.get()
     assert (item.status, item.attempts) == ("failed", 3)
-    assert item.error == "Given up: no worker came back from it."
+    assert item.error.in_english() == "Given up: no worker came back from it."
     assert not StatusChange.objects.exists()
 
 

@@ -108,7 +108,7 @@ def test_an_error_while_planning_closes_the_run_as_failed_and_keeps_the_error(
 
     run.refresh_from_db()
     assert (run.status, run.finished_at) == ("failed", NOW)
-    assert run.error.startswith("IntegrityError: ")
+    assert run.error.in_english().startswith("IntegrityError: ")
     assert not run.items.exists()
 
 

@@ -23,6 +23,7 @@ from cronjobs.records.verification import check_chain
 from cronjobs.starting import schedule_nightly_run
 from cronjobs.tasks import prune as prune_task
 from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
+from mentors.record_text import verbatim
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.at_once import run_at_once
 from tests.support.nights import outcomes, plan_night, run_night, work_night
@@ -141,10 +142,10 @@ def test_what_the_watch_kept_of_that_time_goes_too(hlf: Organisation) -> None:
         Outage.objects.create(component="beat", from_at=at - timedelta(hours=1), until_at=at)
         Forecast.objects.create(organisation=hlf, business_date=at.date(), expected={}, written_at=at)
         ended = Incident.objects.create(
-            kind="test", key=f"{at}", summary="x", began_at=then, seen_at=then, ended_at=at, cleared_at=at
+            kind="test", key=f"{at}", title=verbatim("x"), began_at=then, seen_at=then, ended_at=at, cleared_at=at
         )
         ended.alerts.create(event="raised", route="mail", at=at)
-    Incident.objects.create(kind="test", key="open", summary="x", began_at=then, seen_at=then)
+    Incident.objects.create(kind="test", key="open", title=verbatim("x"), began_at=then, seen_at=then)
 
     retention.prune(now=NOW)
 

@@ -25,6 +25,7 @@ from cronjobs.retry import retry_failed
 from cronjobs.starting import schedule_nightly_run
 from cronjobs.undo import undo_pauses
 from mentors.models import Chapter, Mentor, Organisation, User
+from mentors.record_text import verbatim
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.support.at_once import run_at_once
 from tests.support.nights import noon, plan_night, run_night, work_night
@@ -88,7 +89,7 @@ def test_what_is_sealed_as_it_is_gets_no_second_seal(hlf: Organisation, nights: 
 
 def test_a_run_that_was_tried_again_is_sealed_again(hlf: Organisation, due: list[Mentor]) -> None:
     run = plan_night(hlf, TODAY)
-    run.items.filter(mentor=due[0]).update(status=RunItem.Status.FAILED, error="x")
+    run.items.filter(mentor=due[0]).update(status=RunItem.Status.FAILED, error=verbatim("x"))
     work_night(run)
     reopened = retry_failed(run.pk, now=noon(TODAY))
     while_open = check_chain(hlf)
@@ -169,7 +170,7 @@ def test_a_held_run_that_was_rejected_or_approved_is_in_order(hlf: Organisation,
 
 
 def change_item(run: Run) -> None:
-    run.items.filter(action="pause").update(outcome="nothing was done")
+    run.items.filter(action="pause").update(outcome=verbatim("nothing was done"))
 
 
 def date_item_back(run: Run) -> None:

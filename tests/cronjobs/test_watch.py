@@ -12,11 +12,12 @@ from django.test import Client
 from django_celery_beat.models import PeriodicTask
 from time_machine import Traveller
 
-from cronjobs import heartbeats
+from cronjobs import heartbeats, record_text
 from cronjobs.models import Component, CronJob, Heartbeat, Incident, Outage, Run
 from cronjobs.monitoring.problems import Problem, expect_components, find_problems, last_nights
 from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation, User
+from mentors.record_text import verbatim
 from notifications.backlog import Backlog, find_backlog
 from notifications.models import Notification
 from tests.cronjobs.conftest import SLOT, run_of
@@ -34,7 +35,7 @@ def job(hlf: Organisation) -> CronJob:
 
 def fault_at(now: datetime) -> str:
     [night] = last_nights(now=now)
-    return night.fault
+    return night.fault.in_english()
 
 
 @pytest.mark.parametrize(
@@ -42,12 +43,12 @@ def fault_at(now: datetime) -> str:
     [
         ({}, ""),
         ({"finished_at": SLOT + HOUR}, ""),
-        ({"finished_at": SLOT + HOUR + timedelta(seconds=1)}, "it was closed late"),
-        ({"status": "running", "finished_at": None}, "its run is still running"),
-        ({"status": "held", "finished_at": None}, "its run is still held"),
-        ({"status": "partial"}, "its run is partial"),
-        ({"status": "failed"}, "its run is failed"),
-        ({"status": "missed"}, "its run is missed"),
+        ({"finished_at": SLOT + HOUR + timedelta(seconds=1)}, "It was closed late."),
+        ({"status": "running", "finished_at": None}, "Its run is still running."),
+        ({"status": "held", "finished_at": None}, "Its run is still held."),
+        ({"status": "partial"}, "Its run is partial."),
+        ({"status": "failed"}, "Its run is failed."),
+        ({"status": "missed"}, "Its run is missed."),
     ],
 )
 def test_a_night_is_in_order_when_its_run_was_closed_green_in_time(
@@ -62,13 +63,13 @@ def test_a_slot_that_nobody_ran_is_amiss_once_its_time_has_passed(job: CronJob) 
     run_of(job, SLOT - 24 * HOUR)
 
     assert fault_at(SLOT + HOUR - timedelta(seconds=1)) == ""
-    assert fault_at(SLOT + HOUR) == "nobody ran it"
+    assert fault_at(SLOT + HOUR) == "Nobody ran it."
 
 
 def test_a_run_by_hand_does_not_stand_for_a_slot(job: CronJob) -> None:
     Run.objects.filter(pk=run_of(job).pk).update(scheduled_for=None)
 
-    assert fault_at(SLOT + 2 * HOUR) == "nobody ran it"
+    assert fault_at(SLOT + 2 * HOUR) == "Nobody ran it."
 
 
 def test_a_job_that_was_just_made_or_changed_has_nothing_due(hlf: Organisation) -> None:
@@ -82,7 +83,7 @@ def test_a_rare_job_is_asked_about_its_last_slot_however_long_ago(hlf: Organisat
 
     [night] = last_nights(now=SLOT)
 
-    assert (night.slot, night.fault) == (datetime(2026, 1, 1, 2, tzinfo=UTC), "nobody ran it")
+    assert (night.slot, night.fault.in_english()) == (datetime(2026, 1, 1, 2, tzinfo=UTC), "Nobody ran it.")
 
 
 def test_a_job_that_is_switched_off_is_not_asked_about(job: CronJob) -> None:
@@ -94,7 +95,7 @@ def test_a_job_that_is_switched_off_is_not_asked_about(job: CronJob) -> None:
 def test_an_expression_that_nobody_can_read_is_amiss(job: CronJob) -> None:
     CronJob.objects.update(cron_expression="nonsense")
 
-    assert fault_at(SLOT + 2 * HOUR) == "its cron expression cannot be read"
+    assert fault_at(SLOT + 2 * HOUR) == "Its cron expression cannot be read."
 
 
 def test_a_run_that_is_closed_counts_at_once_and_one_that_is_open_when_it_is_due(job: CronJob) -> None:
@@ -104,7 +105,7 @@ def test_a_run_that_is_closed_counts_at_once_and_one_that_is_open_when_it_is_due
 
     Run.objects.filter(pk=run.pk).update(status="failed", finished_at=SLOT + HOUR / 6)
 
-    assert fault_at(SLOT + HOUR / 6) == "its run is failed"
+    assert fault_at(SLOT + HOUR / 6) == "Its run is failed."
 
 
 def test_a_newer_night_that_is_green_already_stands_for_the_job(job: CronJob) -> None:
@@ -138,7 +139,8 @@ def test_a_night_that_was_late_is_one_only_while_nobody_knows(job: CronJob) -> N
     run_of(job, finished_at=SLOT + 2 * HOUR)
     assert found(SLOT + 3 * HOUR) == {f"night:{job.pk}"}
 
-    Incident.objects.create(kind="night", key=f"night:{job.pk}", summary="?", began_at=SLOT, seen_at=SLOT + 2 * HOUR)
+    seen_at = SLOT + 2 * HOUR
+    Incident.objects.create(kind="night", key=f"night:{job.pk}", title=verbatim("?"), began_at=SLOT, seen_at=seen_at)
 
     assert found(SLOT + 3 * HOUR) == set()
 
@@ -214,7 +216,7 @@ def test_a_part_that_was_never_heard_of_is_missed_only_by_who_expects_it(hlf: Or
 
 
 def test_a_deviation_is_one_until_the_next_run_or_for_two_days(hlf: Organisation, job: CronJob) -> None:
-    run = run_of(job, deviation="0 reminders, 40 were expected.", concluded_at=SLOT + HOUR / 2)
+    run = run_of(job, deviation=verbatim("0 reminders, 40 were expected."), concluded_at=SLOT + HOUR / 2)
     now = SLOT + HOUR / 2
     assert found(now) == {f"deviation:{run.pk}"}
     CronJob.objects.update(enabled=False)  # so that the nights that follow are not missed
@@ -233,7 +235,8 @@ def test_beats_own_schedule_is_one_when_it_differs(job: CronJob) -> None:
     [problem] = find_problems(now=SLOT + HOUR)
 
     assert (problem.kind, problem.key) == ("drift", f"drift:{job.pk}")
-    assert problem.summary == "Beat has another schedule: hlf nightly\nThe job is on, beat's entry is off."
+    assert problem.title.in_english() == "Beat has another schedule: hlf nightly"
+    assert problem.details == record_text.ENTRY_OFF()
 
 
 def test_the_questions_are_as_many_however_many_jobs_there_are(job: CronJob, django_assert_num_queries: Any) -> None:
@@ -337,7 +340,7 @@ class TestTheAddress:
                     "job": "nightly",
                     "slot": "2026-11-20T23:30:00Z",
                     "status": "amiss",
-                    "reason": "nobody ran it",
+                    "reason": "Nobody ran it.",
                 },
                 {"organisation": "hlf", "job": "second", "slot": None, "status": "ok", "reason": ""},
             ],

@@ -20,7 +20,7 @@ def deliver(now: datetime = NOW) -> None:
 
 def fate(notification: Notification) -> tuple[str, str]:
     notification.refresh_from_db()
-    return notification.status, notification.error
+    return notification.status, notification.error.in_english()
 
 
 def to_the_mentor() -> Notification:

@@ -55,6 +55,7 @@ def run_night(
 
 
 def outcomes(run: Run) -> list[tuple[str, str, str, str]]:
-    """Return what became of the run's items, as (action, mentor, status, outcome), by mentor and action."""
+    """Return what became of the run's items, as (action, mentor, status, outcome's codes), by mentor and action."""
     items = RunItem.objects.filter(run=run).order_by("mentor__ref", "action", "id")
-    return list(items.values_list("action", "mentor__ref", "status", "outcome"))
+    rows = items.values_list("action", "mentor__ref", "status", "outcome")
+    return [(action, ref, status, outcome.as_text()) for action, ref, status, outcome in rows]

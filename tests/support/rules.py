@@ -7,6 +7,7 @@ from typing import Any
 
 from certifications.models import Certification, CertificationType, Exemption
 from mentors.models import Mentor, Organisation, User
+from mentors.record_text import verbatim
 from mentors.status import change_status
 from tests.conftest import NOW, TODAY, Certify
 from tests.support.nights import run_night
@@ -31,7 +32,7 @@ def exempt(mentor: Mentor, type: CertificationType, approved_by: User, *, begins
 
 def pause(mentor: Mentor, cause: Mentor.PauseCause = Mentor.PauseCause.MANUAL) -> None:
     change_status(
-        {mentor.pk: "asked to"},
+        {mentor.pk: verbatim("asked to")},
         from_status=Mentor.Status.ACTIVE,
         to_status=Mentor.Status.PAUSED,
         cause=cause,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from certifications.models import Certification, CertificationType, Exemption
+from cronjobs import record_text
 from cronjobs.models import Action, CronJob, Run, RunItem
 from cronjobs.nightly import ALL_ACTIONS
 from cronjobs.starting import schedule_nightly_run
@@ -97,7 +98,7 @@ def _place(organisation: Organisation, name: str, *, today: date, now: datetime)
     item = RunItem.objects.create(
         run=run, action=Action.REMIND, dedupe_key=f"remind:{certification.pk}", mentor=mentor, at=now, stage=30,
         certification=certification, type=type.code, number=certification.number, expires_on=certification.expires_on,
-        status=RunItem.Status.DONE, outcome="reminded",
+        status=RunItem.Status.DONE, outcome=record_text.REMINDED(),
     )  # fmt: skip
     held = Run.objects.filter(organisation=organisation, status=Run.Status.HELD).first()
     return Place(

@@ -48,7 +48,7 @@ class Command(NattevaktCommand):
             run = f" (run {night.run.pk})" if night.run else ""
             self.stdout.write(f"{night.organisation} {night.job}, {slot}: {night.fault or 'in order'}{run}")
         for problem in problems:
-            self.stdout.write(problem.summary.replace("\n", ": "))
+            self.stdout.write(_summary(problem))
         for route, proved_at in _proofs(proofs).items():
             when = f"last got through at {proved_at:%Y-%m-%d %H:%M} UTC" if proved_at else "has never got through"
             self.stdout.write(f"Alarm by {route}: {when}")
@@ -61,7 +61,7 @@ class Command(NattevaktCommand):
             self.stdout.write("NATTEVAKT UNKNOWN - the database does not answer")
             raise SystemExit(NAGIOS_UNKNOWN) from error
         faults = [f"{night.organisation} {night.job}: {night.fault}" for night in nights if night.fault]
-        others = [problem.summary.partition("\n")[0] for problem in problems]
+        others = [str(problem.title) for problem in problems]
         code = NAGIOS_CRITICAL if faults else NAGIOS_WARNING if others else NAGIOS_OK
         said = "; ".join(faults + others) or f"{len(nights)} night{'' if len(nights) == 1 else 's'} in order"
         data = " ".join(
@@ -77,6 +77,10 @@ def _other_problems(*, now: datetime) -> list[Problem]:
     """Return what is amiss besides the last nights, which have lines of their own."""
     found = find_problems(now=now)
     return [problem for problem in found if problem.kind != Incident.Kind.NIGHT or problem.slot is None]
+
+
+def _summary(problem: Problem) -> str:
+    return f"{problem.title}: {problem.details}"
 
 
 def _proofs(proofs: dict[str, datetime]) -> dict[str, datetime | None]:
@@ -105,7 +109,7 @@ def _as_document(nights: list[NightStatus], problems: list[Problem], proofs: dic
                 "job": night.job,
                 "slot": night.slot,
                 "run_id": night.run.pk if night.run else None,
-                "fault": night.fault,
+                "fault": str(night.fault),
             }
             for night in nights
         ],
@@ -113,7 +117,7 @@ def _as_document(nights: list[NightStatus], problems: list[Problem], proofs: dic
             {
                 "kind": problem.kind,
                 "key": problem.key,
-                "summary": problem.summary.replace("\n", ": "),
+                "summary": _summary(problem),
                 "began_at": problem.began_at,
             }
             for problem in problems

@@ -8,6 +8,7 @@ from uuid import uuid4
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from cronjobs import record_text
 from cronjobs.models import Alert, Incident
 from cronjobs.monitoring import alerts, incidents
 from cronjobs.monitoring.alerts import AlertSender
@@ -25,7 +26,8 @@ class Command(NattevaktCommand):
         incident = Incident.objects.create(
             kind=Incident.Kind.TEST,
             key=f"test:{uuid4()}",
-            summary="Test of the alarm\nNothing is amiss.",
+            title=record_text.ALERT_TEST(),
+            details=record_text.NOTHING_WRONG(),
             began_at=now,
             seen_at=now,
         )

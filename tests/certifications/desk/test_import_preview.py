@@ -23,6 +23,7 @@ from certifications.admin.rosters_words import in_words
 from certifications.models import RosterUpload
 from certifications.roster import import_roster
 from mentors.models import Mentor, Organisation, User
+from mentors.record_text import verbatim
 from mentors.status import change_status
 from tests.conftest import NOW, Certify, Enrol
 from tests.support.roster import HEADER, LIV
@@ -120,7 +121,7 @@ def test_the_preview_says_who_would_be_resumed(upload: Upload, enrol: Enrol, cer
     mentor = enrol(ref="M1", name="Liv Moe")
     certify(mentor, issued_on=NOW.date() - timedelta(days=400), expires_on=NOW.date() - timedelta(days=30))
     change_status(
-        {mentor.pk: "Lapsed"},
+        {mentor.pk: verbatim("Lapsed")},
         from_status=Mentor.Status.ACTIVE,
         to_status=Mentor.Status.PAUSED,
         cause=Mentor.PauseCause.CERTIFICATION_EXPIRED,

@@ -13,6 +13,7 @@ from certifications.mentor_status import end_mentor
 from certifications.models import Certification, CertificationType
 from certifications.roster import import_roster
 from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
+from mentors.record_text import verbatim
 from mentors.status import change_status
 from notifications.models import Notification
 from tests.conftest import NOW, TODAY, Certify, Enrol
@@ -157,7 +158,7 @@ def expired(enrol: Enrol, certify: Certify, kari: User) -> Mentor:
     mentor = enrol(ref="M1", name="Liv Moe")
     certify(mentor, expires_in=-10)
     change_status(
-        {mentor.pk: "Lapsed: likepersonkurs"},
+        {mentor.pk: verbatim("Lapsed: likepersonkurs")},
         from_status=Mentor.Status.ACTIVE,
         to_status=Mentor.Status.PAUSED,
         cause=Mentor.PauseCause.CERTIFICATION_EXPIRED,

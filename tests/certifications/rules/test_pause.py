@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from certifications.models import Certification, CertificationType
+from certifications.record_text import LAPSED
 from cronjobs.models import RunItem
 from mentors.models import Mentor, Organisation, StatusChange
+from mentors.record_text import verbatim
 from mentors.status import change_status
 from notifications.models import Notification
 from tests.conftest import NOW, TODAY, Certify
@@ -16,7 +18,7 @@ from tests.support.rules import PAUSED_AS_EXPIRED, configure, in_days, pause, st
 
 def end(mentor: Mentor) -> None:
     change_status(
-        {mentor.pk: "moved away"},
+        {mentor.pk: verbatim("moved away")},
         from_status=Mentor.Status.ACTIVE,
         to_status=Mentor.Status.ENDED,
         cause=None,
@@ -33,7 +35,7 @@ def test_the_night_pauses_an_active_mentor_with_a_lapsed_type_and_logs_it(
 
     change = StatusChange.objects.get(mentor=mentor)
     assert status(mentor) == PAUSED_AS_EXPIRED
-    assert mentor.pause_reason == "Lapsed: likepersonkurs"
+    assert mentor.pause_reason == LAPSED(types=["likepersonkurs"])
     assert (change.from_status, change.to_status, change.cause) == ("active", *PAUSED_AS_EXPIRED)
     assert (change.run_id, change.actor, change.reason) == (run.pk, None, "Lapsed: likepersonkurs")
 

@@ -21,7 +21,7 @@ def test_the_night_resumes_a_mentor_whom_it_paused_and_who_has_renewed(
 
     change = StatusChange.objects.latest("id")
     assert status(mentor) == ("active", None)
-    assert mentor.pause_reason == ""
+    assert not mentor.pause_reason
     assert outcomes(run) == [("resume", "M0", "done", "resumed")]
     assert (change.from_status, change.to_status, change.run_id) == ("paused", "active", run.pk)
 

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from mentors.models import Mentor, Organisation, User
+from mentors.record_text import verbatim
 from notifications.models import BadAddress, Notification, Webhook
 from notifications.signing import webhook_secret
 from tests.conftest import NOW, TODAY, Certify, Desk, Enrol
@@ -59,7 +60,7 @@ def test_a_renewal_in_the_desk_resumes_at_once(root: Client, enrol: Enrol, certi
 def test_a_dead_letter_is_sent_again_from_the_desk(root: Client, hlf: Organisation, mentor: Mentor) -> None:
     letters = [
         Notification.objects.create(
-            dedupe_key=status, organisation=hlf, kind="night", channel="email", status=status, error="554",
+            dedupe_key=status, organisation=hlf, kind="night", channel="email", status=status, error=verbatim("554"),
             recipient_mentor=mentor, about=mentor, language="nb", created_at=NOW,
         )
         for status in ("failed", "cancelled")

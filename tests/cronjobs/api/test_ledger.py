@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from cronjobs.models import Action, Run, RunItem
 from cronjobs.starting import execute_expiry_check
 from mentors.models import Chapter, Mentor, Organisation, User
+from mentors.record_text import verbatim
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.api import by_token
 from tests.support.nights import run_night
@@ -186,8 +187,8 @@ class TestDryRuns:
 
         planned = {"status": "planned", "at": None}
         assert before == [
-            PAUSE | planned | {"outcome": "would be paused: these types have lapsed (rule 4)"},
-            REMINDER | planned | {"outcome": "would be reminded: it expires within the stage (rule 6)"},
+            PAUSE | planned | {"outcome": "Would be paused: these types have lapsed (rule 4)."},
+            REMINDER | planned | {"outcome": "Would be reminded: it expires within the stage (rule 6)."},
         ]
         assert refs(after) == ["B-1", "late", "O-1"]
         assert not RunItem.objects.exists()
@@ -253,9 +254,9 @@ class TestExport:
     def test_commas_quotes_and_line_breaks_stay_in_their_cell(
         self, client: APIClient, run: Run, expiring: Mentor
     ) -> None:
-        RunItem.objects.filter(mentor=expiring).update(outcome='a "b", c\nd')
+        RunItem.objects.filter(mentor=expiring).update(outcome=verbatim('a "b", c\nd'))
 
-        assert lines_of(client.get(export_of(run)))[1]["outcome"] == 'a "b", c\nd'
+        assert lines_of(client.get(export_of(run)))[1]["outcome"] == 'verbatim {"text":"a \\"b\\", c\\nd"}'
 
     @pytest.mark.parametrize("query", [{"format": "xlsx"}, {"format": "CSV"}, {"action": "pause"}, {"page": "1"}])
     def test_what_there_is_not_is_400(self, client: APIClient, run: Run, query: dict[str, str]) -> None:

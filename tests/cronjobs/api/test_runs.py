@@ -12,6 +12,7 @@ from cronjobs import nightly
 from cronjobs.models import CronJob, Run
 from cronjobs.starting import execute_expiry_check
 from mentors.models import Mentor, Organisation, StatusChange, User
+from mentors.record_text import verbatim
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.api import by_token
 from tests.support.nights import plan_night, run_night, work_night
@@ -35,7 +36,7 @@ def held(hlf: Organisation, expired: Mentor) -> Run:
 def partial(hlf: Organisation, expired: Mentor) -> Run:
     """A closed run whose one item failed."""
     run = plan_night(hlf, TODAY)
-    run.items.update(status="failed", attempts=3, error="IntegrityError: bad row")
+    run.items.update(status="failed", attempts=3, error=verbatim("IntegrityError: bad row"))
     return work_night(run)
 
 
@@ -220,7 +221,7 @@ class TestDeciding:
         expired.refresh_from_db()
         change = StatusChange.objects.latest("pk")
         assert (undone.status_code, undone.json(), again.json()) == (200, {"resumed": 1}, {"resumed": 0})
-        assert (expired.status, change.actor, change.reason) == ("active", olav, "The dates were wrong.")
+        assert (expired.status, change.actor, str(change.reason)) == ("active", olav, "The dates were wrong.")
 
     def test_an_open_run_is_not_undone(self, client: APIClient, held: Run) -> None:
         assert refusal(client.post(f"{URL}/{held.pk}/undo", REASON)) == (409, "run_is_open", str(held.pk))

@@ -76,7 +76,7 @@ def test_the_heartbeat_comes_before_what_is_sent_so_that_it_finds_the_silence(
 
     run = Run.objects.get()
     assert (run.scheduled_for, run.trigger) == (SLOT, "catch_up")
-    assert run.cause == "Beat was silent from 2026-11-21 00:20:00 to 2026-11-21 05:30:00."
+    assert run.cause.in_english() == "Beat was silent from 2026-11-21 00:20:00 to 2026-11-21 05:30:00."
 
 
 def test_an_entry_that_names_no_job_is_sent_all_the_same(

@@ -12,8 +12,11 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from certifications.models import CertificationType
+from certifications.record_text import LAPSED
+from cronjobs import record_text
 from cronjobs.models import CronJob, Incident, Run
 from mentors.models import Chapter, Mentor, Organisation, User
+from mentors.record_text import verbatim
 from notifications.models import Notification
 from tests.conftest import Certify, Desk, Enrol
 from tests.support.nights import run_night
@@ -54,7 +57,7 @@ def close_night(organisation: Organisation, on: date, **fields: Any) -> Run:
 def dead_letter(mentor: Mentor) -> Notification:
     return Notification.objects.create(
         dedupe_key=f"dead:{mentor.pk}", organisation=mentor.organisation, kind="night", channel="email",
-        status="failed", error="550 No such mailbox.", recipient_mentor=mentor, about=mentor, language="nb",
+        status="failed", error=verbatim("550 No such mailbox."), recipient_mentor=mentor, about=mentor, language="nb",
         created_at=timezone.now(),
     )  # fmt: skip
 
@@ -99,7 +102,7 @@ def test_missed_nights_are_named_and_those_switched_off_are_not(
     home: Home, olav: User, hlf: Organisation, today: date
 ) -> None:
     missed = close_night(hlf, today - timedelta(days=3), status=Run.Status.MISSED)
-    close_night(hlf, today - timedelta(days=4), status=Run.Status.MISSED, error=Run.SWITCHED_OFF)
+    close_night(hlf, today - timedelta(days=4), status=Run.Status.MISSED, error=record_text.SWITCHED_OFF())
 
     page = home(olav)
 
@@ -236,8 +239,13 @@ def test_a_bar_leads_to_as_many_certifications_as_it_says(
 
 
 def test_who_is_paused_is_told_with_the_reason(home: Home, olav: User, enrol: Enrol, course: CertificationType) -> None:
-    enrol(name="Liv Moe", status="paused", pause_cause="certification_expired", pause_reason="Lapsed: likepersonkurs")
-    enrol(name="Per Aas", status="paused", pause_cause="manual", pause_reason="On leave.")
+    enrol(
+        name="Liv Moe",
+        status="paused",
+        pause_cause="certification_expired",
+        pause_reason=LAPSED(types=["likepersonkurs"]),
+    )
+    enrol(name="Per Aas", status="paused", pause_cause="manual", pause_reason=verbatim("On leave."))
 
     page = home(olav)
 
@@ -267,7 +275,7 @@ def test_what_is_amiss_is_told_to_whom_it_concerns(
         kind="component",
         key="1",
         organisation=hlf if of_hlf else None,
-        summary="Beat is silent",
+        title=verbatim("Beat is silent"),
         began_at=now,
         seen_at=now,
     )
@@ -280,7 +288,7 @@ def test_what_is_amiss_is_told_to_whom_it_concerns(
 
 def test_operations_read_what_is_amiss_in_their_own_words(home: Home, hlf: Organisation) -> None:
     now = timezone.now()
-    Incident.objects.create(kind="component", key="1", summary="Beat is silent", began_at=now, seen_at=now)
+    Incident.objects.create(kind="component", key="1", title=verbatim("Beat is silent"), began_at=now, seen_at=now)
 
     assert "Beat is silent" in home(User.objects.create_superuser("root"))
 

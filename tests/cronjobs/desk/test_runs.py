@@ -15,6 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from cronjobs.models import Run, RunItem
 from mentors.models import Chapter, Mentor, Organisation, User
+from mentors.record_text import verbatim
 from tests.conftest import Certify, Desk, Enrol
 from tests.support.nights import plan_night, run_night
 
@@ -75,9 +76,9 @@ def fail_one(run: Run) -> RunItem:
     """Let one of the run's pauses have failed."""
     item = run.items.filter(action="pause").first()
     assert item
-    RunItem.objects.filter(pk=item.pk).update(status="failed", error="OperationalError: gone")
+    RunItem.objects.filter(pk=item.pk).update(status="failed", error=verbatim("OperationalError: gone"))
     counts = run.counts | {"pause": run.counts["pause"] | {"done": 1, "failed": 1}}
-    Run.objects.filter(pk=run.pk).update(status="partial", error="1 item failed.", counts=counts)
+    Run.objects.filter(pk=run.pk).update(status="partial", error=verbatim("1 item failed."), counts=counts)
     return item
 
 
@@ -230,7 +231,7 @@ def test_rejecting_a_held_run_asks_for_the_reason(desk: Desk, olav: User, held: 
     held.refresh_from_db()
     assert without.status_code == 422
     assert held.status == Run.Status.PARTIAL
-    assert "The dates are wrong." in held.error
+    assert "The dates are wrong." in held.error.in_english()
 
 
 def test_what_has_been_decided_is_not_decided_again(desk: Desk, olav: User, run: Run) -> None:

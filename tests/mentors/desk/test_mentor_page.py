@@ -12,8 +12,10 @@ from django.urls import reverse
 from certifications.mentor_status import pause_mentor
 from certifications.models import CertificationType
 from certifications.recording import renew_certification
+from cronjobs import record_text
 from cronjobs.models import Action, Run, RunItem
 from mentors.models import Mentor, Organisation, StatusChange, User
+from mentors.record_text import verbatim
 from notifications.models import Answer, Notification
 from tests.conftest import NOW, Certify, Desk
 from tests.support.desk import page, text
@@ -49,13 +51,11 @@ class TestPage:
             "run": run, "action": Action.REMIND, "mentor": mentor, "at": now, "certification": certification,
             "type": "likepersonkurs", "number": "A1", "expires_on": certification.expires_on, "stage": 7,
         }  # fmt: skip
-        RunItem.objects.create(dedupe_key="1", status="done", outcome="reminded", **item)
-        RunItem.objects.create(
-            dedupe_key="2", status="skipped", outcome="renewed, changed or revoked in between", **item
-        )
+        RunItem.objects.create(dedupe_key="1", status="done", outcome=record_text.REMINDED(), **item)
+        RunItem.objects.create(dedupe_key="2", status="skipped", outcome=record_text.CHANGED(), **item)
         told = Notification.objects.create(
-            dedupe_key="1", organisation=hlf, kind="night", channel="email", status="failed", error="550 unknown",
-            recipient_mentor=mentor, about=mentor, language="nb", created_at=now,
+            dedupe_key="1", organisation=hlf, kind="night", channel="email", status="failed",
+            error=verbatim("550 unknown"), recipient_mentor=mentor, about=mentor, language="nb", created_at=now,
         )  # fmt: skip
         Answer.objects.create(notification=told, mentor=mentor, choice="help", at=now)
 
@@ -80,7 +80,8 @@ class TestPage:
     ) -> None:
         StatusChange.objects.bulk_create(
             StatusChange(
-                mentor=mentor, from_status="active", to_status="paused", cause="manual", reason=f"No {number}.",
+                mentor=mentor, from_status="active", to_status="paused", cause="manual",
+                reason=verbatim(f"No {number}."),
                 actor=kari, at=now + timedelta(minutes=number),
             )
             for number in range(60)

@@ -69,7 +69,7 @@ class TestButtons:
 
         change = StatusChange.objects.get()
         assert refused.status_code == 422
-        assert (change.to_status, change.reason, change.actor) == ("paused", "On leave", kari)
+        assert (change.to_status, str(change.reason), change.actor) == ("paused", "On leave", kari)
         assert "Liv Moe is paused." in text(done)
 
     def test_resuming_a_mentor_with_a_lapsed_type_tells_a_coordinator_to_renew(

@@ -118,7 +118,7 @@ class TestMarking:
 
         waiting.refresh_from_db()
         assert mail.outbox == []
-        assert (waiting.status, waiting.error[:26]) == ("failed", "The address is marked as b")
+        assert (waiting.status, waiting.error.in_english()[:26]) == ("failed", "The address is marked as b")
 
     def test_the_address_of_operations_is_never_marked(self, now: datetime) -> None:
         mark_bad("operations", "operations@example.org", reason="550", now=now)

@@ -101,8 +101,8 @@ class TestWebhook:
         sent.refresh_from_db()
         assert answer == 200
         assert sent.status == status
-        assert sent.error.startswith(error)
-        assert bool(sent.error) is bool(error)
+        assert sent.error.in_english().startswith(error)
+        assert bool(sent.error.in_english()) is bool(error)
         assert bool(marked()) is is_marked
         assert told() == ([("kari", "M0")] if is_marked else [])
 

@@ -33,7 +33,7 @@ for settings.SMS_URL in sys.argv[1:]:
                 envelope = {"rendered": rendered, "sender": "", "message_id": "<1@x>", "written_at": timezone.now()}
                 post(Envelope(address=number, **envelope))
             except Undelivered as error:
-                print(error.reason)
+                print(error)
 logging.getLogger("notifications").error("something is reported")
 sentry_sdk.flush()
 """

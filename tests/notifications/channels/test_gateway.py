@@ -15,6 +15,7 @@ from django.utils import timezone
 from certifications.recheck import recheck_messages
 from mentors.models import Mentor, Organisation
 from notifications import gateway as gateways
+from notifications import record_text
 from notifications.channel import Channel, Envelope, Recipient, Refused, TryLater, Undelivered, Unreachable
 from notifications.channels.chat import CHANNEL as CHAT
 from notifications.channels.sms import CHANNEL as SMS
@@ -187,7 +188,7 @@ class TestAnswer:
         error = refusal(SMS)
 
         assert isinstance(error, TryLater)
-        assert error.reason == f"The gateway answered {status}."
+        assert error.reason.in_english() == f"The gateway answered {status}."
         assert len(gateway.received) == 1
 
     @pytest.mark.parametrize("status", [400, 404, 422])
@@ -214,18 +215,18 @@ class TestAnswer:
             error = refusal(SMS)
 
             assert isinstance(error, Unreachable)
-            assert "SMS_URL" in error.reason
+            assert "SMS_URL" in error.reason.in_english()
 
     def test_trouble_of_which_it_says_nothing_is_tried_again(self) -> None:
         failure = gateways._failure(["There are no targets: Liv, +4791234567"])
 
         assert isinstance(failure, TryLater)
-        assert failure.reason == "The gateway did not take it."
+        assert failure.reason == record_text.GATEWAY_NOT_NOW()
 
     def test_a_reason_names_nobody(self, gateway: Receiver) -> None:
         for status in (400, 500):
             gateway.always(status)
-            assert not re.search(r"\d{4}|Liv|127", refusal(SMS).reason)
+            assert not re.search(r"\d{4}|Liv|127", refusal(SMS).reason.as_text())
 
 
 @pytest.mark.django_db

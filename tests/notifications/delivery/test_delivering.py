@@ -138,7 +138,7 @@ class TestTruth:
         deliver(now)
 
         assert not any(mentor.email in message.to for message in mail.outbox)
-        assert fate(Notification.objects.get(recipient_mentor=mentor)) == ("cancelled", OUTDATED.write())
+        assert fate(Notification.objects.get(recipient_mentor=mentor)) == ("cancelled", OUTDATED().in_english())
 
     def test_a_pause_that_is_over_is_not_told_to_the_mentor(
         self, always_open: Organisation, mentor: Mentor, certify: Certify, today: date, now: datetime
@@ -199,4 +199,4 @@ class TestTruth:
         deliver(now)
 
         assert mail.outbox == []
-        assert fate(Notification.objects.get(kind="digest")) == ("cancelled", OUTDATED.write())
+        assert fate(Notification.objects.get(kind="digest")) == ("cancelled", OUTDATED().in_english())

@@ -204,7 +204,7 @@ def test_a_message_that_fails_undoes_no_pause(
 
     message = to_the_mentor()
     assert status(mentor) == PAUSED_AS_EXPIRED
-    assert (message.status, message.error) == (Notification.Status.QUEUED, "ConnectionRefusedError")
+    assert (message.status, message.error.in_english()) == (Notification.Status.QUEUED, "ConnectionRefusedError")
     assert message.next_attempt_at is not None
     assert message.next_attempt_at > NOW
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from notifications import record_text
 from notifications.channel import Refused, Unreachable
 from notifications.channels import webhook
 from notifications.channels.webhook import CHANNEL
@@ -32,7 +33,7 @@ class TestPrivateHosts:
             error = refusal(f"https://{host}:{inside.getsockname()[1]}/")
 
             assert isinstance(error, Refused)
-            assert error.reason == webhook.NOT_PUBLIC
+            assert error.reason == record_text.NOT_PUBLIC()
             with pytest.raises(BlockingIOError):
                 inside.accept()
 
@@ -40,14 +41,14 @@ class TestPrivateHosts:
         "host", ["10.0.0.1", "169.254.169.254", "192.168.1.1", "100.64.0.1", "224.0.0.1", "[fd00::1]"]
     )
     def test_an_address_that_is_not_public_is_refused(self, host: str) -> None:
-        assert refusal(f"https://{host}/").reason == webhook.NOT_PUBLIC
+        assert refusal(f"https://{host}/").reason == record_text.NOT_PUBLIC()
 
     def test_a_host_with_one_address_inside_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As its DNS would have it: which of them is connected to would be left to chance."""
         found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 443)) for ip in ("93.184.215.14", "10.0.0.1")]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: found)
 
-        assert refusal("https://app.example.org/").reason == webhook.NOT_PUBLIC
+        assert refusal("https://app.example.org/").reason == record_text.NOT_PUBLIC()
 
     def test_what_was_looked_at_is_what_is_connected_to(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The name is looked up once: its DNS cannot say one thing to the check and another to the connection."""
@@ -86,4 +87,4 @@ class TestPrivateHosts:
 
     @pytest.mark.parametrize("scheme", ["http", "HTTP"])
     def test_an_address_without_tls_is_refused(self, scheme: str) -> None:
-        assert refusal(f"{scheme}://app.example.org/").reason == webhook.NOT_HTTPS
+        assert refusal(f"{scheme}://app.example.org/").reason == record_text.NOT_HTTPS()

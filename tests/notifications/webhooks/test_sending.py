@@ -87,7 +87,7 @@ class TestAnswer:
 
         assert isinstance(error, Refused)
         assert (error.host_is_gone, error.bad_address) == (False, False)
-        assert error.reason == f"The app answered {status}."
+        assert error.reason.in_english() == f"The app answered {status}."
 
     def test_410_says_that_the_app_is_gone(self, app: Receiver) -> None:
         app.always(410)
@@ -161,7 +161,7 @@ class TestReach:
         error = refusal(app.url)
 
         assert isinstance(error, Unreachable)
-        assert error.reason == "ReadTimeout"  # and not that the app has ended it
+        assert error.reason.in_english() == "ReadTimeout"  # and not that the app has ended it
 
     def test_an_app_that_is_not_there_is_unreachable(self, settings: Any) -> None:
         settings.WEBHOOK_PRIVATE_HOSTS = True
@@ -178,5 +178,5 @@ class TestReach:
     def test_a_reason_names_neither_the_address_nor_the_answer(self, app: Receiver) -> None:
         app.answer = lambda _request: Reply(500, body=b"liv@example.org")
 
-        assert refusal(f"{app.url}/secret-path").reason == "The app answered 500."
-        assert refusal(f"http://127.0.0.1:{free_port()}/secret-path").reason == "ConnectionError"
+        assert refusal(f"{app.url}/secret-path").reason.in_english() == "The app answered 500."
+        assert refusal(f"http://127.0.0.1:{free_port()}/secret-path").reason.in_english() == "ConnectionError"

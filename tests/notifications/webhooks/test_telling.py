@@ -63,7 +63,7 @@ class TestDelivery:
 
         deliver(reminded.next_attempt_at or now)
 
-        assert reminded.error == "The app answered 500."
+        assert reminded.error.in_english() == "The app answered 500."
         assert len({request.headers["webhook-id"] for request in app.received}) == 1
         assert [Verifier(webhook_secret(hook)).verify(each.body, each.headers)["type"] for each in app.received] == [
             "message.night", "message.night",
@@ -88,7 +88,7 @@ class TestDelivery:
 
         hook.refresh_from_db()
         reminded.refresh_from_db()
-        assert (reminded.status, reminded.error) == ("failed", "The app answered 410.")
+        assert (reminded.status, reminded.error.in_english()) == ("failed", "The app answered 410.")
         assert hook.gone_at == now
 
     def test_a_new_version_is_a_new_secret(self, hook: Webhook, elsewhere: Chapter) -> None:
