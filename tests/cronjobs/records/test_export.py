@@ -15,7 +15,7 @@ from cronjobs.records.verification import check_exported
 from cronjobs.starting import execute_expiry_check
 from mentors.models import Chapter, Organisation, User
 from tests.conftest import NOW, TODAY, Api
-from tests.cronjobs.evidence.conftest import (
+from tests.cronjobs.records.conftest import (
     Keep,
     content_of,
 )

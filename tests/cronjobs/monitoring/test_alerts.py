@@ -1,4 +1,4 @@
-"""How operations are told: real mail, real HTTP, and what happens when a way is shut."""
+"""How operations are alerted: real mail, real HTTP, and what happens when a route fails."""
 
 from __future__ import annotations
 

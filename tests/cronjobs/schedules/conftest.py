@@ -9,17 +9,9 @@ import pytest
 from celery import current_app
 
 from cronjobs.schedules.beat import NightScheduler
-from tests.support.processes import empty_broker
 
 StartBeat = Callable[[], NightScheduler]
 Facts = Callable[[str], list[dict[str, Any]]]
-
-
-@pytest.fixture(autouse=True)
-def empty_queues() -> Iterator[None]:
-    empty_broker()
-    yield
-    empty_broker()
 
 
 @pytest.fixture

@@ -18,8 +18,10 @@ from cronjobs.models import CronJob
 from cronjobs.schedules.drift import CRON_FIELDS
 from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation
-from tests.cronjobs.beat.conftest import Facts, StartBeat, turn
+from tests.cronjobs.schedules.conftest import Facts, StartBeat, turn
 from tests.support.queues import do, made_of_slots, received
+
+pytestmark = pytest.mark.usefixtures("empty_queues")
 
 SLOT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)  # 00:30 in Oslo on the 21st
 SECOND, MINUTE, HOUR, ONE_DAY = (timedelta(seconds=seconds) for seconds in (1, 60, 3600, 86_400))

@@ -23,9 +23,11 @@ from cronjobs.schedules import beat
 from cronjobs.schedules.beat import NightScheduler
 from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation
-from tests.cronjobs.beat.conftest import Facts, StartBeat, turn
+from tests.cronjobs.schedules.conftest import Facts, StartBeat, turn
 from tests.support.processes import free_port
 from tests.support.queues import do, received
+
+pytestmark = pytest.mark.usefixtures("empty_queues")
 
 SLOT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)  # 00:30 in Oslo on the 21st
 SECOND, MINUTE, ONE_DAY = (timedelta(seconds=seconds) for seconds in (1, 60, 86_400))

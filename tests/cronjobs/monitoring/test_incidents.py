@@ -1,4 +1,4 @@
-"""From what is amiss to who was told: opened once, told once, again while it lasts, and cleared."""
+"""From a problem to an incident: opened once, notified once, again while it lasts, and cleared."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from cronjobs.records.verification import check_exported
 from mentors.models import Organisation
 from mentors.spreadsheets import guard, unguard
 from tests.conftest import TODAY
-from tests.cronjobs.evidence.conftest import (
+from tests.cronjobs.records.conftest import (
     Edit,
     Keep,
     edited,

@@ -1,4 +1,4 @@
-"""What is amiss: nights, parts, messages, schedules; and what `/healthz/nightly` says of the nights."""
+"""The problems that are found: of nights, components, messages, schedules; and what `/healthz/nightly` says of them."""
 
 from __future__ import annotations
 

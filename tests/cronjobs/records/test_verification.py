@@ -18,7 +18,7 @@ from cronjobs.retry import retry_failed
 from cronjobs.starting import execute_expiry_check
 from mentors.models import Organisation, User
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
-from tests.cronjobs.evidence.conftest import (
+from tests.cronjobs.records.conftest import (
     Keep,
     Lines,
     faults,
