@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
-import random
 import shlex
 import shutil
 import signal
@@ -23,6 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, ClassVar
 
 import psutil
@@ -291,7 +291,7 @@ def _find_in_wheel(*places: tuple[str, str]) -> Path:
 
 def _free_port(*, preferred: int) -> int:
     """Pick a port below the ephemeral range, where no outgoing connection can take it before the server does."""
-    for port in filter(None, (preferred, *random.sample(range(20000, 32000), 50))):
+    for port in filter(None, (preferred, *SystemRandom().sample(range(20000, 32000), 50))):
         with suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -25,7 +24,6 @@ Run = Callable[..., subprocess.Popen[str]]
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of all servers of a test, which must leave none of them running."""
-    random.seed()  # parallel test processes begin with the same seed, and would pick the same ports
     monkeypatch.setenv("NATTEVAKT_DATA", str(tmp_path))
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
