@@ -1,7 +1,7 @@
 """Real PostgreSQL and Redis for a machine that has none, with their data below `.data/` (ADR 5).
 
-Whoever needs the servers of a folder is noted as one of its users; the last live user to leave stops them. A killed
-user counts for nothing, so the next one adopts its servers and stops them. Nothing here reads Django's settings.
+A process that needs the servers of a folder is listed in the folder's state as a user; the last user that ends stops
+them. A killed user does not count: the next one adopts the servers and stops them. Django's settings are not read here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -34,13 +33,13 @@ VARIABLES = (*KINDS, "SECRET_KEY", "DEBUG")
 
 @dataclass(kw_only=True)
 class _State:
-    """What `state.json` remembers of a folder; read and written under its lock."""
+    """The content of a folder's `state.json`; read and written under the folder's lock."""
 
     password: str = field(default_factory=lambda: secrets.token_hex(24))
     secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(48))
     ports: dict[str, int] = field(default_factory=dict)
     users: list[list[float]] = field(default_factory=list)  # pid and start time of each
-    kept: bool = False  # told to run until stop(), used or not
+    kept: bool = False  # runs until stop(), with or without users
 
 
 class EmbeddedServers:
@@ -58,20 +57,14 @@ class EmbeddedServers:
             return urls
 
     def stop(self) -> None:
-        """Shut both down and wait until they are gone; nothing happens if they do not run."""
+        """Stop both and wait for their end; do nothing if they do not run."""
         if self.folder.exists():
             with self._locked() as state:
                 self._stop(state)
 
-    def destroy(self) -> None:
-        """Stop both and delete the folder."""
-        self.stop()
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-
     @contextmanager
     def use(self, variables: Collection[str] = VARIABLES) -> Iterator[dict[str, str]]:
-        """Provide `variables` with the servers they need; the last user to leave stops all servers of the folder."""
+        """Provide `variables` and the servers that they need; the last user that ends stops all of the folder."""
         me = [os.getpid(), psutil.Process().create_time()]
         with self._locked() as state:
             state.kept = state.kept and any(server.processes() for server in self._servers(state).values())
@@ -126,7 +119,7 @@ class EmbeddedServers:
 
     @contextmanager
     def _locked(self) -> Iterator[_State]:
-        """Hold the folder for this process alone; its state is saved at the end."""
+        """Lock the folder for this process, and save its state at the end."""
         file = self.folder / "state.json"
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +141,7 @@ class EmbeddedServers:
 
 @contextmanager
 def development_environment(name: str = "up", *, scratch: bool = False) -> Iterator[dict[str, str]]:
-    """Provide what `os.environ` lacks of DATABASE_URL, REDIS_URL, SECRET_KEY and DEBUG, and servers for the URLs."""
+    """Provide those of DATABASE_URL, REDIS_URL, SECRET_KEY and DEBUG that are not set, and servers for the URLs."""
     missing = [variable for variable in VARIABLES if variable not in os.environ]
     if not missing:
         yield {}
@@ -198,7 +191,7 @@ def _run(command: Sequence[str], *, name: str, scratch: bool) -> int:
 
 
 def _has_terminal() -> bool:
-    """Say whether a Ctrl-C has reached the command already; Celery takes a second one for "at once"."""
+    """Say whether a terminal sends Ctrl-C to the command itself. A second SIGINT would make Celery stop at once."""
     return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
 
 

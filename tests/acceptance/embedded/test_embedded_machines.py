@@ -18,6 +18,7 @@ from config import servers
 from config.embedded import EmbeddedServerError, EmbeddedServers, development_environment
 from tests.acceptance.embedded.conftest import (
     RUN,
+    destroy,
     processes_below,
 )
 from tests.support.processes import PROJECT
@@ -69,7 +70,7 @@ def test_a_killed_initdb_leaves_nothing_half_done(data: Path) -> None:
     up.start()
 
     assert not half_done.exists()
-    up.destroy()
+    destroy(up)
 
 
 def test_it_works_below_a_folder_that_only_its_owner_may_enter(data: Path) -> None:
@@ -80,7 +81,7 @@ def test_it_works_below_a_folder_that_only_its_owner_may_enter(data: Path) -> No
     urls = up.start()
 
     psycopg.connect(urls["DATABASE_URL"]).close()
-    up.destroy()
+    destroy(up)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="every other test has shown it: this is not root")
@@ -118,7 +119,7 @@ def test_root_without_user_namespaces_runs_postgres_as_nobody(data: Path, monkey
     up.stop()
     monkeypatch.undo()
     psycopg.connect(up.start()["DATABASE_URL"]).close()  # with user namespaces again
-    up.destroy()
+    destroy(up)
     assert processes_below(folder) == []
     shutil.rmtree(folder)
 

@@ -15,6 +15,7 @@ import redis
 from config.embedded import VARIABLES, EmbeddedServers, development_environment
 from tests.acceptance.embedded.conftest import (
     Run,
+    destroy,
     first_line,
     kill_all_below,
     let_go,
@@ -53,7 +54,7 @@ def test_they_are_durable_unless_they_are_scratch(made: Path) -> None:
     durable.stop()
     with redis.Redis.from_url(durable.start()["REDIS_URL"], decode_responses=True) as client:
         assert client.get("task") == "kept"
-    durable.destroy()
+    destroy(durable)
     assert not durable.folder.exists()
 
 
@@ -98,7 +99,7 @@ def test_they_come_back_after_being_killed_although_their_pid_files_are_stale(ma
     assert again == urls
     with psycopg.connect(again["DATABASE_URL"]) as connection:
         connection.execute("SELECT FROM survivor")
-    up.destroy()
+    destroy(up)
 
 
 def test_a_stale_pid_that_belongs_to_another_process_by_now_is_no_obstacle(up: EmbeddedServers) -> None:
