@@ -14,7 +14,7 @@ class NattevaktConfig(AppConfig):
 
 
 class DeskConfig(admin.AdminConfig):
-    """Django's admin, with our own site in the place of its own."""
+    """Django's admin, with our own site instead of its default."""
 
     default = False
     default_site = "mentors.desk.site.DeskSite"

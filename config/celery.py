@@ -1,4 +1,4 @@
-"""The Celery application. Everything it is told stands in settings, as `CELERY_…`."""
+"""The Celery application. All its configuration is in the settings, as `CELERY_…`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@celeryd_init.connect  # of the worker, whose warnings come before its logging
+@celeryd_init.connect  # for the worker, which warns before it sets logging up
 @setup_logging.connect
-def log_as_settings_say(**_kwargs: Any) -> None:
-    """Keep Celery from setting up its own logging, which would drop what LOG_LEVEL asks for."""
+def use_our_logging(**_kwargs: Any) -> None:
+    """Keep Celery from setting up its own logging, which would ignore LOG_LEVEL."""
     from django.conf import settings
 
     logging.captureWarnings(True)
@@ -30,19 +30,19 @@ def log_as_settings_say(**_kwargs: Any) -> None:
 
 
 @task_prerun.connect
-def speak_english(**_kwargs: Any) -> None:
-    """Give a task the language of operations: what it raises is logged and kept. Messages have their reader's own."""
+def activate_english(**_kwargs: Any) -> None:
+    """Run tasks in English, in which their errors are logged and stored. Messages have their reader's language."""
     translation.activate("en")
 
 
 @task_prerun.connect
 def begin_context(task_id: str, **_kwargs: Any) -> None:
-    """Write into each line of the task's log which task it is; the task itself adds its run."""
+    """Add the task's id to each line of its log; the task itself adds its run."""
     clear_contextvars()
     bind_contextvars(task_id=task_id)
 
 
 @task_postrun.connect
 def end_context(**_kwargs: Any) -> None:
-    """Forget it, after Celery's own last line."""
+    """Remove the task's id, after Celery's own last line."""
     clear_contextvars()

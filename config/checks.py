@@ -19,12 +19,12 @@ from notifications.delivery import LEASE
 from notifications.gateway import HAS_PLACE, PLACE, Gateway, open_service, places_calls
 
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
-BACKENDS_THAT_REACH_NOBODY = ("console", "dummy", "filebased", "locmem")
+BACKENDS_THAT_SEND_NOTHING = ("console", "dummy", "filebased", "locmem")
 
 
 @checks.register("nattevakt")
 def check_time_limits(**_kwargs: Any) -> list[checks.CheckMessage]:
-    """A task must end before anybody else may take its work for lost."""
+    """A task must end before its work is taken as lost and started again."""
     errors: list[checks.CheckMessage] = []
     if settings.CELERY_TASK_TIME_LIMIT >= settings.VISIBILITY_TIMEOUT_SECONDS:
         errors.append(
@@ -60,8 +60,8 @@ def check_time_limits(**_kwargs: Any) -> list[checks.CheckMessage]:
 def check_retries(**_kwargs: Any) -> list[checks.CheckMessage]:
     """A retry waits in a worker, and Redis counts that time too.
 
-    NIGHTLY_STUCK_SECONDS contradicts neither: an item that waits says in the ledger until when, and one that a worker
-    has is locked, so that what is sent out twice is done once.
+    NIGHTLY_STUCK_SECONDS needs no check: the ledger says until when an item waits, and an item at work is locked,
+    so work that is sent twice is done once.
     """
     longest = settings.NIGHTLY_RETRY_SECONDS * 2 ** max(settings.NIGHTLY_MAX_ATTEMPTS - 2, 0)
     if settings.NIGHTLY_MAX_ATTEMPTS == 1 or longest < settings.VISIBILITY_TIMEOUT_SECONDS:
@@ -97,7 +97,7 @@ def check_redis_url(**_kwargs: Any) -> list[checks.CheckMessage]:
         return []
     return [
         checks.Error(
-            "REDIS_URL is not the address of a Redis that Celery can reach.",  # and not repeated: it has the password
+            "REDIS_URL is not the address of a Redis that Celery can reach.",  # and not shown: it contains the password
             hint="Write redis://:password@host:6379/0, rediss:// with TLS, or redis+socket:///path for a Unix socket.",
             id="nattevakt.E006",
         )
@@ -106,7 +106,7 @@ def check_redis_url(**_kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register("nattevakt")
 def check_gateways(**_kwargs: Any) -> list[checks.CheckMessage]:
-    """Gateways have their passwords in their URLs, which are not repeated."""
+    """The URL of a gateway contains its password, so it is not shown."""
     gateways = [channel for channel in CHANNELS.values() if isinstance(channel, Gateway) and channel.is_set_up()]
     return [error for gateway in gateways for error in _check_gateway(gateway)]
 
@@ -142,7 +142,7 @@ def _check_gateway(gateway: Gateway) -> list[checks.CheckMessage]:
 
 @checks.register("nattevakt")
 def check_email_provider(**_kwargs: Any) -> list[checks.CheckMessage]:
-    """A provider needs its key to send, and a secret to be believed when it reports a bounce."""
+    """A provider needs its key to send, and a secret to authenticate its reports of bounces."""
     errors: list[checks.CheckMessage] = []
     if not settings.EMAIL_PROVIDER:
         return errors
@@ -170,17 +170,17 @@ def check_email_provider(**_kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register("nattevakt")
 def check_hooks(**_kwargs: Any) -> list[checks.CheckMessage]:
-    """A hook that cannot be found would fail every night, and one without functions would say nothing."""
+    """A hook that cannot be found would fail every night; one without functions would do nothing."""
     errors: list[checks.CheckMessage] = []
     for name in settings.RUN_HOOKS:
         try:
-            fault = "" if find_functions(name) else "has none of the functions " + ", ".join(EVENTS)
-        except Exception as error:  # somebody else's code
-            fault = f"cannot be imported ({describe(error)})"
-        if fault:
+            problem = "" if find_functions(name) else "has none of the functions " + ", ".join(EVENTS)
+        except Exception as error:  # foreign code may raise anything
+            problem = f"cannot be imported ({describe(error)})"
+        if problem:
             errors.append(
                 checks.Error(
-                    f"{name} in RUN_HOOKS {fault}.",
+                    f"{name} in RUN_HOOKS {problem}.",
                     hint="Write the dotted path of a module, class or instance that has one: docs/hooks.md.",
                     id="nattevakt.E012",
                 )
@@ -192,7 +192,7 @@ def check_hooks(**_kwargs: Any) -> list[checks.CheckMessage]:
 def check_alert_urls(**_kwargs: Any) -> list[checks.CheckMessage]:
     return [
         checks.Error(
-            f"The address number {number} in ALERT_URLS is not one that Apprise can read.",  # it has a password
+            f"The address number {number} in ALERT_URLS is not one that Apprise can read.",  # it contains a password
             hint="Look up how the service's URL is written: https://appriseit.com/services/. Spaces stand between two.",
             id="nattevakt.E013",
         )
@@ -202,7 +202,7 @@ def check_alert_urls(**_kwargs: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register(checks.Tags.security, deploy=True)
-def check_that_somebody_is_told(**_kwargs: Any) -> list[checks.CheckMessage]:
+def check_production(**_kwargs: Any) -> list[checks.CheckMessage]:
     warnings: list[checks.CheckMessage] = []
     if not settings.OPERATIONS_EMAIL:
         warnings.append(
@@ -212,7 +212,7 @@ def check_that_somebody_is_told(**_kwargs: Any) -> list[checks.CheckMessage]:
                 id="nattevakt.W001",
             )
         )
-    if settings.EMAIL_BACKEND.split(".")[-2] in BACKENDS_THAT_REACH_NOBODY:
+    if settings.EMAIL_BACKEND.split(".")[-2] in BACKENDS_THAT_SEND_NOTHING:
         warnings.append(
             checks.Warning(
                 "EMAIL_URL sends no e-mail, but every message would be noted as sent.",

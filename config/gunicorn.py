@@ -9,18 +9,18 @@ from typing import Any
 
 from gunicorn import glogging
 
-from config.logs import set_up
+from config.logs import configure_logging
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
-    """Lets gunicorn's lines come out like all others. Its master has no settings, and needs none but the level."""
+    """Writes gunicorn's log lines like all others. Its master process loads no settings, and needs only the level."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
         logging.captureWarnings(True)
-        dictConfig(set_up(os.environ.get("LOG_LEVEL", "INFO")))
+        dictConfig(configure_logging(os.environ.get("LOG_LEVEL", "INFO")))
         for log in (self.error_log, self.access_log):
             log.handlers, log.propagate = [], True
 
     def access(self, *_args: Any, **_kwargs: Any) -> None:
-        """Say nothing: `config/request_log.py` does, without paths, which may be somebody's link, and addresses."""
+        """Write nothing: `config/request_log.py` logs requests, without IP addresses and paths, which hold tokens."""

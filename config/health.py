@@ -1,8 +1,8 @@
-"""What a load balancer and an orchestrator ask: is the process alive, and can it do its work?
+"""Health checks for load balancers and orchestrators: is the process alive, and can it do its work?
 
-`/healthz` is the process alone, so that an outage of the database restarts nobody. `/readyz` is what the process
-needs. `/healthz/nightly` is whether every night was in order. They are open to everybody and say nothing but names of
-checks, jobs and faults. As everywhere, the Host header must be one of ALLOWED_HOSTS.
+`/healthz` checks the process alone, so that an outage of the database restarts no process. `/readyz` also checks what
+the process needs. `/healthz/nightly` checks whether every job ran in time. They are open to everybody, and show only
+names of checks and jobs and what is wrong. As everywhere, the Host header must be one of ALLOWED_HOSTS.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """Say whether what the process needs answers too: 200 if all of it does, else 503."""
+    """Say whether the services that the process needs answer: 200 if all do, else 503."""
     checks = {name: _answer(name, check) for name, check in CHECKS.items()}
     ready = all(answer == OK for answer in checks.values())
     return JsonResponse({"status": OK if ready else "unavailable", "checks": checks}, status=200 if ready else 503)
@@ -49,7 +49,7 @@ def readyz(_request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def nightly(_request: HttpRequest) -> JsonResponse:
-    """Say whether the last due slot of every enabled job was closed green in time: 200, else 503 with which and why."""
+    """Say whether the last due slot of every enabled job succeeded in time: 200, else 503 with the jobs and reasons."""
     if _answer("database", check_database) != OK:
         return JsonResponse({"status": "unavailable", "jobs": []}, status=503)
     nights = last_nights(now=timezone.now())
@@ -72,7 +72,7 @@ def _answer(name: str, check: Callable[[], str]) -> str:
     try:
         return check()
     except Exception as error:
-        # Whatever is wrong there, the answer here is the same; its text may quote the address with the password.
+        # The answer is the same for every error: its text may quote the URL with the password.
         log.warning("not ready", event_name="not_ready", check=name, error=type(error).__name__)
         return "no answer"
 
@@ -91,9 +91,9 @@ def check_migrations() -> str:
 
 
 def check_broker() -> str:
-    """Connect as the workers do, but with little patience."""
-    patience = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
-    with current_app.connection_for_write(settings.REDIS_URL, transport_options=patience) as broker:
+    """Connect as the workers do, but with a short timeout."""
+    timeouts = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
+    with current_app.connection_for_write(settings.REDIS_URL, transport_options=timeouts) as broker:
         broker.transport.establish_connection()  # the Redis transport sends a PING
     return OK
 
@@ -106,17 +106,17 @@ CHECKS: dict[str, Callable[[], str]] = {
 
 
 def _connect() -> psycopg.Connection[Any]:
-    """Open a connection of its own: one kept from an earlier request could hang on a server that is gone."""
+    """Open a new connection: one that is kept from an earlier request could hang if the server is gone."""
     params = connection.get_connection_params()
-    patience = {
+    timeouts = {
         "connect_timeout": TIMEOUT_SECONDS,
         "tcp_user_timeout": TIMEOUT_SECONDS * 1000,
         "options": f"{params.get('options', '')} -c statement_timeout={TIMEOUT_SECONDS * 1000}",
     }
-    return psycopg.connect(**params | patience)
+    return psycopg.connect(**params | timeouts)
 
 
 @cache
 def _migrations() -> set[tuple[str, str]]:
-    """Return the (app, name) of every migration that this code has; a squashed one counts by what it replaces."""
+    """Return the (app, name) of every migration of this code; a squashed one counts as those that it replaces."""
     return set(MigrationLoader(None).disk_migrations or ())

@@ -1,10 +1,10 @@
-"""Logs: one JSON object a line on standard error, from our own code, Django, Celery and gunicorn alike (docs/logs.md).
+"""Logs: one JSON object a line on standard error, from our own code, Django, Celery and gunicorn (docs/logs.md).
 
     ours ───── log.info("batch done", event_name="batch_done", run_id=…, counts=…, seconds=…)
-    foreign ── what Django, Celery and gunicorn log, made discreet first
-    both ───── with the run, the task and the request that they belong to, from structlog's context
+    foreign ── what Django, Celery and gunicorn log, redacted first
+    both ───── with the ids of run, task and request, from structlog's context
 
-Nothing personal may come out here: our own lines have ids only, and of errors their type and place.
+No line may contain personal data: our own lines have ids only, and the type and place of errors.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, ExcInfo, WrappedLogger
 
-from config.redaction import sentence, trace
+from config.redaction import redact_record, trace
 
 
-def set_up(level: str) -> dict[str, Any]:
-    """Set structlog up, and return what the standard library's logging is to be configured with."""
+def configure_logging(level: str) -> dict[str, Any]:
+    """Configure structlog, and return the configuration of the standard library's logging."""
     in_common: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -40,9 +40,9 @@ def set_up(level: str) -> dict[str, Any]:
         "formatters": {
             "json": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "use_get_message": False,  # `make_discreet` puts it together
+                "use_get_message": False,  # `redact_foreign_line` builds it
                 "pass_foreign_args": True,
-                "foreign_pre_chain": [make_discreet, *in_common],
+                "foreign_pre_chain": [redact_foreign_line, *in_common],
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.ExceptionRenderer(_render_error),
@@ -58,22 +58,22 @@ def set_up(level: str) -> dict[str, Any]:
         "loggers": {
             # Django's own handlers would write every line a second time, as text, or mail it.
             "django": {"handlers": [], "propagate": True},
-            # They would write names and addresses.
+            # Their lines contain names and addresses.
             "axes": {"level": "CRITICAL"},
             "urllib3": {"level": "CRITICAL"},
             "django.db.backends": {"level": "WARNING"},
-            # Phone numbers too; but what it says of an attempt is all that notifications/gateway.py can learn of it.
+            # And phone numbers; but notifications/gateway.py reads from these lines why an attempt failed.
             "apprise": {"level": "WARNING", "handlers": ["nowhere"], "propagate": False},
         },
     }
 
 
-def make_discreet(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Say of a foreign line what may be said; of a request that it is about, its route and the answer's status."""
+def redact_foreign_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Redact a line that is not our own; if it is about a request, add the route and the response's status."""
     record = event["_record"]
     record.args = event.pop("positional_args")
-    event["event"] = sentence(record)
-    record.args = ()  # they are in the sentence
+    event["event"] = redact_record(record)
+    record.args = ()  # they are in the text now
     if request := getattr(record, "request", None):
         match = getattr(request, "resolver_match", None)
         event["route"] = match.route if match else None

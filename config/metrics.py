@@ -1,7 +1,7 @@
-"""`/metrics`, for Prometheus and for nobody else.
+"""`/metrics`, for Prometheus only.
 
-Whoever asks shows METRICS_TOKEN; without such a setting there is no such address, except with DEBUG. Prometheus asks
-from inside the network over plain HTTP, so it is not redirected to HTTPS: docs/metrics.md says what that means.
+A request needs METRICS_TOKEN. Where it is not set, the address answers 404, except with DEBUG. Prometheus asks from
+inside the network over plain HTTP, so it is not redirected to HTTPS: see docs/metrics.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 @require_GET
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer a scrape: 200, 401 without the token, 404 if nobody is to ask, 503 without a database."""
+    """Answer a scrape: 200; 401 without the token, 404 if no token is set, 503 without a database."""
     if not (settings.METRICS_TOKEN or settings.DEBUG):
         return HttpResponseNotFound()
     if not _may_ask(request):
@@ -37,7 +37,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry()
     registry.register(NightCollector(now=timezone.now()))
     try:
-        check_database()  # with little patience; the connection of an earlier request could hang
+        check_database()  # with a short timeout; the connection of an earlier request could hang
         return HttpResponse(encode(registry), content_type=content_type)
     except (psycopg.Error, Error) as error:
         log.warning("no metrics", event_name="metrics_failed", error=type(error).__name__)

@@ -1,7 +1,7 @@
-"""A line in the log for each request that changes something, and an id by which all its lines belong together.
+"""One log line for each request that changes something, and a request id in all log lines of a request.
 
-A line has the address's pattern and not the address, which may be the link in somebody's message; no query string, no
-body, no name. Who it was stands there as the number of the user.
+A line has the pattern of the path and not the path, which may contain the token of a person's link. It has no query
+string, no body and no name; the user is logged by id.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 def request_log(get_response: GetResponse) -> GetResponse:
-    """Django's middleware; the outermost, so that it sees what the others answer. The id is in `X-Request-ID` too."""
+    """A Django middleware; the outermost, so that it sees the others' responses. The id is in `X-Request-ID` too."""
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         began, request_id = monotonic(), uuid4().hex
@@ -40,7 +40,7 @@ def request_log(get_response: GetResponse) -> GetResponse:
 
 
 def _log(request: HttpRequest, response: HttpResponseBase, *, seconds: float) -> None:
-    # What broke the request may break the look into the session as well.
+    # The error that broke the request may also break reading the session.
     user = getattr(request, "user", None) if response.status_code < 500 else None
     log.info(
         "request answered",

@@ -1,7 +1,7 @@
-"""Errors to Sentry, without anything personal. Imported only where SENTRY_DSN is set.
+"""Reports errors to Sentry, without personal data. Imported only if SENTRY_DSN is set.
 
-Left out of a report: the texts of errors, the values of variables, the request but for its method and route, who was
-logged in, command lines, and of what happened before all but SQL without its values and log lines.
+A report does not contain the texts of errors, values of variables, the user, or command lines. It has the method and
+the route of the request; of what happened before, log lines and SQL without its values.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from sentry_sdk.integrations.celery import CeleryIntegration
 from sentry_sdk.integrations.logging import ignore_logger
 from structlog.contextvars import get_contextvars
 
-from config.redaction import chain, describe, sentence
+from config.redaction import chain, describe, redact_record
 
-# The first would report phone numbers. What the second logs of a run, the hook for Sentry reports better.
+# The first would report phone numbers. What the second logs of a run is reported by the hook for Sentry.
 NOT_REPORTED = ("apprise", "cronjobs.reporting.log")
 
 
@@ -34,13 +34,13 @@ def start(*, dsn: str, environment: str, release: str) -> None:
         auto_session_tracking=False,
         before_send=before_send,
         before_breadcrumb=before_breadcrumb,
-        # Its own monitors say that a night is over when beat has sent it (ADR 15). Its headers would go to the broker.
+        # Its own monitors take a run as finished when beat has sent it (ADR 15). Its headers would go to the broker.
         integrations=[CeleryIntegration(monitor_beat_tasks=False, propagate_traces=False)],
     )
 
 
 def before_send(event: Any, hint: dict[str, Any]) -> Any:
-    """Take out of a report what may be personal, and put in which run, task and request it belongs to."""
+    """Remove from a report what may be personal, and add the ids of run, task and request."""
     event.pop("user", None)
     event["request"] = {"method": event.get("request", {}).get("method")}
     extra = event.pop("extra", {})
@@ -55,7 +55,7 @@ def before_send(event: Any, hint: dict[str, Any]) -> Any:
 
 
 def before_breadcrumb(crumb: Any, hint: dict[str, Any]) -> Any:
-    """Keep what was logged and asked of the database; a gateway's URL, say, can hold a phone number or a password."""
+    """Keep only log lines, and SQL without values: a gateway's URL, for example, may hold a phone number."""
     if record := hint.get("log_record"):
         fields = _fields(record)
         return crumb | {"message": fields.pop("event"), "data": fields}
@@ -66,14 +66,14 @@ def before_breadcrumb(crumb: Any, hint: dict[str, Any]) -> Any:
 
 def _describe_errors(event: Any, hint: dict[str, Any]) -> None:
     _type, error, _traceback = hint.get("exc_info") or (None, None, None)
-    said = {type(link).__name__: describe(link) for link in chain(error)} if error else {}
+    descriptions = {type(link).__name__: describe(link) for link in chain(error)} if error else {}
     for value in event.get("exception", {}).get("values", ()):
-        value["value"] = said.get(value.get("type"), "")
+        value["value"] = descriptions.get(value.get("type"), "")
         value.get("mechanism", {}).pop("data", None)
 
 
 def _fields(record: LogRecord) -> dict[str, Any]:
-    """Return what a log line says: our own have fields, another's is one sentence."""
+    """Return the fields of a log line; a foreign one has only its text, as `event`."""
     if not isinstance(record.msg, dict):
-        return {"event": sentence(record)}
+        return {"event": redact_record(record)}
     return {name: value for name, value in record.msg.items() if name not in ("level", "logger", "timestamp")}

@@ -1,4 +1,4 @@
-"""The one settings file. Every value that differs between two installations comes from the environment.
+"""The only settings file. Every value that differs between installations comes from the environment.
 
 A wrong or missing value ends the process with one line that names the variable; settings that contradict each
 other are found by the system checks in `config/checks.py`. The variables are listed in docs/settings.md.
@@ -18,9 +18,9 @@ import django_stubs_ext
 from environs import Env, EnvError, validate
 
 from config import unfold
-from config.logs import set_up
+from config.logs import configure_logging
 
-django_stubs_ext.monkeypatch()  # ModelAdmin[…] and its like, at run time too
+django_stubs_ext.monkeypatch()  # allows ModelAdmin[…] and the like at run time
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
@@ -35,14 +35,14 @@ def validate_each(validator: Callable[[str], object]) -> Callable[[list[str]], N
     return validate_list
 
 
-# Who may talk to it
+# Security
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 if not DEBUG:
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", True)
-    # The container's own health check speaks plain HTTP to it, and so does Prometheus beside it.
+    # The container's health check and Prometheus use plain HTTP.
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^healthz/nightly$", r"^readyz$", r"^metrics$"]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 31_536_000)
@@ -51,7 +51,7 @@ if not DEBUG:
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
 
-# What it is made of
+# Apps and middleware
 INSTALLED_APPS = [
     "config",
     "cronjobs",
@@ -116,21 +116,21 @@ TEMPLATES = [
         },
     },
 ]
-# Reading changes nothing; and asking who reads would make every answer, the public page's too, depend on a cookie.
+# Not for GET, which changes nothing: to read the user would make every response depend on a cookie, public pages too.
 PGHISTORY_MIDDLEWARE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 AUTH_USER_MODEL = "mentors.User"
-RULES_OF_DJANGO = "django.contrib.auth.password_validation"
+DJANGO_VALIDATORS = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
-    {"NAME": f"{RULES_OF_DJANGO}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
-    {"NAME": f"{RULES_OF_DJANGO}.UserAttributeSimilarityValidator"},
-    {"NAME": f"{RULES_OF_DJANGO}.CommonPasswordValidator"},
-    {"NAME": f"{RULES_OF_DJANGO}.NumericPasswordValidator"},
+    {"NAME": f"{DJANGO_VALIDATORS}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": f"{DJANGO_VALIDATORS}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{DJANGO_VALIDATORS}.CommonPasswordValidator"},
+    {"NAME": f"{DJANGO_VALIDATORS}.NumericPasswordValidator"},
     {"NAME": "mentors.accounts.passwords.EndTokens"},
 ]
-PASSWORD_RESET_TIMEOUT = 24 * 3600  # seconds for which a link to a new password is good
+PASSWORD_RESET_TIMEOUT = 24 * 3600  # seconds for which a link to a new password is valid
 INVITATION_DAYS = env.int("INVITATION_DAYS", 7, validate=positive)
 SESSION_COOKIE_AGE = env.int("SESSION_HOURS", 12, validate=positive) * 3600
-# Who comes to the desk has two factors: a password, and a code from an app or from paper.
+# The admin needs two factors: a password, and a code from an app or from paper.
 SECOND_FACTOR_REQUIRED = env.bool("SECOND_FACTOR_REQUIRED", not DEBUG)
 OTP_TOTP_ISSUER = "Nattevakt"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
@@ -139,11 +139,11 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_ROOT = BASE_DIR / "config" / "root"  # what browsers ask for at the root of a site: an icon
 
-# How the desk looks
-UNFOLD = unfold.LOOK
+# The admin's theme
+UNFOLD = unfold.SETTINGS
 
-# How the API behaves
-# In production a proxy ends TLS (SECURE_PROXY_SSL_HEADER above relies on it), and its own address says nothing.
+# The API
+# In production a proxy ends TLS (SECURE_PROXY_SSL_HEADER above relies on it), so requests come from its address.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0 if DEBUG else 1, validate=validate.Range(min=0))
 rate = validate.Regexp(r"^(|[1-9]\d*/(second|minute|hour|day))$", error="Write as 600/minute; empty is no limit.")
 REST_FRAMEWORK = {
@@ -202,17 +202,17 @@ SPECTACULAR_SETTINGS = {
 REST_KNOX = {"TOKEN_TTL": timedelta(days=env.int("TOKEN_DAYS", 30, validate=positive))}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # bytes of a request's body; a roster is uploaded as a file
 
-# Guessing a password locks the pair of name and address for a while. Kept in the database: Redis may forget.
+# Failed logins lock the pair of name and address for a while. Stored in the database: Redis may lose data.
 AXES_FAILURE_LIMIT = 5
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_LOCKOUT_CALLABLE = "mentors.desk.sign_in.answer_locked"
-AXES_SENSITIVE_PARAMETERS = ["code", "proof"]  # kept as little as passwords are
+AXES_SENSITIVE_PARAMETERS = ["code", "proof"]  # not stored, like passwords
 AXES_CLIENT_IP_CALLABLE = "mentors.rest.throttles.client_address"
 
-# Where the truth is
+# Database
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", conn_max_age=60, conn_health_checks=True)}
 if not DATABASES["default"]["ENGINE"].endswith("postgresql"):
     raise EnvError(
@@ -220,14 +220,14 @@ if not DATABASES["default"]["ENGINE"].endswith("postgresql"):
     )
 DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
 
-# The words and the hours
+# Languages and time
 LANGUAGE_CODE = "nb"
 LANGUAGES = [("nb", "Norsk bokmål"), ("nn", "Norsk nynorsk"), ("en", "English")]
 FORMAT_MODULE_PATH = ["config.formats"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 
-# The nudge. Why each value is what it is: docs/adr/0006-celery-settings.md
+# Redis and Celery. The reasons for the values: docs/adr/0006-celery-settings.md
 REDIS_URL = env.str("REDIS_URL")
 VISIBILITY_TIMEOUT_SECONDS = 3600
 BROKER_OPTIONS = {
@@ -238,7 +238,7 @@ BROKER_OPTIONS = {
     "health_check_interval": 25,
 }
 CACHES = {
-    "default": {  # counts the API's throttles; may be lost at any moment
+    "default": {  # counts the API's throttles; may be lost at any time
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL.replace("redis+socket://", "unix://").replace("virtual_host=", "db="),
         "KEY_PREFIX": "nattevakt",
@@ -276,17 +276,17 @@ CELERY_ENABLE_UTC = True
 CELERY_BEAT_SCHEDULER = "cronjobs.schedules.beat:NightScheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
-# The night
+# Nightly runs
 NIGHTLY_MAX_SUBTASKS = env.int("NIGHTLY_MAX_SUBTASKS", 20, validate=positive)
 NIGHTLY_MAX_ATTEMPTS = env.int("NIGHTLY_MAX_ATTEMPTS", 3, validate=positive)
 NIGHTLY_RETRY_SECONDS = env.int("NIGHTLY_RETRY_SECONDS", 5, validate=positive)
 NIGHTLY_STUCK_SECONDS = env.int("NIGHTLY_STUCK_SECONDS", 300, validate=positive)
 FORECAST_MINIMUM = env.int("FORECAST_MINIMUM", 10, validate=positive)
-# Not one year: reminders may reach a year back, and what was done then must still be known (`records.retention`).
+# At least two: reminders are compared with those of up to a year ago, which must still be known (`records.retention`).
 RECORDS_YEARS = env.int("RECORDS_YEARS", 5, validate=validate.Range(min=2, max=100))
 CODE_VERSION = env.str("CODE_VERSION", "development")
 
-# Telling people
+# Notifications
 NOTIFICATION_SERVICE = env.str("NOTIFICATION_SERVICE", "notifications.service.DatabaseNotificationService")
 DELIVERY_BATCH_SIZE = env.int("DELIVERY_BATCH_SIZE", 100, validate=positive)
 DELIVERY_MAX_ATTEMPTS = env.int("DELIVERY_MAX_ATTEMPTS", 12, validate=positive)
@@ -308,14 +308,14 @@ OPERATIONS_EMAIL = env.str("OPERATIONS_EMAIL", "")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "nattevakt@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 MESSAGE_ID_DOMAIN = parseaddr(DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
-# Instead of EMAIL_URL: a provider that django-anymail knows. Its settings are the variables that begin with ANYMAIL_.
+# Instead of EMAIL_URL: a provider that django-anymail supports, with settings in variables that begin with ANYMAIL_.
 EMAIL_PROVIDERS = sorted(
     {module.name for module in iter_modules(anymail.backends.__path__)} - {"base", "base_requests", "console", "test"}
 )
 EMAIL_PROVIDER = env.str("EMAIL_PROVIDER", "", validate=validate.OneOf(["", *EMAIL_PROVIDERS]))
 ANYMAIL: dict[str, object] = {
     "WEBHOOK_SECRET": env.str("ANYMAIL_WEBHOOK_SECRET", ""),
-    "IGNORE_UNSUPPORTED_FEATURES": True,  # what a provider has no place for is left out; else no message would leave
+    "IGNORE_UNSUPPORTED_FEATURES": True,  # features that a provider lacks are left out; else no message would be sent
     "REQUESTS_TIMEOUT": 30,
 }
 for _name, _value in os.environ.items():
@@ -331,10 +331,10 @@ EMAIL_USE_TLS, EMAIL_USE_SSL = _email["EMAIL_USE_TLS"], _email["EMAIL_USE_SSL"]
 EMAIL_FILE_PATH = _email["EMAIL_FILE_PATH"]
 EMAIL_TIMEOUT = 30
 
-# What is seen of it
+# Logs, alerts and metrics
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
-LOGGING = set_up(LOG_LEVEL)
-# Who is told when something is amiss, and what the watchdog looks at: docs/operations.md
+LOGGING = configure_logging(LOG_LEVEL)
+# Where alerts go, and what the watchdog checks: docs/operations.md
 ALERT_URLS: list[str] = env.str("ALERT_URLS", "").split()
 WATCHDOG_SECONDS = env.int("WATCHDOG_SECONDS", 30, validate=positive)
 WATCHDOG_WEB_URL = env.str("WATCHDOG_WEB_URL", f"{PUBLIC_URL}/healthz" if PUBLIC_URL else "")
@@ -344,10 +344,10 @@ SENTRY_DSN = env.str("SENTRY_DSN", "")
 SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", "production")
 HEARTBEAT_URL = env.str("HEARTBEAT_URL", "", validate=validate.Regexp(r"^(|https?://[^/\s?#]+(/[^\s#]*)?)$"))
 if SENTRY_DSN:
-    from config import sentry  # here, because it takes long to import
+    from config import sentry  # here, because its import takes long
 
     sentry.start(dsn=SENTRY_DSN, environment=SENTRY_ENVIRONMENT, release=CODE_VERSION)
-RUN_HOOKS = ["cronjobs.reporting.log", *env.list("RUN_HOOKS", [])]  # who is told of every run (docs/hooks.md)
+RUN_HOOKS = ["cronjobs.reporting.log", *env.list("RUN_HOOKS", [])]  # called for every run (docs/hooks.md)
 if SENTRY_DSN:
     RUN_HOOKS.append("cronjobs.reporting.sentry")
 if HEARTBEAT_URL:

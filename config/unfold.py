@@ -1,4 +1,4 @@
-"""How the desk looks: its colours, and what stands in its menu, for whom."""
+"""The admin's theme: colours, the menu, and which users see which entries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FONT = {
 
 
 def _may(permission: str) -> Callable[[HttpRequest], bool]:
-    """Return whether who asks may do what asks for the permission, anywhere."""
+    """Return a check whether the user has the permission in any organisation or chapter."""
 
     def may(request: HttpRequest) -> bool:
         from mentors.accounts.scope import Permission
@@ -40,7 +40,7 @@ def _item(title: Any, icon: str, name: str, permission: str) -> dict[str, Any]:
 
 
 def _static(name: str) -> Callable[[HttpRequest], str]:
-    """Return what unfold asks for the address of a file: settings are read before addresses are known."""
+    """Return a function for the URL of a file: when settings are read, URLs are not known yet."""
 
     def address(_request: HttpRequest) -> str:
         return static(name)
@@ -87,7 +87,7 @@ MENU = [
     },
 ]
 
-LOOK: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {
     "SITE_TITLE": "Nattevakt",
     "SITE_HEADER": "Nattevakt",
     "SITE_SYMBOL": "nights_stay",
@@ -99,6 +99,6 @@ LOOK: dict[str, Any] = {
     "STYLES": [_static("desk/desk.css"), _static("desk/accessible.css")],
     "SCRIPTS": [_static("desk/accessible.js")],
     "DASHBOARD_CALLBACK": "cronjobs.admin.home.show_home",
-    # No search: the menu is short, and unfold keeps what was found in Redis, which may be away.
+    # No search: the menu is short, and unfold caches results in Redis, which may be down.
     "SIDEBAR": {"show_search": False, "show_all_applications": _may("operate"), "navigation": MENU},
 }

@@ -1,4 +1,4 @@
-"""Every address of the service."""
+"""All URLs of the service."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from notifications.pages import answer_page, preference_page
 SLUG = "[-a-zA-Z0-9_]+"
 
 router = Router()
-# Before the certifications, or it would be looked for among their ids.
+# Before the certifications, or it would be read as one of their ids.
 router.register("certifications/expiry-job", ExpiryJobViewSet, basename="expiry-job")
 router.register("certifications", CertificationViewSet, basename="certification")
 router.register("certification-types", CertificationTypeViewSet, basename="certification-type")
@@ -60,7 +60,7 @@ api = [
 
 
 def provider_webhooks(provider: str) -> list[URLPattern]:
-    """Return where a mail provider reports bounces: no other provider, and nothing that takes mail in."""
+    """Return the URL where this mail provider reports bounces; not those of other providers, nor for incoming mail."""
     return [pattern for pattern in anymail_urls.urlpatterns if pattern.name == f"{provider}_tracking_webhook"]
 
 
@@ -77,14 +77,14 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/v1/", include((api, "api"))),
-    # Short, because they stand in text messages.
+    # Short, because they are sent in text messages.
     path("a/<str:token>/", answer_page, name="answer"),
     path("a/<str:token>/<str:choice>/", answer_page, name="answer"),
     path("p/<str:token>/", preference_page, name="preference"),
-    # Whoever has the token reads the calendar; `find_feed_owner` says whose it is.
+    # The token is enough to read the calendar; `find_feed_owner` finds its owner.
     path("c/<str:token>/nattevakt.ics", calendar_feed, name="calendar_feed"),
     path("robots.txt", robots),
     path("anymail/", include(provider_webhooks(settings.EMAIL_PROVIDER))),
-    # An organisation is never called like one of the addresses above: mentors.validators.RESERVED_SLUGS.
+    # No organisation has a slug that is a path above: mentors.validators.RESERVED_SLUGS.
     path("<slug:organisation>/<slug:chapter>/", chapter_page, name="chapter"),
 ]

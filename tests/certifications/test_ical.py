@@ -18,7 +18,7 @@ from certifications import ical
 from certifications.ical import build_calendar, find_feed_owner, make_feed, revoke_feed
 from certifications.models import CalendarFeed, CertificationType
 from certifications.recording import revoke_certification
-from config.redaction import sentence
+from config.redaction import redact_record
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from notifications.models import Preference
 from tests.conftest import NOW, Certify, Enrol
@@ -286,7 +286,7 @@ class TestAddress:
             with caplog.at_level(logging.DEBUG):
                 client.get(address)
 
-        foreign = [sentence(record) for record in caplog.records]
+        foreign = [redact_record(record) for record in caplog.records]
         assert {"calendar_address_made", "calendar_address_revoked"} <= {line["event_name"] for line in ours}
         assert any("Not Found" in line for line in foreign)
         assert token not in json.dumps([ours, foreign])

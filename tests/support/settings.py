@@ -13,5 +13,6 @@ from tests.support.processes import PROJECT
 
 def read_settings(environment: Mapping[str, str]) -> dict[str, Any]:
     """Return what config/settings.py makes of this environment and no other; raises what a start of it ends with."""
-    with patch.dict(os.environ, environment, clear=True), patch("config.logs.set_up"):  # the log stays as it is
+    # The log of the tests stays as it is.
+    with patch.dict(os.environ, environment, clear=True), patch("config.logs.configure_logging"):
         return runpy.run_path(str(PROJECT / "config" / "settings.py"))
