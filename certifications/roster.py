@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -29,7 +30,8 @@ from django.utils.text import slugify
 from certifications.expiry import find_renewed_mentors
 from certifications.mentor_status import resume_renewed
 from certifications.models import Certification, CertificationType
-from certifications.roster_file import Cells, LineError, RosterFile, open_roster
+from certifications.roster_errors import LineCode, LineError
+from certifications.roster_file import Cells, RosterFile, open_roster
 from certifications.roster_line import Known, RosterLine, parse_line
 from certifications.roster_sql import (
     COMPARE_CERTIFICATIONS,
@@ -51,43 +53,51 @@ AHEAD = 1000  # rows
 # The first half of a pair of advisory lock numbers; the second is the organisation.
 ROSTER_LOCK = 0x4E56
 
-Note = tuple[str, str]  # a column, or nothing, and a message
+Note = tuple[str, LineCode, Mapping[str, object]]  # a column or nothing, a code and its parameters
 Progress = Callable[[str, int, int], None]  # the step, how much of it is done, of how much
 OnLine = Callable[[int, Cells | LineError], None]  # its number and its cells, as the file has them
 
 
 class LineVerdict(NamedTuple):
+    """What becomes of a line; if there is more to say, a code with its parameters, and the column that it is about."""
+
     line: int
     verdict: str
-    column: str
-    message: str
+    column: str = ""
+    code: LineCode | None = None
+    params: Mapping[str, object] = MappingProxyType({})
+
+    @property
+    def message(self) -> str:
+        """What the code says, in the language of who reads it."""
+        return str(self.code.label) % self.params if self.code else ""
 
 
 @dataclass(frozen=True)
 class LineVerdicts:
     """The verdict of every line in the order of the file, a few bytes each."""
 
-    CODES = ("created", "updated", "unchanged", "error")
+    VERDICTS = ("created", "updated", "unchanged", "error")
 
     _lines: array[int] = field(default_factory=lambda: array("L"))
-    _codes: bytearray = field(default_factory=bytearray)
-    _notes: dict[int, Note] = field(default_factory=dict)  # column and message
+    _verdicts: bytearray = field(default_factory=bytearray)
+    _notes: dict[int, Note] = field(default_factory=dict)
 
-    def add(self, line: int, verdict: str, column: str, message: str) -> None:
+    def add(self, line: int, verdict: str, note: Note | None) -> None:
         self._lines.append(line)
-        self._codes.append(self.CODES.index(verdict))
-        if message:
-            self._notes[line] = (column, message)
+        self._verdicts.append(self.VERDICTS.index(verdict))
+        if note:
+            self._notes[line] = note
 
     def count(self, verdict: str) -> int:
-        return self._codes.count(self.CODES.index(verdict))
+        return self._verdicts.count(self.VERDICTS.index(verdict))
 
     def __len__(self) -> int:
         return len(self._lines)
 
     def __iter__(self) -> Iterator[LineVerdict]:
-        for line, code in zip(self._lines, self._codes, strict=True):
-            yield LineVerdict(line, self.CODES[code], *self._notes.get(line, ("", "")))
+        for line, verdict in zip(self._lines, self._verdicts, strict=True):
+            yield LineVerdict(line, self.VERDICTS[verdict], *self._notes.get(line, ()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,14 +185,19 @@ class _Merge:
 
     def load(self, roster: RosterFile, *, create_chapters: bool) -> dict[int, Note]:
         """Stream the good lines into `roster_line`; return what is wrong with the others."""
-        known = _look_up_known(self.organisation, create_chapters=create_chapters)
+        types = CertificationType.objects.filter(organisation=self.organisation)
+        known = Known(
+            chapters=None if create_chapters else set(self.organisation.chapters.values_list("name", flat=True)),
+            types=dict(types.values_list("code", "pk")),
+            language=self.organisation.language,
+        )
         errors: dict[int, Note] = {}
         with connection.cursor() as cursor:
             cursor.execute(CREATE_LINES)
             with cursor.copy(COPY_LINES) as copy:
                 for number, line in self._parse(roster, known):
                     if isinstance(line, LineError):
-                        errors[number] = (line.column, line.message)  # without its traceback
+                        errors[number] = (line.column, line.code, line.params)  # without its traceback
                     else:
                         copy.write_row((number, *line))
             cursor.execute("ANALYZE pg_temp.roster_line")
@@ -203,7 +218,7 @@ class _Merge:
         with connection.cursor() as cursor:
             cursor.execute(REFUSE_SECOND_NAMES)
             lines = [line for (line,) in cursor.fetchall()]
-        return dict.fromkeys(lines, ("name", "mentor_ref already used in this file with another name"))
+        return dict.fromkeys(lines, ("name", LineCode.SECOND_NAME, {}))
 
     def write(self, *, create_chapters: bool, resume: bool) -> int:
         """Write what differs; return how many mentors were resumed, or else would be."""
@@ -256,29 +271,21 @@ class _Merge:
         return len(resume_renewed(organisation=self.organisation, mentor_ids=list(paused), now=self.now))
 
 
-def _look_up_known(organisation: Organisation, *, create_chapters: bool) -> Known:
-    types = CertificationType.objects.filter(organisation=organisation)
-    return Known(
-        chapters=None if create_chapters else set(organisation.chapters.values_list("name", flat=True)),
-        types=dict(types.values_list("code", "pk")),
-        language=organisation.language,
-    )
-
-
 def _collect_verdicts(errors: dict[int, Note]) -> LineVerdicts:
     verdicts = LineVerdicts()
-    wrong = ((line, "error", *errors[line]) for line in sorted(errors))
+    wrong = ((line, "error", errors[line]) for line in sorted(errors))
     for verdict in heapq.merge(wrong, _select_verdicts()):
         verdicts.add(*verdict)
     return verdicts
 
 
-def _select_verdicts() -> Iterable[tuple[int, str, str, str]]:
+def _select_verdicts() -> Iterator[tuple[int, str, Note | None]]:
     cursor: Any
     with connection.chunked_cursor() as cursor:
         cursor.execute(SELECT_VERDICTS)
         while rows := cursor.fetchmany(2000):
-            yield from rows
+            for line, verdict, column, corrected_by in rows:
+                yield line, verdict, (column, LineCode.CORRECTED, {"line": corrected_by}) if corrected_by else None
 
 
 def _create_chapters(organisation: Organisation) -> None:

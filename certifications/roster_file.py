@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from openpyxl import load_workbook
 
+from certifications.roster_errors import FileCode, LineCode, LineError, RosterFileError
 from mentors.spreadsheets import unguard
 
 COLUMNS = (
@@ -39,19 +40,6 @@ LONGEST_LINE = 65_536  # characters
 CP1252_LETTERS = "æøåÆØÅäöüÄÖÜéÉèÈêÊóÓòÒôÔáÁàÀëïñç".encode("cp1252")
 
 
-class RosterFileError(Exception):
-    """The file cannot be read as a roster; the message says why and what to do."""
-
-
-class LineError(Exception):
-    """A line cannot be imported: the column at fault (empty: the line as a whole) and why."""
-
-    def __init__(self, column: str, message: str) -> None:
-        self.column = column
-        self.message = message
-        super().__init__(column, message)
-
-
 Cells = Sequence[str]
 RawLine = tuple[int, Cells | LineError]
 
@@ -68,43 +56,47 @@ class RosterFile:
 @contextmanager
 def open_roster(file: Path) -> Iterator[RosterFile]:
     """Open a roster and read its header. Raises RosterFileError, also while the lines are read."""
-    head = _read_head(file)
-    with _open_xlsx(file) if head.startswith(b"PK\x03\x04") else _open_csv(file, head) as roster:
-        yield roster
+    try:
+        head = _read_head(file)
+        with _open_xlsx(file) if head.startswith(b"PK\x03\x04") else _open_csv(file, head) as roster:
+            yield roster
+    except RosterFileError as error:
+        error.file = file
+        raise
 
 
 def _read_head(file: Path) -> bytes:
     if file.is_dir():
-        raise RosterFileError(f"{file} is a folder: name the file.")
+        raise RosterFileError(FileCode.FOLDER)
     if file.exists() and not file.is_file():
-        raise RosterFileError(f"{file} is not a regular file: a roster is read twice, so save it first.")
+        raise RosterFileError(FileCode.NO_REGULAR_FILE)
     try:
         with file.open("rb") as stream:
             head = stream.read(LONGEST_LINE)
     except FileNotFoundError:
-        raise RosterFileError(f"There is no file {file}.") from None
+        raise RosterFileError(FileCode.NOT_FOUND) from None
     except OSError as error:
-        raise RosterFileError(f"{file} cannot be read: {error.strerror}.") from error
+        raise RosterFileError(FileCode.UNREADABLE, error=error.strerror) from error
     if not head.strip():
-        raise RosterFileError(f"{file} is empty.")
+        raise RosterFileError(FileCode.EMPTY)
     return head
 
 
 @contextmanager
 def _open_csv(file: Path, head: bytes) -> Iterator[RosterFile]:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise RosterFileError(f"{file} is UTF-16 text: save it as “CSV UTF-8” or as XLSX.")
+        raise RosterFileError(FileCode.UTF_16)
     first_line = next(line for line in head.splitlines() if line.strip()).lower()
     if not any(column.encode() in first_line for column in COLUMNS):
-        raise RosterFileError(f"{file} has no header, or is neither CSV nor XLSX: {_expected_header()}")
+        raise RosterFileError(FileCode.UNKNOWN_FORMAT, columns=", ".join(COLUMNS))
     encoding, line_count = _scan(file)
     with file.open(encoding=encoding, newline=None) as stream:
-        lines = _number_lines(stream, file)
+        lines = _number_lines(stream)
         header_at, header_line = next((number, line) for number, line in lines if line.strip())
         delimiter = max(",;", key=lambda delimiter: len(set(_read_header(header_line, delimiter)) & set(COLUMNS)))
         header = _read_header(header_line, delimiter)
         yield RosterFile(
-            lines=_pick_columns(_split_lines(lines, delimiter), _places(file, header), width=len(header)),
+            lines=_pick_columns(_split_lines(lines, delimiter), _places(header), width=len(header)),
             estimated_lines=max(line_count - header_at, 1),
             ignored_columns=_ignored(header),
         )
@@ -130,16 +122,13 @@ def _scan(file: Path) -> tuple[str, int]:
         return "utf-8-sig", line_count
     if could_be_cp1252:
         return "cp1252", line_count
-    raise RosterFileError(
-        f"{file} is not UTF-8 (line {bad_line or line_count}), and its encoding is not safe to guess: "
-        "save it as “CSV UTF-8” or as XLSX."
-    )
+    raise RosterFileError(FileCode.UNKNOWN_ENCODING, line=bad_line or line_count)
 
 
-def _number_lines(stream: Any, file: Path) -> Iterator[tuple[int, str]]:
+def _number_lines(stream: TextIO) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(iter(partial(stream.readline, LONGEST_LINE), ""), 1):
         if len(line) == LONGEST_LINE and not line.endswith("\n"):
-            raise RosterFileError(f"{file} is not a roster: line {number} is longer than {LONGEST_LINE} characters.")
+            raise RosterFileError(FileCode.LONG_LINE, line=number, length=LONGEST_LINE)
         yield number, line
 
 
@@ -148,7 +137,7 @@ def _split_lines(lines: Iterator[tuple[int, str]], delimiter: str) -> Iterator[R
         try:
             yield number, next(csv.reader([line], delimiter=delimiter, strict=True))
         except csv.Error:
-            yield number, LineError("", "a quotation mark is not closed on this line, or text follows it")
+            yield number, LineError("", LineCode.OPEN_QUOTE)
 
 
 @contextmanager
@@ -160,14 +149,14 @@ def _open_xlsx(file: Path) -> Iterator[RosterFile]:
             workbook = load_workbook(stream, read_only=True, data_only=True, keep_links=False)
             sheet: Any = workbook.worksheets[0]
         except Exception as error:  # a broken archive fails in a hundred ways
-            raise _broken_xlsx(file, error) from error
+            raise _broken_xlsx(error) from error
         estimated_lines = max((sheet.max_row or 2) - 1, 1)
         sheet.reset_dimensions()  # some programs write a wrong size, and the rest would not be read
-        rows = _xlsx_rows(sheet, file)
-        header = [_clean_name(cell) for cell in next((cells for _number, cells in rows if any(cells)), [])]
+        rows = _xlsx_rows(sheet)
+        header = [cell.strip().lower() for cell in next((cells for _number, cells in rows if any(cells)), [])]
         try:
             yield RosterFile(
-                lines=_pick_columns(rows, _places(file, header)),
+                lines=_pick_columns(rows, _places(header)),
                 estimated_lines=estimated_lines,
                 ignored_columns=_ignored(header),
             )
@@ -175,12 +164,12 @@ def _open_xlsx(file: Path) -> Iterator[RosterFile]:
             workbook.close()
 
 
-def _xlsx_rows(sheet: Any, file: Path) -> Iterator[tuple[int, Cells]]:
+def _xlsx_rows(sheet: Any) -> Iterator[tuple[int, Cells]]:
     try:
         for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
             yield number, [_as_text(value) for value in row]
     except Exception as error:  # as above: the archive may break off anywhere
-        raise _broken_xlsx(file, error) from error
+        raise _broken_xlsx(error) from error
 
 
 def _as_text(value: object) -> str:
@@ -198,40 +187,32 @@ def _as_text(value: object) -> str:
             return str(value)
 
 
-def _broken_xlsx(file: Path, error: Exception) -> RosterFileError:
-    return RosterFileError(f"{file} is a broken XLSX file ({type(error).__name__}: {error}).")
+def _broken_xlsx(error: Exception) -> RosterFileError:
+    return RosterFileError(FileCode.BROKEN_XLSX, error=f"{type(error).__name__}: {error}")
 
 
 def _read_header(line: str, delimiter: str) -> list[str]:
-    header = [_clean_name(name) for name in next(csv.reader([line], delimiter=delimiter))]
+    header = [name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter))]
     while header and not header[-1]:
         header.pop()
     return header
 
 
-def _clean_name(name: str) -> str:
-    return name.strip().lower()
-
-
-def _places(file: Path, header: list[str]) -> list[int]:
+def _places(header: list[str]) -> list[int]:
     """Return where each of COLUMNS stands."""
     missing = [column for column in COLUMNS if column not in header]
     if len(missing) == len(COLUMNS):
-        raise RosterFileError(f"{file} has no header: {_expected_header()}")
+        raise RosterFileError(FileCode.NO_HEADER, columns=", ".join(COLUMNS))
     if missing:
-        raise RosterFileError(f"{file} lacks columns in its header: {', '.join(missing)}.")
+        raise RosterFileError(FileCode.MISSING_COLUMNS, columns=", ".join(missing))
     for column in COLUMNS:
         if header.count(column) > 1:
-            raise RosterFileError(f"{file} names the column {column} twice in its header.")
+            raise RosterFileError(FileCode.REPEATED_COLUMN, column=column)
     return [header.index(column) for column in COLUMNS]
 
 
 def _ignored(header: list[str]) -> tuple[str, ...]:
     return tuple(name for name in header if name and name not in COLUMNS)
-
-
-def _expected_header() -> str:
-    return f"the first line must name the columns {', '.join(COLUMNS)}, with commas or semicolons between."
 
 
 def _pick_columns(raw: Iterator[RawLine], places: list[int], *, width: int | None = None) -> Iterator[RawLine]:
@@ -249,7 +230,7 @@ def _pick_columns(raw: Iterator[RawLine], places: list[int], *, width: int | Non
         if not any(cells):
             continue
         if width is not None and (len(cells) < width or any(cells[width:])):
-            yield number, LineError("", f"has {len(cells)} cells, the header has {width}")
+            yield number, LineError("", LineCode.CELL_COUNT, cells=len(cells), width=width)
             continue
         cells.extend([""] * (last_place + 1 - len(cells)))
         yield number, [cells[place] for place in places]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -13,7 +13,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from certifications.models import Certification
-from certifications.roster_file import COLUMNS, Cells, LineError
+from certifications.roster_errors import LineCode, LineError
+from certifications.roster_file import COLUMNS, Cells
 from mentors.models import LANGUAGES, Chapter, Mentor, validate_phone
 
 KNOWN_LANGUAGES = {code for code, _name in LANGUAGES}
@@ -63,19 +64,19 @@ def parse_line(cells: Cells, *, known: Known) -> RosterLine:
     """Return the values of a line. Raises LineError for the first column at fault."""
     values = {column: _clean(column, cell) for column, cell in zip(COLUMNS, cells, strict=True)}
     if known.chapters is not None and values["chapter"] not in known.chapters:
-        raise LineError("chapter", "unknown chapter: create it, or import with --create-chapters")
-    email = _check_email(values["email"])
-    phone = _check_phone(values["phone"])
+        raise LineError("chapter", LineCode.UNKNOWN_CHAPTER)
+    email = _check("email", values["email"].lower(), validate_email, LineCode.INVALID_EMAIL)
+    phone = _check("phone", "".join(values["phone"].split()), validate_phone, LineCode.INVALID_PHONE)
     language = values["language"].lower() or known.language
     if language not in KNOWN_LANGUAGES:
-        raise LineError("language", f"unknown language: write {', '.join(sorted(KNOWN_LANGUAGES))} or nothing")
+        raise LineError("language", LineCode.UNKNOWN_LANGUAGE, languages=", ".join(sorted(KNOWN_LANGUAGES)))
     type_id = known.types.get(values["certification"])
     if type_id is None:
-        raise LineError("certification", f"unknown certification type: there are {', '.join(sorted(known.types))}")
+        raise LineError("certification", LineCode.UNKNOWN_TYPE, types=", ".join(sorted(known.types)))
     issued_on = _parse_date("issued_on", values["issued_on"])
     expires_on = _parse_date("expires_on", values["expires_on"]) if values["expires_on"] else None
     if expires_on and expires_on < issued_on:
-        raise LineError("expires_on", "expires before it was issued")
+        raise LineError("expires_on", LineCode.EXPIRES_TOO_EARLY)
     return RosterLine(
         chapter=values["chapter"],
         ref=values["mentor_ref"],
@@ -94,35 +95,24 @@ def _clean(column: str, cell: str) -> str:
     # One name typed on a Mac and on Windows must be one name: å can be one character or two.
     value = cell if cell.isascii() else unicodedata.normalize("NFC", cell)
     if not value and column in REQUIRED:
-        raise LineError(column, "required")
+        raise LineError(column, LineCode.REQUIRED)
     if FORBIDDEN.search(value):
-        raise LineError(column, "contains a NUL byte" if "\x00" in value else "contains a control character")
+        raise LineError(column, LineCode.NUL_BYTE if "\x00" in value else LineCode.CONTROL_CHARACTER)
     if value in SPREADSHEET_ERRORS:
-        raise LineError(column, "the spreadsheet had no value for this cell, only an error")
+        raise LineError(column, LineCode.SPREADSHEET_ERROR)
     max_length = MAX_LENGTHS.get(column)
     if max_length and len(value) > max_length:
-        raise LineError(column, f"longer than {max_length} characters")
+        raise LineError(column, LineCode.TOO_LONG, length=max_length)
     return value
 
 
-def _check_email(value: str) -> str:
-    email = value.lower()
-    if email:
+def _check(column: str, value: str, validate: Callable[[str], None], code: LineCode) -> str:
+    if value:
         try:
-            validate_email(email)
+            validate(value)
         except ValidationError:
-            raise LineError("email", "invalid e-mail") from None
-    return email
-
-
-def _check_phone(value: str) -> str:
-    phone = "".join(value.split())
-    if phone:
-        try:
-            validate_phone(phone)
-        except ValidationError:
-            raise LineError("phone", "invalid phone number: write it as +4712345678") from None
-    return phone
+            raise LineError(column, code) from None
+    return value
 
 
 def _parse_date(column: str, value: str) -> date:
@@ -131,8 +121,8 @@ def _parse_date(column: str, value: str) -> date:
     elif match := NORWEGIAN_DATE.fullmatch(value):
         day, month, year = match.groups()
     else:
-        raise LineError(column, "ambiguous date format: write YYYY-MM-DD or dd.mm.yyyy")
+        raise LineError(column, LineCode.AMBIGUOUS_DATE)
     try:
         return date(int(year), int(month), int(day))
     except (ValueError, OverflowError):
-        raise LineError(column, "impossible date") from None
+        raise LineError(column, LineCode.IMPOSSIBLE_DATE) from None

@@ -102,6 +102,7 @@ INSERT_CERTIFICATIONS = """
     WHERE certification.expires_on IS DISTINCT FROM excluded.expires_on
 """
 
+# The column and the line by which a line is corrected, if it is.
 SELECT_VERDICTS = """
     SELECT line.line,
         CASE
@@ -119,10 +120,9 @@ SELECT_VERDICTS = """
             ELSE ''
         END,
         CASE
-            WHEN certification.line <> line.line THEN 'corrected by line ' || certification.line
+            WHEN certification.line <> line.line THEN certification.line
             WHEN (mentor.chapter, mentor.email, mentor.phone, mentor.language)
-                <> (line.chapter, line.email, line.phone, line.language) THEN 'corrected by line ' || mentor.line
-            ELSE ''
+                <> (line.chapter, line.email, line.phone, line.language) THEN mentor.line
         END
     FROM pg_temp.roster_line line
     JOIN pg_temp.roster_mentor mentor ON mentor.ref = line.ref

@@ -6,8 +6,7 @@ for as long as it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -21,7 +20,8 @@ from django.utils.translation import gettext_lazy as _
 
 from certifications.models import RosterUpload
 from certifications.roster import ImportReport, import_roster
-from certifications.roster_file import Cells, LineError, RosterFileError
+from certifications.roster_errors import FileCode, LineError, RosterFileError
+from certifications.roster_file import Cells
 from mentors.conflicts import ConflictError
 from mentors.models import Organisation, User
 
@@ -29,7 +29,6 @@ from mentors.models import Organisation, User
 MAX_BYTES = 5_000_000
 MAX_LINES = 20_000
 MAX_UNPACKED = 200_000_000  # bytes: an XLSX is an archive, and a small one may hold anything
-ASK_OPERATIONS = "ask operations to import it with the command import_roster"
 KEPT = timedelta(days=1)
 
 
@@ -83,46 +82,40 @@ def import_upload(
     upload: RosterUpload, *, now: datetime, create_chapters: bool, skip_errors: bool, dry_run: bool
 ) -> UploadReport:
     """Import a file as `import_roster` does. Raises RosterFileError, also if it is more than one request can do."""
-    _check_unpacked(upload)
     cells: dict[int, Cells] = {}
 
     def on_line(number: int, line: Cells | LineError) -> None:
         cells[number] = () if isinstance(line, LineError) else line
         if len(cells) > MAX_LINES:
-            raise RosterFileError(f"{upload.name} has more than {MAX_LINES} lines: {ASK_OPERATIONS}.")
+            raise RosterFileError(FileCode.TOO_MANY_LINES, lines=MAX_LINES)
 
-    with _on_disk(upload) as file:
-        report = import_roster(
-            file,
-            organisation=upload.organisation,
-            now=now,
-            create_chapters=create_chapters,
-            skip_errors=skip_errors,
-            dry_run=dry_run,
-            on_line=on_line,
-        )
-    if not cells:
-        raise RosterFileError(f"{upload.name} has no lines below its header.")
+    try:
+        _check_unpacked(bytes(upload.content))
+        with TemporaryDirectory(prefix="roster-") as folder:  # into which nobody else may look
+            file = Path(folder, "roster")
+            file.write_bytes(upload.content)
+            report = import_roster(
+                file,
+                organisation=upload.organisation,
+                now=now,
+                create_chapters=create_chapters,
+                skip_errors=skip_errors,
+                dry_run=dry_run,
+                on_line=on_line,
+            )
+        if not cells:
+            raise RosterFileError(FileCode.NO_LINES)
+    except RosterFileError as error:
+        error.file = upload.name
+        raise
     return UploadReport(report=report, cells=cells)
 
 
-@contextmanager
-def _on_disk(upload: RosterUpload) -> Iterator[Path]:
-    """Have the file in a folder that nobody else may look into; what is wrong with it is said by its own name."""
-    with TemporaryDirectory(prefix="roster-") as folder:
-        file = Path(folder, "roster")
-        file.write_bytes(upload.content)
-        try:
-            yield file
-        except RosterFileError as error:
-            raise RosterFileError(str(error).replace(str(file), upload.name)) from error
-
-
-def _check_unpacked(upload: RosterUpload) -> None:
+def _check_unpacked(content: bytes) -> None:
     try:
-        with ZipFile(BytesIO(upload.content)) as archive:
+        with ZipFile(BytesIO(content)) as archive:
             size = sum(part.file_size for part in archive.infolist())
     except BadZipFile:  # a CSV; or a broken XLSX, of which the reader speaks
         return
     if size > MAX_UNPACKED:
-        raise RosterFileError(f"{upload.name} is too large when it is unpacked: save only the lines and columns.")
+        raise RosterFileError(FileCode.TOO_LARGE)

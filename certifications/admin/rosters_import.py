@@ -13,10 +13,10 @@ from import_export.resources import Resource
 from import_export.results import Error, Result, RowResult
 from import_export.tmp_storages import BaseStorage
 
-from certifications.admin.rosters_words import in_words
 from certifications.models import RosterUpload
 from certifications.roster import ImportReport, LineVerdict
-from certifications.roster_file import COLUMNS, Cells, LineError, RosterFileError
+from certifications.roster_errors import LineCode, RosterFileError
+from certifications.roster_file import COLUMNS, Cells
 from certifications.roster_uploads import UploadReport, forget_upload, import_upload, keep_upload
 
 IMPORT_TYPES = {
@@ -30,6 +30,11 @@ WORDS = {
     RowResult.IMPORT_TYPE_UPDATE: _("Changed"),
     RowResult.IMPORT_TYPE_SKIP: _("Unchanged"),
     RowResult.IMPORT_TYPE_ERROR: _("Wrong"),
+}
+# What the desk says in other words than the command: of its own options, and where one word means too much.
+SENTENCES = {
+    LineCode.REQUIRED: _("must not be empty"),
+    LineCode.UNKNOWN_CHAPTER: _("unknown chapter: create it, or tick “Create the chapters that it names”"),
 }
 
 
@@ -77,12 +82,12 @@ class RosterRow(RowResult):  # type: ignore[misc]  # the library has no types
         super().__init__()
         self.line = verdict.line
         self.column = verdict.column
-        self.message = in_words(verdict.message) if verdict.message else ""
+        self.message = str(SENTENCES.get(verdict.code, "")) or verdict.message if verdict.code else ""
         self.import_type = IMPORT_TYPES[verdict.verdict]
         self.row_values = dict(zip(COLUMNS, cells, strict=False))
         self.word = WORDS[self.import_type]
         if self.is_error():
-            self.errors = [Error(LineError(self.column, self.message), row=self.row_values, number=self.line)]
+            self.errors = [Error(self.message, row=self.row_values, number=self.line)]
 
 
 class RosterResult(Result):  # type: ignore[misc]  # the library has no types
@@ -137,7 +142,7 @@ class RosterResource(Resource):  # type: ignore[misc]  # the library has no type
                 dataset, now=now, create_chapters=create_chapters, skip_errors=skip_errors, dry_run=dry_run
             )
         except RosterFileError as error:
-            result.append_base_error(Error(in_words(str(error))))
+            result.append_base_error(Error(str(error)))
         else:
             result.take(done)
         return result

@@ -33,6 +33,11 @@ def verdicts(report: ImportReport) -> list[str]:
     return [line.verdict for line in report.lines]
 
 
+def notes(report: ImportReport) -> list[tuple[int, str, str]]:
+    """What there is to say of lines: the line, its column, and the sentence."""
+    return [(line.line, line.column, line.message) for line in report.lines if line.code]
+
+
 def the_error(report: ImportReport) -> tuple[str, str]:
     (error,) = [line for line in report.lines if line.verdict == "error"]
     return error.column, error.message

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from certifications.roster import ImportReport, import_roster
 from certifications.roster import Progress as OnProgress
-from certifications.roster_file import RosterFileError
+from certifications.roster_errors import RosterFileError
 from mentors.management.base import NattevaktCommand
 
 
@@ -61,7 +61,14 @@ class Command(NattevaktCommand):
         counts = {name: getattr(report, name) for name in ("created", "updated", "unchanged", "errors")}
         self.stdout.write(json.dumps(counts)[:-1] + ', "lines": [', ending="")
         for number, line in enumerate(report.lines):
-            self.stdout.write((",\n" if number else "\n") + json.dumps(line._asdict()), ending="")
+            document = {
+                "line": line.line,
+                "verdict": line.verdict,
+                "column": line.column,
+                "message": line.message,
+                "code": line.code or "",
+            }
+            self.stdout.write((",\n" if number else "\n") + json.dumps(document), ending="")
         self.stdout.write("\n]}")
 
     def _write_as_text(self, report: ImportReport, *, every_line: bool) -> None:

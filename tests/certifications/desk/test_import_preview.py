@@ -16,18 +16,15 @@ import openpyxl
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
-from django.utils import translation
 
 from certifications import roster_uploads
-from certifications.admin.rosters_words import in_words
 from certifications.models import RosterUpload
-from certifications.roster import import_roster
 from mentors.models import Mentor, Organisation, User
 from mentors.record_text import verbatim
 from mentors.status import change_status
 from tests.conftest import NOW, Certify, Enrol
 from tests.support.roster import HEADER, LIV
-from tests.support.roster_desk import OLA, WRONG, Upload, say_yes, the_file
+from tests.support.roster_desk import OLA, WRONG, Upload, say_yes
 
 pytestmark = pytest.mark.django_db
 MESSY = [LIV, *WRONG, OLA, LIV.replace("2027-01-01", "2027-06-01")]
@@ -56,7 +53,7 @@ def the_complaint(page: Any) -> str:
 
 
 def as_the_command_says(hlf: Organisation, content: bytes, folder: Path, **options: bool) -> list[tuple[int, str, str]]:
-    """What `import_roster --dry-run --format json` says of the file, in the words of the preview."""
+    """What `import_roster --dry-run --format json` says of the file."""
     file = folder / "roster"
     file.write_bytes(content)
     out = StringIO()
@@ -99,7 +96,7 @@ def test_the_preview_counts_shows_who_and_why_and_writes_nothing(upload: Upload,
     page = upload(*MESSY)
 
     text = page.content.decode()
-    assert [(str(word), count) for _kind, word, count in page.context["verdicts"]] == [
+    assert [(str(word), count) for _verdict, word, count in page.context["verdicts"]] == [
         ("New", 2), ("Changed", 0), ("Unchanged", 1), ("Wrong", 16),
     ]  # fmt: skip
     assert "Ola Bø" in text
@@ -135,19 +132,19 @@ def test_the_preview_says_who_would_be_resumed(upload: Upload, enrol: Enrol, cer
     assert mentor.status == "paused"
 
 
-def test_every_message_of_the_import_is_a_sentence_of_the_desk(
-    upload: Upload, hlf: Organisation, tmp_path: Path
-) -> None:
-    file = tmp_path / "roster.csv"
-    file.write_bytes(the_file(*MESSY).read())
+def test_every_line_is_explained_in_the_language_of_the_reader(upload: Upload, browser: Client) -> None:
+    def explained(language: str) -> list[str]:
+        browser.defaults["HTTP_ACCEPT_LANGUAGE"] = language
+        return [row.message for row in upload(*MESSY).context["result"].rows if row.message]
 
-    report = import_roster(file, organisation=hlf, now=NOW, dry_run=True)
+    english, bokmaal, nynorsk = map(explained, ("en", "nb", "nn"))
 
-    messages = {line.message for line in report.lines if line.message}
-    assert len(messages) >= 16
-    for message in messages:
-        with translation.override("nb"):
-            assert in_words(message) != message
+    assert len(english) == len(WRONG) + 1
+    assert "invalid phone number: write it as +4712345678" in english
+    assert "corrected by line 20" in english
+    assert "må fylles ut" in bokmaal
+    assert "må fyllast ut" in nynorsk
+    assert not set(english) & {*bokmaal, *nynorsk}
 
 
 # The file

@@ -15,7 +15,8 @@ from django.core.management import call_command
 
 from certifications.models import Certification, CertificationType
 from certifications.roster import import_roster
-from certifications.roster_file import COLUMNS, RosterFileError
+from certifications.roster_errors import RosterFileError
+from certifications.roster_file import COLUMNS
 from mentors.models import Mentor, Organisation
 from tests.conftest import NOW
 from tests.support.processes import PROJECT
@@ -161,5 +162,5 @@ def test_the_sample_roster_is_imported_once(hlf: Organisation, types: None) -> N
     document = json.loads(second.getvalue())
     assert list(document) == ["created", "updated", "unchanged", "errors", "lines"]
     assert (document["created"], document["updated"], document["unchanged"]) == (0, 0, 1448)
-    assert document["lines"][0] == {"line": 2, "verdict": "unchanged", "column": "", "message": ""}
+    assert document["lines"][0] == {"line": 2, "verdict": "unchanged", "column": "", "message": "", "code": ""}
     assert count_events() == events
