@@ -68,10 +68,6 @@ def lock_upload(upload_id: str, *, user: User) -> RosterUpload:
         raise UploadGone from None
 
 
-def forget_upload(upload_id: str | UUID) -> None:
-    RosterUpload.objects.filter(pk=upload_id).delete()
-
-
 def forget_old_uploads(*, now: datetime) -> int:
     """Remove the files that nobody said yes to within a day; return how many."""
     count, _by_model = RosterUpload.objects.filter(uploaded_at__lt=now - KEPT).delete()

@@ -41,7 +41,7 @@ def xlsx(*lines: str) -> bytes:
 
 
 def shown(page: Any) -> list[tuple[int, str, str]]:
-    return [(row.line, row.import_type, row.column) for row in page.context["result"].rows]
+    return [(line.line, line.verdict, line.column) for line, _word, _cells, _message in page.context["lines"]]
 
 
 def the_complaint(page: Any) -> str:
@@ -59,8 +59,7 @@ def as_the_command_says(hlf: Organisation, content: bytes, folder: Path, **optio
     out = StringIO()
     with suppress(CommandError):
         call_command("import_roster", file, organisation=hlf.slug, dry_run=True, format="json", stdout=out, **options)
-    kinds = {"created": "new", "updated": "update", "unchanged": "skip", "error": "error"}
-    return [(line["line"], kinds[line["verdict"]], line["column"]) for line in json.loads(out.getvalue())["lines"]]
+    return [(line["line"], line["verdict"], line["column"]) for line in json.loads(out.getvalue())["lines"]]
 
 
 @pytest.mark.parametrize("create_chapters", [False, True])
@@ -88,7 +87,7 @@ def test_the_preview_says_of_every_line_what_the_command_says(
     page = upload(raw=content, name=name, **options)
 
     expected = as_the_command_says(hlf, content, tmp_path, create_chapters=create_chapters)
-    assert {kind for _line, kind, _column in expected} == {"new", "skip", "error"}
+    assert {verdict for _line, verdict, _column in expected} == {"created", "unchanged", "error"}
     assert shown(page) == expected
 
 
@@ -111,7 +110,7 @@ def test_the_preview_tells_changed_lines_from_unchanged_ones(upload: Upload, bro
 
     page = upload(LIV.replace("2027-01-01", "2027-06-01"), OLA)
 
-    assert shown(page) == [(2, "update", ""), (3, "skip", "")]
+    assert shown(page) == [(2, "updated", ""), (3, "unchanged", "")]
 
 
 def test_the_preview_says_who_would_be_resumed(upload: Upload, enrol: Enrol, certify: Certify) -> None:
@@ -135,7 +134,7 @@ def test_the_preview_says_who_would_be_resumed(upload: Upload, enrol: Enrol, cer
 def test_every_line_is_explained_in_the_language_of_the_reader(upload: Upload, browser: Client) -> None:
     def explained(language: str) -> list[str]:
         browser.defaults["HTTP_ACCEPT_LANGUAGE"] = language
-        return [row.message for row in upload(*MESSY).context["result"].rows if row.message]
+        return [message for _line, _word, _cells, message in upload(*MESSY).context["lines"] if message]
 
     english, bokmaal, nynorsk = map(explained, ("en", "nb", "nn"))
 
