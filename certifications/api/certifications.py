@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, cast
 
@@ -34,15 +34,15 @@ from mentors.accounts.scope import Permission
 from mentors.models import User
 from mentors.rest.filters import Ordering, WordSearch, whole_number
 from mentors.rest.pagination import NarrowPages
-from mentors.rest.serializers import Reason, as_json
+from mentors.rest.serializers import Reason, as_json, sources_of
 from mentors.rest.views import ScopedViewSet, versioned
 
-Rows = list[dict[str, Any]]
-Stages = list[int | None]
-COLUMNS = (
-    "id", "mentor_id", "mentor__ref", "mentor__name", "mentor__chapter_id", "type_id", "number", "issued_on",
-    "expires_on", "revoked_at", "revoked_reason", "created_at", "updated_at",
-)  # fmt: skip
+Row = dict[str, Any]
+Rows = list[Row]
+# What follows from the type and from today is computed, all else is read, by the source of the serializer's field.
+FIELDS = sources_of(CertificationSerializer)
+COMPUTED = frozenset(["type_name", "required", "lapses_on", "state", "days_left"])
+COLUMNS = {name: source.replace(".", "__") for name, source in FIELDS.items() if name not in COMPUTED}
 
 
 class CertificationViewSet(ScopedViewSet):
@@ -112,21 +112,15 @@ class CertificationViewSet(ScopedViewSet):
         queryset = filtered.filter(coming).in_force().unless_superseded(one_day)
         page = self.paginate_queryset(queryset.order_by("expires_on", "id").values_list("pk", flat=True))
         rows = self.represent(page or [])
-        stages = self._stages_sent(rows)
-        return self.get_paginated_response(
-            [row | {"stages_sent": stages[row["id"], row["expires_on"]]} for row in rows]
-        )
-
-    @staticmethod
-    def _stages_sent(rows: Rows) -> dict[tuple[int | None, str], Stages]:
-        """Return the stages of the reminders sent, by certification and expiry."""
         reminded = RunItem.objects.filter(
             certification__in=[row["id"] for row in rows], action=Action.REMIND, status=RunItem.Status.DONE
         )
-        stages: dict[tuple[int | None, str], Stages] = defaultdict(list)
+        stages: dict[tuple[int | None, str], list[int | None]] = defaultdict(list)
         for id, expires_on, stage in reminded.order_by("id").values_list("certification", "expires_on", "stage"):
             stages[id, str(expires_on)].append(stage)
-        return stages
+        return self.get_paginated_response(
+            [row | {"stages_sent": stages[row["id"], row["expires_on"]]} for row in rows]
+        )
 
     def retrieve(self, request: Request, **_kwargs: Any) -> Response:
         """Show one."""
@@ -183,38 +177,29 @@ class CertificationViewSet(ScopedViewSet):
 
     def represent(self, ids: Sequence[int]) -> Rows:
         """Return the representation of each, in this order, with one query."""
-        rows = Certification.objects.filter(pk__in=ids).order_by().values_list(*COLUMNS)
-        by_id = {row[0]: self._row(*row) for row in rows}
+        rows = Certification.objects.filter(pk__in=ids).order_by().values_list(*COLUMNS.values())
+        by_id = {row[0]: self._complete(dict(zip(COLUMNS, row, strict=True))) for row in rows}
         return [by_id[id] for id in ids if id in by_id]
 
-    def _row(
-        self, id: int, mentor: int, ref: str, name: str, chapter: int, type_id: int, number: str, issued_on: date,
-        expires_on: date | None, revoked_at: datetime | None, revoked_reason: str, created_at: datetime,
-        updated_at: datetime,
-    ) -> dict[str, Any]:  # fmt: skip
-        """Write what `CertificationSerializer` describes; by hand and in text, because a list is mostly this."""
-        type = self.types[type_id]
-        calendar = self.calendars[type_id]
-        return {
-            "id": id,
-            "mentor": mentor,
-            "mentor_ref": ref,
-            "mentor_name": name,
-            "chapter": chapter,
+    def _complete(self, row: Row) -> Row:
+        """Return the row with what is computed; dates and times as text, because a list is mostly this."""
+        type, calendar = self.types[row["type"]], self.calendars[row["type"]]
+        issued_on, expires_on = row["issued_on"], row["expires_on"]
+        complete = row | {
             "type": type.code,
             "type_name": type.name,
             "required": type.required,
-            "number": number,
             "issued_on": issued_on.isoformat(),
             "expires_on": expires_on and expires_on.isoformat(),
             "lapses_on": expires_on and calendar.lapses_on(expires_on).isoformat(),
-            "state": state_of(issued_on=issued_on, expires_on=expires_on, revoked_at=revoked_at, calendar=calendar),
+            "state": state_of(
+                issued_on=issued_on, expires_on=expires_on, revoked_at=row["revoked_at"], calendar=calendar
+            ),
             "days_left": expires_on and (expires_on - calendar.today).days,
-            "revoked_at": revoked_at,
-            "revoked_reason": revoked_reason,
-            "created_at": _moment(created_at),
-            "updated_at": _moment(updated_at),
+            "created_at": _moment(row["created_at"]),
+            "updated_at": _moment(row["updated_at"]),
         }
+        return {name: complete[name] for name in FIELDS}
 
 
 def _moment(at: datetime) -> str:

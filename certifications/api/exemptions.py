@@ -7,7 +7,7 @@ from typing import Any, cast
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,29 +18,27 @@ from certifications.recording import grant_exemption
 from mentors.accounts.scope import Permission
 from mentors.models import User
 from mentors.rest.filters import AskedFilterSet, IdFilter, Ordering
+from mentors.rest.openapi import examples
 from mentors.rest.views import ScopedViewSet
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Until the next course",
-            value={
-                "id": 3,
-                "mentor": 5,
-                "mentor_ref": "M-0012",
-                "mentor_name": "Liv Moe",
-                "chapter": 2,
-                "type": "likepersonkurs",
-                "type_name": "Likepersonkurs",
-                "from_on": "2026-11-21",
-                "until_on": "2026-12-31",
-                "reason": "The course was cancelled.",
-                "approved_by": "olav",
-                "created_at": "2026-11-21T11:00:00Z",
-            },
-        )
-    ]
+@examples(
+    {
+        "Until the next course": {
+            "id": 3,
+            "mentor": 5,
+            "mentor_ref": "M-0012",
+            "mentor_name": "Liv Moe",
+            "chapter": 2,
+            "type": "likepersonkurs",
+            "type_name": "Likepersonkurs",
+            "from_on": "2026-11-21",
+            "until_on": "2026-12-31",
+            "reason": "The course was cancelled.",
+            "approved_by": "olav",
+            "created_at": "2026-11-21T11:00:00Z",
+        }
+    }
 )
 class ExemptionSerializer(serializers.ModelSerializer[Exemption]):
     mentor_ref = serializers.CharField(source="mentor.ref", help_text="The organisation's own key for the mentor.")
@@ -59,18 +57,15 @@ class ExemptionSerializer(serializers.ModelSerializer[Exemption]):
         read_only_fields = fields
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "From today",
-            value={
-                "mentor": 5,
-                "type": "likepersonkurs",
-                "until_on": "2026-12-31",
-                "reason": "The course was cancelled.",
-            },
-        )
-    ]
+@examples(
+    {
+        "From today": {
+            "mentor": 5,
+            "type": "likepersonkurs",
+            "until_on": "2026-12-31",
+            "reason": "The course was cancelled.",
+        }
+    }
 )
 class GrantSerializer(TypeOfMentorSerializer):
     """What is promised, until when, and why."""

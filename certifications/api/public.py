@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -17,13 +17,14 @@ from rest_framework.response import Response
 from certifications.coverage import public_names
 from certifications.pages import FOR_EVERYBODY
 from mentors.models import Chapter, Mentor
+from mentors.rest.openapi import examples
 from mentors.rest.throttles import PerAddress
 from mentors.rest.views import ScopedViewSet
 
 SLUG = {"type": "string", "pattern": "^[-a-zA-Z0-9_]+$", "maxLength": 200}
 
 
-@extend_schema_serializer(examples=[OpenApiExample("One of them", value={"name": "Liv Moe", "chapter": "Oslo"})])
+@examples({"One of them": {"name": "Liv Moe", "chapter": "Oslo"}})
 class PublicMentorSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     chapter = serializers.CharField(help_text="The chapter's name.")

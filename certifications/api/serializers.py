@@ -6,13 +6,13 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from certifications.models import CertificationType
 from certifications.states import State
 from mentors.accounts.scope import Scope
 from mentors.models import Mentor
+from mentors.rest.openapi import examples
 from mentors.rest.serializers import InScope, StrictSerializer
 
 EXAMPLE = {
@@ -37,13 +37,13 @@ EXAMPLE = {
 }
 
 
-@extend_schema_serializer(examples=[OpenApiExample("Expires soon", value=EXAMPLE)])
+@examples({"Expires soon": EXAMPLE})
 class CertificationSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     mentor = serializers.IntegerField()
-    mentor_ref = serializers.CharField(help_text="The organisation's own key for the mentor.")
-    mentor_name = serializers.CharField()
-    chapter = serializers.IntegerField()
+    mentor_ref = serializers.CharField(source="mentor.ref", help_text="The organisation's own key for the mentor.")
+    mentor_name = serializers.CharField(source="mentor.name")
+    chapter = serializers.IntegerField(source="mentor.chapter_id")
     type = serializers.CharField(help_text="The code of the type.")
     type_name = serializers.CharField()
     required = serializers.BooleanField(  # type: ignore[assignment]  # a field has `required` of its own
@@ -61,9 +61,7 @@ class CertificationSerializer(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("Expires soon", value=EXAMPLE | {"stages_sent": [30, 14]})],
-)
+@examples({"Expires soon": EXAMPLE | {"stages_sent": [30, 14]}})
 class ExpiringSerializer(CertificationSerializer):
     stages_sent = serializers.ListField(
         child=serializers.IntegerField(), help_text="The reminders that were sent, in days before the expiry."
@@ -93,13 +91,15 @@ def refuse_field(field: str, message: str, *, code: str) -> serializers.Validati
     return serializers.ValidationError({field: serializers.ErrorDetail(message, code=code)})
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "The type says for how long",
-            value={"mentor": 5, "type": "likepersonkurs", "number": "A1017", "issued_on": "2026-11-20"},
-        )
-    ]
+@examples(
+    {
+        "The type says for how long": {
+            "mentor": 5,
+            "type": "likepersonkurs",
+            "number": "A1017",
+            "issued_on": "2026-11-20",
+        }
+    }
 )
 class RecordSerializer(TypeOfMentorSerializer):
     """A certification to be recorded."""
@@ -111,9 +111,7 @@ class RecordSerializer(TypeOfMentorSerializer):
     )
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("A later expiry", value={"issued_on": "2024-12-01", "expires_on": "2027-12-01"})]
-)
+@examples({"A later expiry": {"issued_on": "2024-12-01", "expires_on": "2027-12-01"}})
 class ChangeSerializer(StrictSerializer):
     """What may be changed of a certification."""
 
@@ -124,7 +122,7 @@ class ChangeSerializer(StrictSerializer):
     expires_on = serializers.DateField(allow_null=True, help_text="Null: open-ended.")
 
 
-@extend_schema_serializer(examples=[OpenApiExample("Renewed today", value={"issued_on": "2026-11-20"})])
+@examples({"Renewed today": {"issued_on": "2026-11-20"}})
 class RenewSerializer(StrictSerializer):
     """The successor of a certification."""
 

@@ -5,29 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import mixins, serializers
 
 from certifications.models import CertificationType
 from mentors.rest.filters import Ordering
+from mentors.rest.openapi import examples
 from mentors.rest.views import ScopedViewSet
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "A required type",
-            value={
-                "id": 1,
-                "organisation": "hlf",
-                "code": "likepersonkurs",
-                "name": "Likepersonkurs",
-                "required": True,
-                "validity_months": 24,
-                "grace_days": 0,
-            },
-        )
-    ]
+@examples(
+    {
+        "A required type": {
+            "id": 1,
+            "organisation": "hlf",
+            "code": "likepersonkurs",
+            "name": "Likepersonkurs",
+            "required": True,
+            "validity_months": 24,
+            "grace_days": 0,
+        }
+    }
 )
 class CertificationTypeSerializer(serializers.ModelSerializer[CertificationType]):
     organisation = serializers.SlugRelatedField[Any](

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from cronjobs.cron import MAX_LENGTH
 from cronjobs.ledger import check_business_date
 from cronjobs.models import Run
+from mentors.rest.openapi import examples
 from mentors.rest.serializers import OrganisationInScope, StrictSerializer
 
 LARGEST_NUMBER = 2**31 - 1
@@ -57,10 +57,10 @@ class LastRunSerializer(serializers.Serializer[Any]):
     finished_at = serializers.DateTimeField(allow_null=True)
 
 
-@extend_schema_serializer(examples=[OpenApiExample("Every night", value=EXAMPLE)])
+@examples({"Every night": EXAMPLE})
 class CronJobSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
-    organisation = serializers.CharField(help_text="The organisation's slug.")
+    organisation = serializers.CharField(source="organisation.slug", help_text="The organisation's slug.")
     name = serializers.CharField()
     cron_expression = serializers.CharField(help_text="As it is read: five fields of numbers, Sunday as 0.")
     schedule_text = serializers.CharField(help_text="The expression in words.")
@@ -95,30 +95,23 @@ class CronJobBody(StrictSerializer):
     alert_after_minutes = serializers.IntegerField(min_value=0, max_value=LARGEST_NUMBER, required=False)
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample("Every night", value={"organisation": "hlf", "name": "nightly", "cron_expression": "30 0 * * *"})
-    ]
-)
+@examples({"Every night": {"organisation": "hlf", "name": "nightly", "cron_expression": "30 0 * * *"}})
 class CreateCronJobSerializer(CronJobBody):
     """A new schedule. Left out: the organisation's time zone, switched on, an alert after an hour."""
 
     organisation = OrganisationInScope(help_text="The organisation's slug.")
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample("Another time", value={"name": "nightly", "cron_expression": "15 2 * * *"}),
-        OpenApiExample(
-            "Switched off",
-            value={
-                "name": "nightly",
-                "cron_expression": "30 0 * * *",
-                "enabled": False,
-                "pause_note": "Until the roster is mended.",
-            },
-        ),
-    ]
+@examples(
+    {
+        "Another time": {"name": "nightly", "cron_expression": "15 2 * * *"},
+        "Switched off": {
+            "name": "nightly",
+            "cron_expression": "30 0 * * *",
+            "enabled": False,
+            "pause_note": "Until the roster is mended.",
+        },
+    }
 )
 class ChangeCronJobSerializer(CronJobBody):
     """A changed schedule. What is left out stays as it is."""
@@ -126,19 +119,14 @@ class ChangeCronJobSerializer(CronJobBody):
     moving = frozenset(["next_runs", "last_run", "warnings", "drift"])
 
 
-@extend_schema_serializer(examples=[OpenApiExample("Keep the schedule", value={"keep": "schedule"})])
+@examples({"Keep the schedule": {"keep": "schedule"}})
 class ResolveDriftSerializer(StrictSerializer):
     """Which of the two counts."""
 
     keep = serializers.ChoiceField(["schedule", "beat"], help_text="The job's own schedule, or what beat's tables say.")
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample("For today", value={}),
-        OpenApiExample("A look ahead", value={"dry_run": True, "date": "2026-12-24"}),
-    ]
-)
+@examples({"For today": {}, "A look ahead": {"dry_run": True, "date": "2026-12-24"}})
 class ExecuteSerializer(StrictSerializer):
     """For today, or as a dry run for any day."""
 

@@ -20,6 +20,7 @@ from cronjobs.api.cron_job_serializers import (
     CreateCronJobSerializer,
     CronJobSerializer,
     ExecuteSerializer,
+    LastRunSerializer,
     ResolveDriftSerializer,
 )
 from cronjobs.api.filters import CronJobFilter
@@ -33,7 +34,7 @@ from cronjobs.schedules.drift import find_drift
 from mentors.accounts.scope import Permission
 from mentors.record_text import EMPTY, RecordText
 from mentors.rest.filters import Ordering
-from mentors.rest.serializers import as_json
+from mentors.rest.serializers import as_json, represent
 from mentors.rest.versions import check_if_match
 from mentors.rest.views import versioned
 
@@ -149,43 +150,17 @@ class CronJobViewSet(RunStarter):
         newest = Run.objects.real().filter(cron_job__in=rows).newest_of_each_job()
         last_runs = {run.cron_job_id: run for run in newest}
         drifted = find_drift(rows)
-        return [self._row(job, last_runs.get(job.pk), drifted.get(job.pk, EMPTY)) for job in rows]
+        return [self._represent_one(job, last_runs.get(job.pk), drifted.get(job.pk, EMPTY)) for job in rows]
 
-    def _row(self, job: CronJob, last_run: Run | None, drift: RecordText) -> Row:
-        """Write what `CronJobSerializer` describes."""
-        return {
-            "id": job.pk,
-            "organisation": job.organisation.slug,
-            "name": job.name,
-            "cron_expression": job.cron_expression,
-            "schedule_text": describe_schedule(job.cron_expression),
-            "timezone": job.timezone,
-            "enabled": job.enabled,
-            "pause_note": job.pause_note,
-            "paused_by": job.paused_by,
-            "paused_at": job.paused_at,
-            "alert_after_minutes": job.alert_after_minutes,
-            "next_runs": self._next_runs(job),
-            "last_run": last_run and _last_run_row(last_run),
-            "warnings": clock_change_warnings(job.cron_expression, job.timezone, now=self.now),
-            "drift": list(drift),
-            "created_at": job.created_at,
-            "updated_at": job.updated_at,
-        }
-
-    def _next_runs(self, job: CronJob) -> Rows:
-        if not job.enabled:
-            return []
+    def _represent_one(self, job: CronJob, last_run: Run | None, drift: RecordText) -> Row:
         zone = ZoneInfo(job.timezone)
-        coming = next_slots(job.cron_expression, job.timezone, after=self.now)
-        return [{"local": slot.astimezone(zone).isoformat(), "utc": slot} for slot in coming]
-
-
-def _last_run_row(run: Run) -> Row:
-    return {
-        "id": run.pk,
-        "status": run.status,
-        "scheduled_for": run.scheduled_for,
-        "business_date": run.business_date,
-        "finished_at": run.finished_at,
-    }
+        coming = next_slots(job.cron_expression, job.timezone, after=self.now) if job.enabled else []
+        return represent(
+            CronJobSerializer,
+            job,
+            schedule_text=describe_schedule(job.cron_expression),
+            next_runs=[{"local": slot.astimezone(zone).isoformat(), "utc": slot} for slot in coming],
+            last_run=last_run and represent(LastRunSerializer, last_run),
+            warnings=clock_change_warnings(job.cron_expression, job.timezone, now=self.now),
+            drift=list(drift),
+        )

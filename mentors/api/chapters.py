@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import mixins, serializers
 
 from mentors.models import Chapter
 from mentors.rest.filters import Ordering
+from mentors.rest.openapi import examples
 from mentors.rest.views import ScopedViewSet
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("Oslo", value={"id": 2, "organisation": "hlf", "name": "Oslo", "slug": "oslo"})]
-)
+@examples({"Oslo": {"id": 2, "organisation": "hlf", "name": "Oslo", "slug": "oslo"}})
 class ChapterSerializer(serializers.ModelSerializer[Chapter]):
     organisation = serializers.SlugRelatedField[Any](
         slug_field="slug", read_only=True, help_text="The organisation's slug."

@@ -9,7 +9,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.signals import user_logged_out
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import extend_schema
 from knox.models import AuthToken
 from rest_framework import serializers, status
 from rest_framework.exceptions import AuthenticationFailed, Throttled
@@ -21,17 +21,16 @@ from rest_framework.views import APIView
 from mentors.accounts.second_factor import CodeTooSoon, CodeWrong, LoginLocked, has_device, verify_code
 from mentors.models import CoordinatorRole, User
 from mentors.rest.authentication import DeviceToken
+from mentors.rest.openapi import examples
 from mentors.rest.serializers import StrictSerializer
 from mentors.rest.throttles import PerLogin
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample("Login", value={"username": "kari", "password": "correct horse"}),
-        OpenApiExample(
-            "Login with a second factor", value={"username": "kari", "password": "correct horse", "code": "492039"}
-        ),
-    ]
+@examples(
+    {
+        "Login": {"username": "kari", "password": "correct horse"},
+        "Login with a second factor": {"username": "kari", "password": "correct horse", "code": "492039"},
+    }
 )
 class LoginSerializer(StrictSerializer):
     """Who wants to log in."""
@@ -45,9 +44,7 @@ class LoginSerializer(StrictSerializer):
     )
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("Token", value={"token": "7c61…", "expiry": "2026-12-22T08:00:00Z"})]
-)
+@examples({"Token": {"token": "7c61…", "expiry": "2026-12-22T08:00:00Z"}})
 class TokenSerializer(serializers.Serializer[Any]):
     token = serializers.CharField(help_text="Shown this once: only its hash is kept.")
     expiry = serializers.DateTimeField(allow_null=True)
@@ -63,28 +60,25 @@ class RoleSerializer(serializers.ModelSerializer[CoordinatorRole]):
         fields = ("duty", "organisation", "organisation_name", "chapter", "chapter_name")
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "A chapter's coordinator",
-            value={
-                "id": 3,
-                "username": "kari",
-                "name": "Kari Lie",
-                "email": "kari@example.org",
-                "is_superuser": False,
-                "roles": [
-                    {
-                        "duty": "coordinator",
-                        "organisation": "hlf",
-                        "organisation_name": "HLF",
-                        "chapter": 2,
-                        "chapter_name": "Oslo",
-                    }
-                ],
-            },
-        )
-    ]
+@examples(
+    {
+        "A chapter's coordinator": {
+            "id": 3,
+            "username": "kari",
+            "name": "Kari Lie",
+            "email": "kari@example.org",
+            "is_superuser": False,
+            "roles": [
+                {
+                    "duty": "coordinator",
+                    "organisation": "hlf",
+                    "organisation_name": "HLF",
+                    "chapter": 2,
+                    "chapter_name": "Oslo",
+                }
+            ],
+        }
+    }
 )
 class MeSerializer(serializers.ModelSerializer[User]):
     name = serializers.CharField(source="get_full_name")

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+from django.core.exceptions import ImproperlyConfigured
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.permissions import SAFE_METHODS, AllowAny
+
+from mentors.rest.serializers import StrictSerializer
+
+S = TypeVar("S", bound=serializers.Serializer[Any])
+
+
+def examples(values: Mapping[str, Mapping[str, Any]]) -> Callable[[type[S]], type[S]]:
+    """Show the values as the examples of a serializer, by their titles.
+
+    Raises ImproperlyConfigured unless an example has the fields of the serializer: all of them, or, as the body of a
+    request, at least the required ones.
+    """
+
+    def decorate(serializer: type[S]) -> type[S]:
+        fields = serializer().fields
+        is_body = issubclass(serializer, StrictSerializer)
+        needed = {name for name, field in fields.items() if field.required or not is_body}
+        for title, value in values.items():
+            if wrong := (needed - value.keys()) | (value.keys() - fields.keys()):
+                raise ImproperlyConfigured(f"{serializer.__name__}, example “{title}”: missing or unknown {wrong}")
+        shown = [OpenApiExample(title, value=value) for title, value in values.items()]
+        return extend_schema_serializer(examples=shown)(serializer)
+
+    return decorate
 
 
 class ErrorDetailSerializer(serializers.Serializer[Any]):
@@ -17,33 +43,27 @@ class ErrorDetailSerializer(serializers.Serializer[Any]):
     attr = serializers.CharField(allow_null=True, help_text="The field or parameter, if it is one's fault.")
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "A field that does not exist",
-            value={
-                "type": "validation_error",
-                "errors": [{"code": "unknown_field", "detail": "There is no such field.", "attr": "expires"}],
-            },
-        )
-    ]
+@examples(
+    {
+        "A field that does not exist": {
+            "type": "validation_error",
+            "errors": [{"code": "unknown_field", "detail": "There is no such field.", "attr": "expires"}],
+        }
+    }
 )
 class ErrorSerializer(serializers.Serializer[Any]):
     type = serializers.ChoiceField(["validation_error", "client_error", "server_error"])
     errors = ErrorDetailSerializer(many=True)  # type: ignore[assignment]  # a serializer has `errors` of its own
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Recorded already",
-            value={
-                "type": "client_error",
-                "errors": [{"code": "already_recorded", "detail": "It is recorded already, as 17.", "attr": None}],
-                "id": 17,
-            },
-        )
-    ]
+@examples(
+    {
+        "Recorded already": {
+            "type": "client_error",
+            "errors": [{"code": "already_recorded", "detail": "It is recorded already, as 17.", "attr": None}],
+            "id": 17,
+        }
+    }
 )
 class ConflictSerializer(ErrorSerializer):
     id = serializers.SerializerMethodField(help_text="What is in the way, if anything is.")

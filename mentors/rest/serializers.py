@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
@@ -72,6 +74,29 @@ class StrictSerializer(serializers.Serializer[Any]):
                 errors[name] = [serializers.ErrorDetail(str(READ_ONLY), code="read_only")]
         if errors:
             raise serializers.ValidationError(errors)
+
+
+@cache
+def sources_of(serializer: type[serializers.Serializer[Any]]) -> dict[str, str]:
+    """Return, by the name of each field of a resource, the attribute that it is read from: the field's `source`.
+
+    The fields of the serializer are the only list of what the API shows of a resource.
+    """
+    return {name: field.source or name for name, field in serializer().fields.items()}
+
+
+def represent(serializer: type[serializers.Serializer[Any]], obj: object, **computed: Any) -> dict[str, Any]:
+    """Return what the API shows of an object: the fields of the serializer, computed by the view or read by source.
+
+    Faster than the serializer's own `data`, because nothing is converted before the renderer: a list is mostly this.
+    """
+    readers = _readers_of(serializer)
+    return {name: computed[name] if name in computed else read(obj) for name, read in readers.items()}
+
+
+@cache
+def _readers_of(serializer: type[serializers.Serializer[Any]]) -> dict[str, Callable[[object], Any]]:
+    return {name: attrgetter(source) for name, source in sources_of(serializer).items()}
 
 
 def as_json(row: Mapping[str, Any]) -> dict[str, Any]:
