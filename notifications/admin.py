@@ -58,7 +58,9 @@ class NotificationAdmin(ReadOnlyAdmin):
         """Show the messages of all kinds, of invented people, as they are read."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        language, kind = _choose_language(request), request.GET.get("kind", "")
+        kind, language = request.GET.get("kind", ""), request.GET.get("language") or get_language()
+        if language not in dict(LANGUAGES):
+            language = LANGUAGES[0][0]
         context = self.admin_site.each_context(request) | {
             "title": _("How messages look"),
             "opts": self.opts,
@@ -69,13 +71,6 @@ class NotificationAdmin(ReadOnlyAdmin):
             "kind": kind,
         }
         return TemplateResponse(request, "notifications/previews.html", context)
-
-
-def _choose_language(request: HttpRequest) -> str:
-    """Return the language asked for, or the reader's own."""
-    codes = [code for code, _name in LANGUAGES]
-    asked = request.GET.get("language") or get_language()
-    return asked if asked in codes else codes[0]
 
 
 @admin.register(Preference)

@@ -93,7 +93,13 @@ def answer_page(request: HttpRequest, token: str, choice: str = "") -> HttpRespo
     if reminder is None or (choice and choice not in Answer.Choice):
         language = reminder.mentor.language if reminder else None
         return _page("wrong_link", status=404, language=language, is_for_mentor=True)
-    return _take_answer(reminder, choice) if request.method == "POST" else _ask(reminder, choice)
+    if request.method != "POST":
+        return _ask(reminder, choice)
+    if not choice:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    if may_answer(reminder.notification) and _waiting(reminder):
+        record_answer(reminder.notification, Answer.Choice(choice), now=timezone.now())
+    return _see(reminder.url(choice))  # which thanks, or says that nothing is needed
 
 
 @csrf_exempt  # as above
@@ -138,14 +144,6 @@ def _ask(reminder: Reminder, choice: str) -> HttpResponse:
         return reminder.page("confirm", **context)
     pauses_on = _pauses_on(reminder, waiting) if choice == Answer.Choice.RENEWING else None
     return reminder.page("thanks", **context, pauses_on=pauses_on)
-
-
-def _take_answer(reminder: Reminder, choice: str) -> HttpResponse:
-    if not choice:
-        return HttpResponseNotAllowed(["GET", "HEAD"])
-    if may_answer(reminder.notification) and _waiting(reminder):
-        record_answer(reminder.notification, Answer.Choice(choice), now=timezone.now())
-    return _see(reminder.url(choice))  # which thanks, or says that nothing is needed
 
 
 def _find_reminder(pk: int, token: str) -> Reminder | None:

@@ -63,15 +63,20 @@ class CertificationButtons(ButtonsAdmin):
                 actor=actor_of(request),
             )
             resumed = Mentor.objects.active().filter(pk=mentor.pk).exists() and mentor.status == Mentor.Status.PAUSED
-            said = _("The renewal is recorded, and %(mentor)s is active again.") if resumed else _(
-                "The renewal of %(mentor)s is recorded."
-            )  # fmt: skip
+            said = _("The renewal of %(mentor)s is recorded.")
+            if resumed:
+                said = _("The renewal is recorded, and %(mentor)s is active again.")
             return said % {"mentor": mentor.name}
 
         today = mentor.organisation.local_date(timezone.now())
         form = RenewForm(request.POST or None, initial={"issued_on": today, "number": certification.number})
         title = _("Renew %(type)s of %(mentor)s") % {"type": certification.type.name, "mentor": mentor.name}
-        context = self.context_of(request, title=title, explanation=_what_renewing_does(certification))
+        explanation = _("The old one stays as history.")
+        if mentor.pause_cause == Mentor.PauseCause.CERTIFICATION_EXPIRED:
+            explanation = _(
+                "The old one stays as history. If nothing else has lapsed, the mentor is resumed at once (rule 5)."
+            )
+        context = self.context_of(request, title=title, explanation=explanation)
         return ask(request, form, context=context, act=act, back=_page(mentor))
 
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -89,7 +94,13 @@ class CertificationButtons(ButtonsAdmin):
             return said % {"mentor": mentor.name}
 
         title = _("Revoke %(type)s of %(mentor)s") % {"type": certification.type.name, "mentor": mentor.name}
-        context = self.context_of(request, title=title, explanation=_what_revoking_does(certification))
+        explanation = _("The type is not required: the mentor is not paused by it. A revocation cannot be taken back.")
+        if certification.type.required:
+            explanation = _(
+                "If no other certification covers the type today, the mentor is paused at once, leaves the public "
+                "page, and only a person resumes (rule 9). A revocation cannot be taken back."
+            )
+        context = self.context_of(request, title=title, explanation=explanation)
         return ask(request, ReasonForm(request.POST or None), context=context, act=act, back=_page(mentor))
 
 
@@ -98,21 +109,6 @@ def say_if_resumed(request: HttpRequest, mentor_id: int, *, was: str) -> None:
     mentor = Mentor.objects.get(pk=mentor_id)
     if was == Mentor.Status.PAUSED and mentor.status == Mentor.Status.ACTIVE:
         messages.success(request, _("%(mentor)s is active again.") % {"mentor": mentor.name})
-
-
-def _what_renewing_does(certification: Certification) -> str:
-    if certification.mentor.pause_cause == Mentor.PauseCause.CERTIFICATION_EXPIRED:
-        return _("The old one stays as history. If nothing else has lapsed, the mentor is resumed at once (rule 5).")
-    return _("The old one stays as history.")
-
-
-def _what_revoking_does(certification: Certification) -> str:
-    if certification.type.required:
-        return _(
-            "If no other certification covers the type today, the mentor is paused at once, leaves the public page, "
-            "and only a person resumes (rule 9). A revocation cannot be taken back."
-        )
-    return _("The type is not required: the mentor is not paused by it. A revocation cannot be taken back.")
 
 
 def _page(mentor: Mentor) -> str:

@@ -111,11 +111,6 @@ class CertificationAdmin(HarmlessExportMixin, CertificationButtons, ConcernsAMen
         )
         return [course, extend, *super().get_urls()]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Certification]:
-        is_page = request.resolver_match is not None and "object_id" in request.resolver_match.kwargs
-        rows: QuerySet[Certification] = super().get_queryset(request)
-        return rows.select_related(*self.related) if is_page else rows
-
     def annotate_rows(self, request: HttpRequest, rows: Sequence[Certification]) -> None:
         now = timezone.now()
         calendars = {type: calendar_of(type, now=now) for type in {row.type for row in rows}}

@@ -98,7 +98,8 @@ def course_page(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         attendance = record_course(course, mentor_ids=ids, now=timezone.now(), actor=actor_of(request))
         return _report(request, attendance, course=course, site=site)
 
-    people = _people(chapter) if chapter else []
+    serving = Mentor.objects.filter(chapter=chapter).exclude(status=Mentor.Status.ENDED)
+    people = list(serving.order_by("name", "id")[:LISTED_AT_ONCE]) if chapter else []
     context = _context(request, site) | {
         "chapters": chapters,
         "chapter": chapter,
@@ -131,11 +132,6 @@ def _chapter(request: HttpRequest, chapters: list[Chapter]) -> Chapter | None:
     by_id = {str(chapter.pk): chapter for chapter in chapters}
     only = chapters[0] if len(chapters) == 1 and request.method != "POST" else None
     return by_id.get(asked, only)
-
-
-def _people(chapter: Chapter) -> list[Mentor]:
-    serving = Mentor.objects.filter(chapter=chapter).exclude(status=Mentor.Status.ENDED)
-    return list(serving.order_by("name", "id")[:LISTED_AT_ONCE])
 
 
 def _in_scope(scope: Scope, ids: list[int]) -> list[int]:

@@ -79,7 +79,12 @@ def extend_page(request: HttpRequest, *, admin: ScopedAdmin) -> HttpResponse:
         extension, plan = extend_certifications(
             certifications, until=_until(**until), reason=reason, by=actor_of(request), now=timezone.now()
         )
-        _say(request, extended=len(plan.extended), resumed=len(plan.resumed))
+        count = len(plan.extended)
+        said = ngettext("%(count)d certification is extended.", "%(count)d certifications are extended.", count)
+        messages.success(request, said % {"count": count})
+        if count := len(plan.resumed):
+            said = ngettext("%(count)d mentor is resumed.", "%(count)d mentors are resumed.", count)
+            messages.success(request, said % {"count": count})
         return HttpResponseRedirect(reverse("admin:certifications_extension_change", args=[extension.pk]))
 
     form, context = ExtendForm(request.POST), _context(request, admin)
@@ -102,14 +107,6 @@ def refuse_unless_theirs(request: HttpRequest, certification_ids: list[int], *, 
 
 def _until(*, until_on: date | None, months: int | None, days: int | None) -> Until:
     return Until(on=until_on, months=months or 0, days=days or 0)
-
-
-def _say(request: HttpRequest, *, extended: int, resumed: int) -> None:
-    said = ngettext("%(count)d certification is extended.", "%(count)d certifications are extended.", extended)
-    messages.success(request, said % {"count": extended})
-    if resumed:
-        said = ngettext("%(count)d mentor is resumed.", "%(count)d mentors are resumed.", resumed)
-        messages.success(request, said % {"count": resumed})
 
 
 def _context(request: HttpRequest, admin: ScopedAdmin) -> dict[str, Any]:

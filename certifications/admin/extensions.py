@@ -83,7 +83,10 @@ class ExtensionAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfo
         def act(reason: str) -> str:
             count, left = undo_extension(extension, reason=reason, by=actor_of(request), now=timezone.now())
             if left:
-                messages.warning(request, _name(left))
+                names = [f"{row.certification.mentor.name} ({row.certification.type.name})" for row in left]
+                named = ", ".join(names[:NAMED_AT_ONCE]) + (" …" if len(names) > NAMED_AT_ONCE else "")
+                said = _("Left alone, because they have changed since: %(names)s") % {"names": named}
+                messages.warning(request, said)
             said = ngettext(
                 "%(count)d certification expires as before.", "%(count)d certifications expire as before.", count
             )
@@ -96,10 +99,3 @@ class ExtensionAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfo
         context = self.context_of(request, title=_("Undo the extension"), explanation=explanation)
         back = reverse("admin:certifications_extension_change", args=[extension.pk])
         return ask(request, ReasonForm(request.POST or None), context=context, act=act, back=back)
-
-
-def _name(left: list[ExtendedCertification]) -> str:
-    """Name those that were left alone, the first of them."""
-    names = [f"{row.certification.mentor.name} ({row.certification.type.name})" for row in left[:NAMED_AT_ONCE]]
-    more = "" if len(left) <= NAMED_AT_ONCE else " …"
-    return _("Left alone, because they have changed since: %(names)s") % {"names": ", ".join(names) + more}

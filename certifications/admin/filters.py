@@ -44,7 +44,14 @@ class ExpiryFilter(SimpleListFilter):
     ranges = {"30": (0, 30), "60": (0, 60), "90": (0, 90), "365": (0, 365), "-30": (-30, -1), "-90": (-90, -1)}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [*((key, _in_words(int(key))) for key in self.ranges), ("never", gettext("never"))]
+        choices = []
+        for days in map(int, self.ranges):
+            if days > 0:
+                words = ngettext("within %(days)d day", "within %(days)d days", days)
+            else:
+                words = ngettext("in the last %(days)d day", "in the last %(days)d days", -days)
+            choices.append((str(days), words % {"days": abs(days)}))
+        return [*choices, ("never", gettext("never"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Certification]) -> QuerySet[Certification]:
         chosen = self.value()
@@ -59,9 +66,3 @@ class ExpiryFilter(SimpleListFilter):
             days = (today + timedelta(days=first), today + timedelta(days=last))
             found |= Q(type=type.pk, expires_on__range=days)
         return queryset.filter(found)
-
-
-def _in_words(days: int) -> str:
-    if days > 0:
-        return ngettext("within %(days)d day", "within %(days)d days", days) % {"days": days}
-    return ngettext("in the last %(days)d day", "in the last %(days)d days", -days) % {"days": -days}

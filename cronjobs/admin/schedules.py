@@ -33,6 +33,7 @@ from mentors.accounts.scope import Permission, Scope
 from mentors.conflicts import ConflictError
 from mentors.desk.action_page import AskForm, ask
 from mentors.desk.buttons import ButtonsAdmin
+from mentors.desk.refusing import adopt
 from mentors.record_text import EMPTY
 
 ON = StatusBadge(tone="good", icon="check_circle", words=gettext_lazy("switched on"))
@@ -100,8 +101,7 @@ class CronJobAdmin(ButtonsAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         save = partial(jobs.change_cron_job, obj) if change else jobs.create_cron_job
         saved = save(**form.cleaned_data, by=request.user.get_username(), now=timezone.now())
-        obj.pk, obj._state.adding = saved.pk, False
-        obj.refresh_from_db()
+        adopt(obj, saved)
 
     def delete_model(self, request: HttpRequest, obj: CronJob) -> None:
         jobs.remove_cron_job(obj)
@@ -148,13 +148,9 @@ class CronJobAdmin(ButtonsAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        """Show above the form the job in words, the next runs, and the problems."""
         job = self.get_object(request, object_id)
-        glance = {"glance": self._look_at(job)} if job else {}
-        return super().change_view(request, object_id, form_url, glance | (extra_context or {}))
-
-    def _look_at(self, job: CronJob) -> dict[str, Any]:
-        """Return what stands above the form: the job in words, what comes, and what is amiss."""
-        return {
+        glance = job and {
             "job": job,
             "badge": ON if job.enabled else OFF,
             "words": say_schedule(job.cron_expression),
@@ -163,6 +159,7 @@ class CronJobAdmin(ButtonsAdmin):
             "drift": find_drift([job]).get(job.pk, EMPTY),
             "last_run": self.last_run(job),
         }
+        return super().change_view(request, object_id, form_url, {"glance": glance} | (extra_context or {}))
 
     def pause(self, request: HttpRequest, object_id: int) -> HttpResponse:
         def act(pause_note: str) -> str:
@@ -192,7 +189,16 @@ class CronJobAdmin(ButtonsAdmin):
         """Run it, and show the run; while one is open, show the way to that one."""
 
         def act(*, dry_run: bool) -> str:
-            begun.append(self._start(request, job, dry_run=dry_run))
+            run_id = dispatch_or_defer(
+                starting.execute_expiry_check,
+                organisation=job.organisation,
+                cron_job=job,
+                actions=nightly.ALL_ACTIONS,
+                dry_run=dry_run,
+                requested_by=request.user.get_username(),
+                now=timezone.now(),
+            )
+            begun.append(run_id)
             return _("The run has begun.") if not dry_run else _("This is what a run would do now.")
 
         job = self.find_for(request, str(object_id), Permission.LEAD)
@@ -204,18 +210,6 @@ class CronJobAdmin(ButtonsAdmin):
             open_run=Run.objects.open().filter(organisation=job.organisation_id).first(),
         )  # fmt: skip
         return HttpResponseRedirect(reverse("admin:cronjobs_run_change", args=begun)) if begun else answer
-
-    @staticmethod
-    def _start(request: HttpRequest, job: CronJob, *, dry_run: bool) -> UUID:
-        return dispatch_or_defer(
-            starting.execute_expiry_check,
-            organisation=job.organisation,
-            cron_job=job,
-            actions=nightly.ALL_ACTIONS,
-            dry_run=dry_run,
-            requested_by=request.user.get_username(),
-            now=timezone.now(),
-        )
 
     def resolve_drift(self, request: HttpRequest, object_id: int, *, keep: Literal["schedule", "beat"]) -> HttpResponse:
         def act() -> str:

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from django import forms
-from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -17,7 +15,8 @@ from unfold.decorators import action
 
 from mentors.accounts.scope import Permission, Scope
 from mentors.desk.action_page import AskForm, ask
-from mentors.desk.scoped import ScopedAdmin, actor_of, scope_of
+from mentors.desk.buttons import ButtonsAdmin
+from mentors.desk.scoped import actor_of, scope_of
 from mentors.models import Chapter, CoordinatorRole, Organisation
 from mentors.validators import validate_one_line
 from notifications.invitations import invite, invite_again
@@ -61,10 +60,10 @@ class InviteForm(AskForm):
             "organisation"
         )
         if len(led) > 1:
-            chapter.label_from_instance = _with_organisation  # type: ignore[method-assign,assignment]
+            chapter.label_from_instance = lambda obj: f"{obj.organisation}: {obj}"  # type: ignore[method-assign]
 
 
-class InviteButtons(ScopedAdmin):
+class InviteButtons(ButtonsAdmin):
     """What the page of coordinators offers whoever leads an organisation."""
 
     actions_list: Any = ("invite",)
@@ -83,41 +82,25 @@ class InviteButtons(ScopedAdmin):
             who = {"email": fields["email"]}
             return _("%(email)s is invited.") % who if invited.is_new else _("%(email)s has this role already.") % who
 
-        context = self.admin_site.each_context(request) | {
-            "title": _("Invite a coordinator"),
-            "opts": self.opts,
-            "explanation": _("They get an e-mail with a link, choose a password, and set up an app for codes."),
-            "button": _("Invite"),
-        }
+        context = self.context_of(
+            request,
+            title=_("Invite a coordinator"),
+            explanation=_("They get an e-mail with a link, choose a password, and set up an app for codes."),
+            button=_("Invite"),
+        )
         form = InviteForm(request.POST or None, scope=scope_of(request))
         return ask(request, form, context=context, act=act, back=reverse(LIST))
 
     @button(description=gettext_lazy("Send the invitation again"), permissions=["invite"], icon="forward_to_inbox")
     def send_again(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask whether to invite once more who has not come yet, and do it."""
-        role = self._find(request, object_id)
+        role: CoordinatorRole = self.find_for(request, object_id, Permission.LEAD)
 
         def act() -> str:
             invite_again(role, actor=actor_of(request), now=timezone.now())
             return _("The invitation is sent again.")
 
-        context = self.admin_site.each_context(request) | {
-            "title": _("Send the invitation again"),
-            "opts": self.opts,
-            "explanation": _("%(email)s gets a new link. The link from before is void.") % {"email": role.user.email},
-        }
+        explanation = _("%(email)s gets a new link. The link from before is void.") % {"email": role.user.email}
+        context = self.context_of(request, title=_("Send the invitation again"), explanation=explanation)
         form = AskForm(request.POST if request.method == "POST" else None)
         return ask(request, form, context=context, act=act, back=reverse(LIST))
-
-    def _find(self, request: HttpRequest, object_id: str) -> CoordinatorRole:
-        roles: QuerySet[CoordinatorRole] = self.get_queryset(request).select_related("user", "organisation", "chapter")
-        role = roles.filter(pk=object_id).first() if object_id.isdecimal() else None
-        if role is None:
-            raise Http404
-        if not self.may(request, Permission.LEAD, role):
-            raise PermissionDenied
-        return role
-
-
-def _with_organisation(chapter: Chapter) -> str:
-    return f"{chapter.organisation}: {chapter}"

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from certifications.coverage import lapsed_types
 from certifications.mentor_status import end_mentor, pause_mentor, reactivate_mentor
-from certifications.models import REASONABLE, CertificationType
+from certifications.models import REASONABLE
 from mentors.accounts.scope import Permission
 from mentors.desk.action_page import AskForm, ReasonForm, ask
 from mentors.desk.buttons import ButtonsAdmin
@@ -114,24 +114,20 @@ class MentorButtons(ButtonsAdmin):
             reactivate_mentor(mentor, reason=reason, exempt_until=exempt_until, actor=actor_of(request), now=now)
             return _("%(mentor)s is active again.") % {"mentor": mentor.name}
 
-        said = _explain_resuming(lapsed, may_exempt=may_exempt)
+        said = _("Nothing has lapsed: the mentor is on the public page again at once, and the coordinators are told.")
+        if lapsed and may_exempt:
+            said = _(
+                "Lapsed: %(types)s. Record the renewal instead, if there is one. An exemption lets the mentor go on "
+                "without it until a day (rule 10)."
+            )
+        elif lapsed:
+            said = _(
+                "Lapsed: %(types)s. Record the renewal, and the mentor is resumed by itself. Only an organisation-wide "
+                "coordinator may exempt."
+            )
+        said %= {"types": ", ".join(type.name for type in lapsed)}
         context = self.context_of(request, title=_("Resume %(mentor)s") % {"mentor": mentor.name}, explanation=said)
         return ask(request, form(request.POST or None), context=context, act=act, back=_page(mentor))
-
-
-def _explain_resuming(lapsed: list[CertificationType], *, may_exempt: bool) -> str:
-    names = ", ".join(type.name for type in lapsed)
-    if not lapsed:
-        return _("Nothing has lapsed: the mentor is on the public page again at once, and the coordinators are told.")
-    if may_exempt:
-        return _(
-            "Lapsed: %(types)s. Record the renewal instead, if there is one. An exemption lets the mentor go on "
-            "without it until a day (rule 10)."
-        ) % {"types": names}
-    return _(
-        "Lapsed: %(types)s. Record the renewal, and the mentor is resumed by itself. Only an organisation-wide "
-        "coordinator may exempt."
-    ) % {"types": names}
 
 
 def _button(mentor: Mentor, name: str, title: str, **look: str) -> Button:

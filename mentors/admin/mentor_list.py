@@ -45,14 +45,11 @@ class ExpiresWithin(SimpleListFilter):
             return queryset
         found = Q(pk__in=[])
         for today, organisation_ids in _days_of_organisations(request, now=timezone.now()).items():
-            found |= Q(organisation__in=organisation_ids) & _lapses(chosen, today)
+            lapses = Q(lapses_on__lte=today)
+            if chosen != "lapsed":
+                lapses = Q(lapses_on__gt=today, lapses_on__lte=today + timedelta(days=int(chosen)))
+            found |= Q(organisation__in=organisation_ids) & lapses
         return queryset.filter(found)
-
-
-def _lapses(chosen: str, today: date) -> Q:
-    if chosen == "lapsed":
-        return Q(lapses_on__lte=today)
-    return Q(lapses_on__gt=today, lapses_on__lte=today + timedelta(days=int(chosen)))
 
 
 def _days_of_organisations(request: HttpRequest, *, now: datetime) -> dict[date, list[int]]:

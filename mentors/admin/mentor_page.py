@@ -63,7 +63,10 @@ def page_of(mentor: Mentor, *, buttons: Sequence[Button]) -> dict[str, Any]:
     for type in types.values():
         type.organisation = mentor.organisation  # which need not be read again for each
     today = mentor.organisation.local_date(now)
-    rows, more = _timeline(mentor)
+    gaps = find_gaps({mentor.pk: today})[mentor.pk]
+    names = {type.code: type.name for type in types.values()}
+    rows = list(timeline_of(mentor)[: AT_ONCE + 1])  # one more says that there are more, without counting them
+    has_more, rows = len(rows) > AT_ONCE, rows[:AT_ONCE]
     return {
         "mentor": mentor,
         "buttons": buttons,
@@ -72,37 +75,33 @@ def page_of(mentor: Mentor, *, buttons: Sequence[Button]) -> dict[str, Any]:
         "since": _since(mentor, rows),
         "why": WHY_PAUSED.get(mentor.pause_cause) if mentor.pause_cause else "",  # type: ignore[call-overload]
         "reason": mentor.pause_reason if mentor.pause_cause != Mentor.PauseCause.CERTIFICATION_EXPIRED else "",
-        "mentor_gaps": _named(find_gaps({mentor.pk: today})[mentor.pk], types.values()),
+        "mentor_gaps": Gaps(
+            lapsed=[names[code] for code in gaps.lapsed], missing=[names[code] for code in gaps.missing]
+        ),
         "held": _held(mentor, types, now=now, today=today),
         "exemptions": [(types[each.type_id], each) for each in Exemption.objects.filter(mentor=mentor)],
         "today": today,
-        "timeline": _told(mentor, rows, types.values()),
-        "more": reverse("admin:mentors_mentor_timeline", args=[mentor.pk]) if more else "",
+        "timeline": _rendered(mentor, rows, names),
+        "more": reverse("admin:mentors_mentor_timeline", args=[mentor.pk]) if has_more else "",
     }
 
 
 def timeline_page(request: HttpRequest, mentor: Mentor, *, site: AdminSite) -> HttpResponse:
     """Show the whole timeline of a mentor, fifty entries a page."""
-    types = CertificationType.objects.filter(organisation=mentor.organisation_id)
+    names = dict(CertificationType.objects.filter(organisation=mentor.organisation_id).values_list("code", "name"))
     page = Paginator(timeline_of(mentor), AT_ONCE).get_page(request.GET.get("page"))
     context = site.each_context(request) | {
         "title": _("Why: %(mentor)s") % {"mentor": mentor.name},
         "opts": Mentor._meta,
         "mentor": mentor,
         "page": page,
-        "timeline": _told(mentor, list(page.object_list), types),
+        "timeline": _rendered(mentor, list(page.object_list), names),
     }
     return TemplateResponse(request, "desk/mentor_why.html", context)
 
 
-def _timeline(mentor: Mentor) -> tuple[list[dict[str, Any]], bool]:
-    """Return the newest entries, and whether there are more, without counting them."""
-    rows = list(timeline_of(mentor)[: AT_ONCE + 1])
-    return rows[:AT_ONCE], len(rows) > AT_ONCE
-
-
-def _told(mentor: Mentor, rows: Sequence[dict[str, Any]], types: Any) -> list[Any]:
-    renderer = TimelineRenderer(organisation=mentor.organisation, names={type.code: type.name for type in types})
+def _rendered(mentor: Mentor, rows: Sequence[dict[str, Any]], names: dict[str, str]) -> list[Any]:
+    renderer = TimelineRenderer(organisation=mentor.organisation, names=names)
     return [renderer.render(entry(row)) for row in rows]
 
 
@@ -113,11 +112,6 @@ def _since(mentor: Mentor, rows: Sequence[dict[str, Any]]) -> datetime:
         return told or mentor.created_at
     changed = StatusChange.objects.filter(mentor=mentor).order_by("-pk").values_list("at", flat=True).first()
     return changed or mentor.created_at
-
-
-def _named(gaps: Gaps, types: Any) -> Gaps:
-    names = {type.code: type.name for type in types}
-    return Gaps(lapsed=[names[code] for code in gaps.lapsed], missing=[names[code] for code in gaps.missing])
 
 
 def _held(mentor: Mentor, types: dict[int, CertificationType], *, now: datetime, today: date) -> list[Held]:

@@ -10,7 +10,6 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -22,6 +21,7 @@ from mentors.accounts.scope import Permission, Scope
 from mentors.accounts.second_factor import reset_second_factor
 from mentors.admin.inviting import F, InviteButtons, button
 from mentors.desk.action_page import AskForm, ask
+from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.scoped import ScopedAdmin, actor_of
 from mentors.models import Chapter, CoordinatorRole, Organisation, User
 from notifications.models import Preference
@@ -116,7 +116,7 @@ class CoordinatorRoleAdmin(InviteButtons):
 
 
 @admin.register(User)
-class PersonAdmin(ScopedAdmin, UserAdmin):  # type: ignore[misc,type-arg]  # unfold and Django differ in how they annotate
+class PersonAdmin(ButtonsAdmin, UserAdmin):  # type: ignore[misc,type-arg]  # unfold and Django differ in how they annotate
     viewing = Permission.OPERATE
     form = UserChangeForm
     add_form = UserCreationForm
@@ -141,7 +141,7 @@ class PersonAdmin(ScopedAdmin, UserAdmin):  # type: ignore[misc,type-arg]  # unf
     @button(description=gettext_lazy("Reset the second factor"), permissions=["operate"], icon="phonelink_erase")
     def reset_second_factor(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask whether to remove the app and the codes of somebody who has lost them, and do it."""
-        user = get_object_or_404(self.get_queryset(request), pk=object_id)
+        user: User = self.find(request, object_id)
 
         def act() -> str:
             if not reset_second_factor(user, actor=actor_of(request)):
@@ -149,11 +149,8 @@ class PersonAdmin(ScopedAdmin, UserAdmin):  # type: ignore[misc,type-arg]  # unf
             self.log_change(request, user, _("Second factor reset"))
             return _("The second factor is removed.")
 
-        context = self.admin_site.each_context(request) | {
-            "title": _("Reset the second factor"),
-            "opts": self.opts,
-            "explanation": _("Make sure who is asking: at the next login the password is enough to set up a new app."),
-        }
+        explanation = _("Make sure who is asking: at the next login the password is enough to set up a new app.")
+        context = self.context_of(request, title=_("Reset the second factor"), explanation=explanation)
         back = reverse("admin:mentors_user_change", args=[user.pk])
         form = AskForm(request.POST if request.method == "POST" else None)
         return ask(request, form, context=context, act=act, back=back)

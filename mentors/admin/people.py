@@ -96,11 +96,6 @@ class MentorAdmin(HarmlessExportMixin, MentorButtons, MentorColumns, RefusingAdm
     def scope_ids(self, obj: Mentor) -> tuple[int | None, int | None]:
         return obj.organisation_id, obj.chapter_id
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Mentor]:
-        is_page = request.resolver_match is not None and "object_id" in request.resolver_match.kwargs
-        rows: QuerySet[Mentor] = super().get_queryset(request)
-        return rows.select_related(*self.related) if is_page else rows
-
     def get_inlines(self, request: HttpRequest, obj: Mentor | None) -> tuple[type[StackedInline], ...]:
         return self.inlines if obj else ()
 

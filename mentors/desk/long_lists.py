@@ -57,6 +57,12 @@ class LongListAdmin(ScopedAdmin):
     def annotate_rows(self, request: HttpRequest, rows: Sequence[Any]) -> None:
         """Give the rows of a page what its columns show, for all of them at once."""
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Read what is related with the row of a page; for a list, NarrowChangeList does it."""
+        rows = super().get_queryset(request)
+        is_page = request.resolver_match is not None and "object_id" in request.resolver_match.kwargs
+        return rows.select_related(*self.related) if is_page else rows
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # type: ignore[override]  # unfold says what it does not return
         return NarrowChangeList
 

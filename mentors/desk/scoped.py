@@ -97,12 +97,9 @@ class ScopedAdmin(ModelAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
-        return [self._scoped(item) for item in super().get_list_filter(request)]
-
-    def _scoped(self, item: Any) -> Any:
-        is_name_of_field = isinstance(item, str) and "__" not in item
-        is_related = is_name_of_field and self.opts.get_field(item).is_relation
-        return (item, ScopedFilter) if is_related else item
+        """Scope the filters that are given by the name of a foreign key."""
+        keys = [field.name for field in self.opts.get_fields() if field.is_relation]
+        return [(item, ScopedFilter) if item in keys else item for item in super().get_list_filter(request)]
 
 
 class ReadOnlyAdmin(ScopedAdmin):

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.db.models import Func, QuerySet
-from django.db.models.expressions import OrderBy
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
@@ -35,7 +34,9 @@ class Ordering(BaseFilterBackend):
             message = _("Order by one of: %(choices)s.") % {"choices": ", ".join(choices)}
             raise ValidationError({"ordering": [ErrorDetail(message, code="invalid")]})
         columns = view.ordering_fields[chosen.lstrip("-")]
-        return queryset.order_by(*(_turned(column) for column in columns) if chosen.startswith("-") else columns)
+        if chosen.startswith("-"):
+            columns = [f"-{column}" if isinstance(column, str) else column.desc() for column in columns]
+        return queryset.order_by(*columns)
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         choices = _choices(view)
@@ -119,10 +120,6 @@ def one_of(request: Request, name: str, choices: Sequence[str]) -> str:
         message = _("Write one of: %(choices)s.") % {"choices": ", ".join(choices)}
         raise ValidationError({name: [ErrorDetail(message, code="invalid")]})
     return chosen
-
-
-def _turned(column: str | Func) -> str | OrderBy:
-    return f"-{column}" if isinstance(column, str) else column.desc()
 
 
 def _choices(view: Any) -> list[str]:

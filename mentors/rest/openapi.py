@@ -110,7 +110,10 @@ class OperationSchema(AutoSchema):
                     description="The `ETag` that was read: refused with 412 if it has changed since.",
                 )
             )
-        if statuses := self._versioned_statuses():
+        statuses = [200] if getattr(self.view, "action", None) == "retrieve" else []
+        if self.method in {"POST", "PUT", "PATCH"}:
+            statuses = [200, 201]
+        if statuses and getattr(self.view, "is_versioned", False):
             parameters.append(
                 OpenApiParameter(
                     "ETag", OpenApiTypes.STR, OpenApiParameter.HEADER, response=statuses,
@@ -123,13 +126,6 @@ class OperationSchema(AutoSchema):
             )
         )
         return parameters
-
-    def _versioned_statuses(self) -> list[int | str]:
-        if not getattr(self.view, "is_versioned", False) or self.method == "DELETE":
-            return []
-        if self.method == "GET":
-            return [200] if getattr(self.view, "action", None) == "retrieve" else []
-        return [200, 201]
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
@@ -150,7 +146,7 @@ class OperationSchema(AutoSchema):
             400: True,
             401: not is_open or getattr(view, "is_login", False),
             403: not is_open,
-            404: getattr(view, "detail", False) or self._is_list_view() or bool(self._path_parameters()),
+            404: getattr(view, "detail", False) or self._is_list_view() or "{" in self.path,
             409: changes and hasattr(type(view), "scope"),
             412: changes and getattr(view, "is_versioned", False) and getattr(view, "detail", False),
             413: has_body,
@@ -158,9 +154,6 @@ class OperationSchema(AutoSchema):
             429: True,
         }
         return [status for status, does in happens.items() if does]
-
-    def _path_parameters(self) -> list[str]:
-        return [part for part in self.path.split("/") if part.startswith("{")]
 
 
 def without_trailing_slash(endpoints: list[tuple[str, str, str, Any]], **_kwargs: Any) -> list[Any]:

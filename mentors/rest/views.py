@@ -13,7 +13,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
-from django_filters.rest_framework import DjangoFilterBackend
+from django_filters.rest_framework import DjangoFilterBackend, FilterSet
 from rest_framework import exceptions, serializers
 from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
 from rest_framework.request import Request
@@ -60,6 +60,7 @@ class ScopedViewSet(GenericViewSet[Any]):
     permission_classes = (HasPermission,)
     permissions_by_action: ClassVar[Mapping[str, Permission]] = {}
     query_params: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by action, besides those of pages and filters
+    filterset_class: ClassVar[type[FilterSet]]  # where DjangoFilterBackend is among the filter_backends
     is_list = False  # of an action that answers with pages
 
     @cached_property
@@ -82,16 +83,18 @@ class ScopedViewSet(GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if self.action is not None:
-            refuse_unknown_params(request, self._known_query_params())
-
-    def _known_query_params(self) -> set[str]:
-        known = set(self.query_params.get(self.action or "", ()))
+        if self.action is None:  # there is no such method, 405
+            return
+        known = set(self.query_params.get(self.action, ()))
         if self.is_list or self.action == "list":
             known |= {"page", "page_size"}
-            for backend in self.filter_backends:
-                known |= _params_of(backend, self)
-        return known
+            backends: Any = self.filter_backends
+            for backend in backends:
+                if issubclass(backend, DjangoFilterBackend):
+                    known |= self.filterset_class.base_filters.keys()
+                else:
+                    known |= {parameter["name"] for parameter in backend().get_schema_operation_parameters(self)}
+        refuse_unknown_params(request, known)
 
     def read_body(self, serializer: type[serializers.Serializer[Any]], **context: Any) -> dict[str, Any]:
         """Return the checked body of the request."""
@@ -131,12 +134,6 @@ def refuse_unknown_params(request: Request, known: set[str]) -> None:
             errors[name] = [exceptions.ErrorDetail(_("Leave it out, or give it a value."), code="blank")]
     if errors:
         raise exceptions.ValidationError(errors)
-
-
-def _params_of(backend: type[Any], view: Any) -> set[str]:
-    if issubclass(backend, DjangoFilterBackend):
-        return set(view.filterset_class.base_filters)
-    return {parameter["name"] for parameter in backend().get_schema_operation_parameters(view)}
 
 
 @csrf_exempt
