@@ -1,4 +1,4 @@
-"""What the list of certifications is narrowed by, each in a way that an index serves."""
+"""The filters of the list of certifications; an index serves each. Invalid filters are ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a list of certifications is narrowed by, each in a way that an index serves."""
+"""The filters of a list of certifications; an index serves each."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class CronJobViewSet(RunStarter):
             resolved = jobs.resolve_drift(job, keep=body["keep"], by=self.username, now=self.now)
         return self.respond(resolved)
 
-    # In no transaction of ours: the claim must be committed before work is handed out and others are refused.
+    # Not in a transaction: the claim must be committed before work is sent to the workers and other runs are refused.
     @extend_schema(request=ExecuteSerializer, responses={202: RunSerializer}, parameters=[LOCATION])
     @action(detail=True, methods=["post"])
     def execute(self, request: Request, **_kwargs: Any) -> Response:

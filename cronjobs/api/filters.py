@@ -1,4 +1,4 @@
-"""What lists of schedules, runs and items are narrowed by."""
+"""The filters of the lists of schedules, runs and items."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RunFilter(AskedFilterSet):
 
 
 class RunItemFilter(AskedFilterSet):
-    """Each is met by equality with the field of its name: what a dry run would do is filtered by that."""
+    """Each compares for equality with the field of its name: the rows of a dry run are filtered the same way."""
 
     action = filters.ChoiceFilter(choices=Action.choices)
     status = filters.ChoiceFilter(choices=ITEM_STATUSES)

@@ -1,4 +1,4 @@
-"""The list of mentors: its columns, and what it is narrowed by."""
+"""The list of mentors: its columns and filters."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class PerMailbox(FailOpen):
 
 
 class UnauthenticatedPage:
-    """A page of the desk before one has come in."""
+    """A page of the desk that needs no login."""
 
     request: HttpRequest
 

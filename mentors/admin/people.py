@@ -1,4 +1,4 @@
-"""Mentors and what happened to them. A status is never typed in: it follows from what is recorded."""
+"""Mentors and their status changes. Nobody edits a status: it follows from what is recorded."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class MentorForm(forms.ModelForm[Mentor]):
             language.choices = [("", _("as the organisation")), *LANGUAGES]
 
     def clean(self) -> dict[str, Any]:
-        """Say beside the field that a ref is taken; not by whom, who may be of another chapter."""
+        """Say beside the field that a ref is taken, but not by whom: that mentor may be in another chapter."""
         values = super().clean() or {}
         if (chapter := values.get("chapter")) and (ref := values.get("ref")):
             same = Mentor.objects.of(chapter.organisation).filter(ref=ref).exclude(pk=self.instance.pk)

@@ -1,1 +1,1 @@
-"""What every page of the desk stands on, as `mentors/rest` is what the API stands on."""
+"""The base of every page of the desk, as `mentors/rest` is the base of the API."""

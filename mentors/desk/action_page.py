@@ -1,4 +1,4 @@
-"""A button of the desk that asks for what it needs, on a page of its own, and then does one thing."""
+"""The page of a button: a form asks for what is needed, and its submission does one thing."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def ask(
     back: str,
     template: str = "desk/ask.html",
 ) -> HttpResponse:
-    """Show the form, or do what it was filled in for: `act` gets its cleaned fields, and returns what is to be said.
+    """Show the form, or do what it was filled in for: `act` gets its cleaned fields, and returns the message.
 
     `context` is the site's, with `title`, and maybe `explanation` (a text) and `button` (its words). `back` is where
-    the user goes afterwards. What `act` refuses, by Refusal or ValidationError, is said in the form, and nothing that
-    was filled in is lost.
+    the user goes afterwards. If `act` raises ConflictError or ValidationError, the form shows the error, and keeps
+    what was filled in.
     """
     if request.method == "POST" and form.is_valid():
         try:
@@ -80,7 +80,7 @@ def ask(
 
 
 def say_refused(form: forms.Form, refusal: ConflictError | ValidationError) -> None:
-    """Say in the form what was refused, beside the fields that it names if all of them are asked for."""
+    """Show the error in the form: beside the fields that it names if the form has all of them, or else above."""
     if isinstance(refusal, ValidationError):
         is_about_fields = set(getattr(refusal, "error_dict", {})) <= set(form.fields)
         form.add_error(None, refusal if is_about_fields else ValidationError(refusal.messages))

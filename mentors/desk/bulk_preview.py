@@ -72,8 +72,8 @@ def preview_then_do(
 ) -> HttpResponse:
     """Show the form, the preview of what was filled in, or do it, by the button that was pressed.
 
-    `preview` and `act` get the cleaned fields. What they refuse is said in the form. Doing it works out anew what is
-    to be done, so what has changed since the preview is seen.
+    `preview` and `act` get the cleaned fields. The form shows what they refuse. `act` computes anew what is to be
+    done, so it sees what has changed since the preview.
     """
     shown: Any = None
     if request.method == "POST" and "edit" not in request.POST and form.is_valid():

@@ -1,4 +1,4 @@
-"""What the addresses of buttons have in common: the row that they are about, and who may press them."""
+"""What the pages of buttons share: the row that they are about, and who may press them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class ButtonsAdmin(ScopedAdmin):
     """Rows with buttons of their own."""
 
     def find(self, request: HttpRequest, object_id: str) -> Any:
-        """Return the row if it is in scope; what is out of scope is not there."""
+        """Return the row. Raises Http404 if it is out of scope."""
         row = self.get_object(request, object_id)
         if row is None:
             raise Http404
         return row
 
     def find_for(self, request: HttpRequest, object_id: str, permission: Permission) -> Any:
-        """Return the row to whoever has the permission where it belongs."""
+        """Return the row. Raises Http404 if it is out of scope, PermissionDenied without the permission for it."""
         row = self.find(request, object_id)
         if not self.may(request, permission, row):
             raise PermissionDenied

@@ -1,4 +1,4 @@
-"""Forms whose act is refused after all, as when somebody else was faster: it is said, and nothing is done."""
+"""Forms that the domain refuses when they are saved, e.g. because somebody else was faster: a message says so."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mentors.desk.scoped import ScopedAdmin
 
 
 class RefusingAdmin(ScopedAdmin):
-    """Saves through functions of the domain. What can be seen before, its form says beside the field."""
+    """Saves through functions of the domain. What can be known before, the form shows beside the field."""
 
     def changeform_view(  # type: ignore[override]  # a redirect where it is refused
         self,

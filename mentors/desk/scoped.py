@@ -1,4 +1,4 @@
-"""What every page of the desk stands on: `mentors/accounts/scope.py` decides what is there, and who may do what.
+"""The base of every page of the desk: `mentors/accounts/scope.py` decides who sees what, and who may do what.
 
 Lists, pages, filters, the choices of a form, autocomplete, history, exports and actions all go through
 `ScopedAdmin.get_queryset` and the permissions of its class.
@@ -18,7 +18,7 @@ from mentors.models import User
 
 
 def scope_of(request: HttpRequest) -> Scope:
-    """Return the scope of who asks, read once a request."""
+    """Return the scope of the user, read once a request."""
     known: Scope | None = getattr(request, "scope", None)
     if known is None:
         known = Scope.of(request.user)
@@ -27,7 +27,7 @@ def scope_of(request: HttpRequest) -> Scope:
 
 
 def actor_of(request: HttpRequest) -> User:
-    """Return who acts; the desk lets nobody in who has not logged in."""
+    """Return the user; every page of the desk needs a login."""
     return cast("User", request.user)
 
 
@@ -41,9 +41,9 @@ class ScopedFilter(RelatedFieldListFilter):
 
 
 class ScopedAdmin(ModelAdmin):
-    """A page of the desk for rows of one kind: of those, what the user's roles reach.
+    """A page of the desk for the rows of one model that are in the user's scope.
 
-    Each kind of action asks for a permission. OPERATE is nobody's but a superuser's.
+    Each kind of action needs a permission. Only superusers have OPERATE.
     """
 
     viewing: ClassVar[Permission] = Permission.COORDINATE

@@ -183,7 +183,7 @@ def remove(request: HttpRequest) -> HttpResponse:
 
 
 def reauthenticate(request: HttpRequest, user: User, proof: str) -> None:
-    """Take the user's password or a code; both are counted by django-axes. Raises a Refusal."""
+    """Take the user's password or a code; django-axes counts both. Raises ConflictError."""
     if APP_CODE.fullmatch(proof.strip()):
         verify_code(user, proof, request=request, now=timezone.now())
     elif authenticate(request, username=user.get_username(), password=proof) != user:

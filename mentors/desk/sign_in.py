@@ -1,4 +1,4 @@
-"""Coming in: the password, then a code, then the desk.
+"""Signing in: the password, then a code, then the desk.
 
 Between the password and the code nobody is logged in: the session holds no more than a signed note, good for ten
 minutes, of whose password was right. So whatever asks `request.user` – the desk, the API, a view of some package –
@@ -123,7 +123,7 @@ class CodeView(PendingLogin, FormView[CodeForm]):
 
 
 def continue_login(request: HttpRequest, user: User, *, to: str) -> HttpResponseRedirect:
-    """Lead on who has given the right password: to the code, to an app for codes, or at once to where they want."""
+    """Redirect after the right password: to the code, to the setup of an app, or straight to the page asked for."""
     if has_device(user):
         page = reverse("admin:login_code")
     elif settings.SECOND_FACTOR_REQUIRED:

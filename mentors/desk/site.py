@@ -1,4 +1,4 @@
-"""The desk itself: who may come in, and by which door."""
+"""The admin site of the desk: who has access, and its sign-in pages."""
 
 from __future__ import annotations
 

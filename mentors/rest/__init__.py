@@ -1,1 +1,1 @@
-"""What all endpoints of the API do alike: errors, strictness, scope, pages, versions, throttles and their schema."""
+"""What all endpoints of the API share: errors, strict input, scope, pages, versions, throttles and the schema."""

@@ -1,4 +1,4 @@
-"""Who asks: a token for each device, hashed at rest (django-rest-knox), or who has come in at the desk."""
+"""Authentication: a token for each device, hashed at rest (django-rest-knox), or a session of the desk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mentors.accounts.second_factor import is_satisfied
 
 
 class DeviceToken(TokenAuthentication):  # type: ignore[misc]  # knox has no types
-    """Knox's own reads all tokens of the user at every request, to remove what has expired; here, logging in does."""
+    """A token by knox. Knox itself deletes expired tokens at every request; here, a login deletes them."""
 
     def authenticate_credentials(self, token: bytes) -> Any:
         if not token.isascii():
@@ -25,12 +25,12 @@ class DeviceToken(TokenAuthentication):  # type: ignore[misc]  # knox has no typ
         return super().authenticate_credentials(token)
 
     def _cleanup_token(self, auth_token: Any) -> bool:
-        """Say whether it has expired."""
+        """Return whether the token has expired."""
         return auth_token.expiry is not None and auth_token.expiry < timezone.now()
 
 
 class DeskSession(SessionAuthentication):
-    """A session at the desk, which opens no more here than there: not without the second factor."""
+    """A session of the desk. As at the desk, it counts only with the second factor."""
 
     def authenticate(self, request: Request) -> Any:
         found = super().authenticate(request)

@@ -1,6 +1,6 @@
-"""Every error in one shape: `{"type", "errors": [{"code", "detail", "attr"}]}`, and `id` where something is in the way.
+"""Every error in one shape: `{"type", "errors": [{"code", "detail", "attr"}]}`; a conflict also has `id`.
 
-A domain's `Refusal` becomes 409, Django's `ValidationError` 400. What the client sends is never a 500.
+A domain's `ConflictError` becomes 409, Django's `ValidationError` 400. Nothing that a client sends causes a 500.
 """
 
 from __future__ import annotations

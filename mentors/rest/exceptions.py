@@ -1,4 +1,4 @@
-"""The errors that REST framework has none for."""
+"""Errors that REST framework does not have."""
 
 from __future__ import annotations
 

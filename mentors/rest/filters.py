@@ -1,4 +1,4 @@
-"""Ordering and searching a list: strict about what is asked, and only by what an index serves."""
+"""Ordering, searching and filtering a list: invalid parameters are refused, and an index serves each valid one."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LARGEST_ID = 2**63 - 1
 
 
 class Ordering(BaseFilterBackend):
-    """`?ordering=` by one of the view's `ordering_fields`, `-` turns it round; without it, by the view's `ordering` or
-    the first of them.
+    """`?ordering=` by one of the view's `ordering_fields`, descending with `-`; by default the view's `ordering`, or
+    else the first field.
 
-    The fields name what is sorted by, columns or expressions, down to one that no two rows have in common.
+    Each field gives columns or expressions to sort by; the last of them is unique.
     """
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
@@ -66,7 +66,7 @@ class WordSearch(BaseFilterBackend):
 
 
 class AskedFilterSet(filters.FilterSet):
-    """Makes only the filters that are asked for: django-filter copies all of them, and their form, at every request."""
+    """Builds only the filters that the request uses: django-filter copies all of them, and their form, each time."""
 
     def __init__(self, data: Any = None, *args: Any, **options: Any) -> None:
         self.base_filters = OrderedDict(
@@ -77,7 +77,7 @@ class AskedFilterSet(filters.FilterSet):
 
 @extend_schema_field({"type": "integer", "minimum": 1, "maximum": LARGEST_ID})
 class IdFilter(filters.Filter):
-    """By an id. It looks nothing up, so that what is out of scope finds as little as what does not exist."""
+    """By an id. It does not look the id up: an id out of scope gives an empty list, as does one that does not exist."""
 
     field_class = forms.IntegerField
 
@@ -96,7 +96,7 @@ class TextFilter(filters.CharFilter):
 
 @extend_schema_field({"type": "boolean"})
 class YesNoFilter(filters.TypedChoiceFilter):
-    """`true` or `false`, and nothing else: a word misread as neither would show everything."""
+    """`true` or `false`, and nothing else: if another word were ignored, the list would show everything."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options, choices=[("true", "true"), ("false", "false")], coerce=lambda text: text == "true")

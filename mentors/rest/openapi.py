@@ -1,4 +1,4 @@
-"""The OpenAPI document: what every operation answers besides its success, and the bodies closed to unknown fields."""
+"""The OpenAPI document: examples, the error responses of every operation, and bodies without unknown fields."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class OperationSchema(AutoSchema):
             described = OpenApiResponse(serializer, description)
             answer = self._get_response_for_code(described, str(status), None, direction)  # type: ignore[no-untyped-call]
             bodies.setdefault(str(status), answer)
-        # The one that never reaches us, and so has not our shape.
+        # The web server answers it before the request reaches us, so it has another shape.
         return bodies | {"414": {"description": "The address is too long; the web server itself says so."}}
 
     def _errors(self) -> list[int]:
@@ -157,7 +157,7 @@ class OperationSchema(AutoSchema):
 
 
 def without_trailing_slash(endpoints: list[tuple[str, str, str, Any]], **_kwargs: Any) -> list[Any]:
-    """Describe the form of each address without the slash; both answer."""
+    """Describe each address without a trailing slash; both forms work."""
     return [(path.rstrip("/"), regex, method, callback) for path, regex, method, callback in endpoints]
 
 

@@ -1,4 +1,4 @@
-"""What every view of the API stands on."""
+"""The base of every view of the API."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Router(SimpleRouter):
 
 
 class HasPermission(IsAuthenticated):
-    """Whether the role may do it. Of one thing, that is asked when it was found in scope: what is not seen is 404."""
+    """Whether the role may do it. For a single object this is checked once it is found; out of scope, it is 404."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not super().has_permission(request, view):
@@ -54,7 +54,7 @@ class ScopedViewSet(GenericViewSet[Any]):
     """A viewset whose queryset is what the user sees, with the permission that each action asks for.
 
     `permissions_by_action` gives it by action; without an entry, reading needs SEE and everything else COORDINATE.
-    Query parameters that nothing reads are refused by name: a filter misspelt must not show everything.
+    Unknown query parameters are refused by name: a misspelt filter must not show everything.
     """
 
     permission_classes = (HasPermission,)
@@ -109,7 +109,7 @@ class ScopedViewSet(GenericViewSet[Any]):
     def lock(self, obj: Any) -> None:
         """Lock what has to be locked before `obj` is changed, in the order that everybody keeps.
 
-        What somebody else has removed meanwhile is not found by the look that follows: 404.
+        If somebody else has removed it meanwhile, the `get_object` that follows answers 404.
         """
         type(obj)._default_manager.select_for_update(of=("self",), no_key=True).filter(pk=obj.pk).first()
 
