@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import ParamSpec
 from uuid import UUID
 
+import structlog
 from celery import current_app
 from kombu.exceptions import OperationalError
 
+from cronjobs.models import Run
 from cronjobs.work import Batch
+
+log = structlog.get_logger(__name__)
+
+Options = ParamSpec("Options")
 
 
 class BrokerUnavailable(Exception):
@@ -35,3 +42,15 @@ def send_batches(run_id: UUID, batches: Iterable[Batch]) -> None:
                 )
     except OperationalError as error:
         raise BrokerUnavailable(run_id) from error
+
+
+def dispatch_or_defer(start: Callable[Options, Run], *args: Options.args, **options: Options.kwargs) -> UUID:
+    """Do what sends a run to the workers, and return the run's id.
+
+    While the broker is away the run is safe in the database, where the sweep finds it: no error for who asked.
+    """
+    try:
+        return start(*args, **options).pk
+    except BrokerUnavailable as error:
+        log.warning("run not handed out", event_name="run_not_handed_out", run_id=str(error.run_id))
+        return error.run_id

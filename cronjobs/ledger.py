@@ -5,13 +5,11 @@ The SELECT of an action is the same whether it is planned or only shown (a dry r
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import EmptyResultSet, ValidationError
 from django.db import connection
 from django.db.models import Count, QuerySet
@@ -20,9 +18,10 @@ from django.utils.translation import gettext as _
 from certifications.expiry import find_expired_certifications, find_renewed_mentors
 from certifications.reminders import find_due_reminders
 from cronjobs import record_text
-from cronjobs.models import Action, CronJob, Run, RunItem
+from cronjobs.ledger_rows import PLANNED, Row
+from cronjobs.models import Action, Run, RunItem
 from mentors.models import Organisation
-from mentors.record_text import RecordText
+from mentors.record_text import EMPTY, RecordText
 
 
 def _due_reminders(*, organisation: Organisation, on: date) -> QuerySet[Any, Any]:
@@ -141,6 +140,22 @@ class DueItem:
         """What would be done, and by which rule."""
         return REASONS[self.action]()
 
+    def as_row(self) -> Row:
+        return {
+            "action": self.action.value,
+            "mentor_ref": self.mentor_ref,
+            "mentor_name": self.mentor_name,
+            "type": self.type,
+            "number": self.number,
+            "expires_on": self.expires_on,
+            "stage": self.stage,
+            "status": PLANNED,
+            "outcome": self.outcome,
+            "error": EMPTY,
+            "attempts": 0,
+            "at": None,
+        }
+
 
 def check_business_date(on: date) -> None:
     """Raise ValidationError for a day so far off that the rules cannot count from it."""
@@ -183,37 +198,6 @@ def count_due_items(*, organisation: Organisation, action: Action, on: date) -> 
     """Return for how many things a run on the day would be the first to do the action, and write nothing."""
     rows = _rows(COUNT_DUE, organisation, action, on, after=())
     return int(rows[0][0]) if rows else 0
-
-
-def store_dry_run(
-    *,
-    organisation: Organisation,
-    cron_job: CronJob | None,
-    on: date,
-    actions: Sequence[Action],
-    requested_by: str,
-    now: datetime,
-) -> Run:
-    """Keep that somebody looked, and how much was due; who it was is planned anew whenever it is read.
-
-    The run is closed from the first, so it is in nobody's way. Raises ValidationError for a day out of range.
-    """
-    due = Counter(item.action for item in show_due_items(organisation=organisation, actions=actions, on=on))
-    return Run.objects.create(
-        organisation=organisation,
-        cron_job=cron_job,
-        business_date=on,
-        trigger=Run.Trigger.MANUAL,
-        actions=list(actions),
-        dry_run=True,
-        requested_by=requested_by,
-        status=Run.Status.SUCCEEDED,
-        counts={action: {"planned": due[action], "done": 0, "skipped": 0, "failed": 0} for action in actions},
-        created_at=now,
-        started_at=now,
-        finished_at=now,
-        code_version=settings.CODE_VERSION,
-    )
 
 
 def count_items(run: Run) -> dict[str, dict[str, int]]:

@@ -15,8 +15,8 @@ from uuid import UUID
 import structlog
 
 from cronjobs import dispatch, nightly
+from cronjobs.dry_run import make_dry_run
 from cronjobs.hooks import on_run_complete, on_run_error
-from cronjobs.ledger import store_dry_run
 from cronjobs.models import Action, CronJob, Run
 from cronjobs.retry import retry_failed
 from cronjobs.schedules import missed_slots
@@ -82,9 +82,11 @@ def execute_expiry_check(
     """
     on = business_date or organisation.local_date(now)
     if dry_run:
-        return store_dry_run(
+        run, _due = make_dry_run(
             organisation=organisation, cron_job=cron_job, on=on, actions=actions, requested_by=requested_by, now=now
         )
+        run.save(force_insert=True)
+        return run
     run = nightly.claim_run(
         organisation=organisation,
         cron_job=cron_job,

@@ -12,8 +12,9 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
-from cronjobs.api.serializers import PLANNED, Row, Rows, due_row, ledger_rows
-from cronjobs.ledger import count_items, show_due_items
+from cronjobs.dry_run import dry_run_rows
+from cronjobs.ledger import count_items
+from cronjobs.ledger_rows import PLANNED, Row, Rows, ledger_rows
 from cronjobs.models import Action, Run, RunItem
 from mentors.accounts.scope import Scope
 
@@ -75,16 +76,6 @@ def items_seen(run: Run, scope: Scope) -> QuerySet[RunItem]:
     return items if scope.sees_all_items(organisation_id=run.organisation_id) else items.filter(scope.ledger())
 
 
-def planned_rows(run: Run, scope: Scope) -> Rows:
-    """Return what a dry run would do, planned anew, as far as the user sees it."""
-    actions = [Action(action) for action in run.actions]
-    return [
-        due_row(item) | {"mentor_id": item.mentor_id}
-        for item in show_due_items(organisation=run.organisation, actions=actions, on=run.business_date)
-        if scope.sees_item(organisation_id=run.organisation_id, chapter_id=item.chapter_id)
-    ]
-
-
 def list_items(run: Run, *, scope: Scope, params: MultiValueDict[str, str]) -> ItemPage:
     """Return the page of items that is asked for; what is asked amiss is not asked."""
     action = _one_of(params.get("action"), Action.values)
@@ -103,7 +94,7 @@ def _one_of(asked: str | None, values: Sequence[str]) -> str:
 
 
 def _planned(run: Run, scope: Scope, action: str) -> Rows:
-    return [row for row in planned_rows(run, scope) if action in ("", row["action"])]
+    return [row for row in dry_run_rows(run, "mentor_id", scope=scope) if action in ("", row["action"])]
 
 
 def _stored(run: Run, scope: Scope, *, action: str, status: str) -> QuerySet[RunItem, Row]:

@@ -18,11 +18,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from cronjobs import nightly, starting
-from cronjobs.admin.items import count_by_action, list_items, planned_rows
+from cronjobs.admin.items import count_by_action, list_items
 from cronjobs.admin.run_display import badge_of, describe_actions, render_badge, say_duration, url_of
-from cronjobs.api.export import FORMATS, export_runs
-from cronjobs.api.starting import dispatch_or_defer
+from cronjobs.dispatch import dispatch_or_defer
+from cronjobs.dry_run import dry_run_rows
 from cronjobs.models import Run
+from cronjobs.records.export import FORMATS, export_runs
 from cronjobs.undo import undo_pauses
 from mentors.accounts.scope import Permission, Scope
 from mentors.desk.action_page import AskForm, ReasonForm, ask
@@ -118,7 +119,7 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
             scope=scope,
             name=f"{run.organisation.slug}-{run.business_date}-{run.pk}",
             format=format,
-            rows_of=(lambda dry: planned_rows(dry, scope)) if run.dry_run else None,
+            rows_of=(lambda dry: dry_run_rows(dry, "mentor_id", scope=scope)) if run.dry_run else None,
         )
 
     def approve(self, request: HttpRequest, run_id: UUID) -> HttpResponse:

@@ -24,8 +24,8 @@ from django.utils.translation import gettext_lazy
 from cronjobs import nightly, starting
 from cronjobs.admin.cron_words import say_schedule
 from cronjobs.admin.run_display import StatusBadge, badge_of, render_badge, url_of
-from cronjobs.api.starting import dispatch_or_defer
 from cronjobs.cron import clock_change_warnings, next_slots
+from cronjobs.dispatch import dispatch_or_defer
 from cronjobs.models import CronJob, Run
 from cronjobs.schedules import jobs
 from cronjobs.schedules.drift import ScheduleDrifted, find_drift, refuse_if_drifted

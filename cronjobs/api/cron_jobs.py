@@ -25,9 +25,10 @@ from cronjobs.api.cron_job_serializers import (
 )
 from cronjobs.api.filters import CronJobFilter
 from cronjobs.api.runs import runs_seen
-from cronjobs.api.serializers import Row, Rows, RunSerializer
+from cronjobs.api.serializers import RunSerializer
 from cronjobs.api.starting import LOCATION, RunStarter
 from cronjobs.cron import clock_change_warnings, describe_schedule, next_slots
+from cronjobs.ledger_rows import Row, Rows
 from cronjobs.models import CronJob, Run
 from cronjobs.schedules import jobs
 from cronjobs.schedules.drift import find_drift

@@ -12,11 +12,12 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cronjobs.api.export import FORMATS, export_runs
 from cronjobs.api.filters import RunItemFilter
-from cronjobs.api.serializers import EXPORTED_ROW, Row, Rows, RunItemSerializer, due_row, ledger_rows
-from cronjobs.ledger import show_due_items
-from cronjobs.models import Action, Run, RunItem, RunItemQuerySet
+from cronjobs.api.serializers import EXPORTED_ROW, RunItemSerializer
+from cronjobs.dry_run import dry_run_rows
+from cronjobs.ledger_rows import Row, Rows, ledger_rows
+from cronjobs.models import Run, RunItem, RunItemQuerySet
+from cronjobs.records.export import FORMATS, export_runs
 from mentors.rest.filters import one_of
 from mentors.rest.views import ScopedViewSet
 
@@ -76,10 +77,5 @@ class LedgerViewSet(ScopedViewSet):
         """Return what the dry run would do, within the scope and the filters of the list, checked by now."""
         params = self.request.query_params
         wanted = [(name, params[name]) for name in RunItemFilter.base_filters if name in params]
-        actions = [Action(action) for action in run.actions]
-        rows = [
-            due_row(item)
-            for item in show_due_items(organisation=run.organisation, actions=actions, on=run.business_date)
-            if self.scope.sees_item(organisation_id=run.organisation_id, chapter_id=item.chapter_id)
-        ]
+        rows = dry_run_rows(run, scope=self.scope)
         return [row for row in rows if all(row[name] == value for name, value in wanted)]

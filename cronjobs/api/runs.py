@@ -15,12 +15,13 @@ from rest_framework.response import Response
 from structlog.contextvars import bind_contextvars
 
 from cronjobs import nightly, starting
-from cronjobs.api.export import FORMATS, export_runs
 from cronjobs.api.filters import RunFilter
 from cronjobs.api.serializers import EXPORTED_ROW, RunSerializer, UndoneSerializer
-from cronjobs.api.starting import LOCATION, RunStarter, dispatch_or_defer
+from cronjobs.api.starting import LOCATION, RunStarter
+from cronjobs.dispatch import dispatch_or_defer
 from cronjobs.models import OLDEST_FIRST, Run, RunQuerySet
 from cronjobs.records.digests import AT_ONCE
+from cronjobs.records.export import FORMATS, export_runs
 from cronjobs.undo import undo_pauses
 from mentors.accounts.scope import Permission, Scope
 from mentors.models import User

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from django.db.models import F, QuerySet
 from drf_spectacular.utils import OpenApiExample, PolymorphicProxySerializer, extend_schema_serializer
 from rest_framework import serializers
 
-from cronjobs.ledger import DueItem
+from cronjobs.ledger_rows import PLANNED
 from cronjobs.models import Action, Run, RunItem
 from cronjobs.records.digests import END_ROW, RUN_ROW
-from mentors.record_text import EMPTY
-
-Row = dict[str, Any]
-Rows = list[Row]
 
 RUN_EXAMPLE = {
     "id": "5b0c8f5e-6f0f-4f0e-9d55-0d4b6a3f7c11",
@@ -58,9 +53,6 @@ ITEM_EXAMPLE = {
     "attempts": 1,
     "at": "2026-11-21T23:30:02Z",
 }
-ITEM_FIELDS = tuple(ITEM_EXAMPLE)
-# What a dry run would do has a status that no row of the ledger has.
-PLANNED = "planned"
 ITEM_STATUSES = [(PLANNED, "would be done: a dry run"), *RunItem.Status.choices]
 
 
@@ -206,27 +198,3 @@ EXPORTED_ROW = PolymorphicProxySerializer(
 @extend_schema_serializer(examples=[OpenApiExample("Three mentors", value={"resumed": 3})])
 class UndoneSerializer(serializers.Serializer[Any]):
     resumed = serializers.IntegerField(min_value=0, help_text="How many mentors are active again.")
-
-
-def ledger_rows(items: QuerySet[RunItem], *more: str) -> QuerySet[RunItem, Row]:
-    """Return the items as `RunItemSerializer` describes them, and `more` of their fields, by one query."""
-    named = items.annotate(mentor_ref=F("mentor__ref"), mentor_name=F("mentor__name"))
-    return cast("QuerySet[RunItem, Row]", named.values(*ITEM_FIELDS, *more))
-
-
-def due_row(item: DueItem) -> Row:
-    """Return what a dry run would do as `RunItemSerializer` describes it."""
-    return {
-        "action": item.action.value,
-        "mentor_ref": item.mentor_ref,
-        "mentor_name": item.mentor_name,
-        "type": item.type,
-        "number": item.number,
-        "expires_on": item.expires_on,
-        "stage": item.stage,
-        "status": PLANNED,
-        "outcome": item.outcome,
-        "error": EMPTY,
-        "attempts": 0,
-        "at": None,
-    }

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import ParamSpec
 from uuid import UUID
 
-import structlog
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -15,11 +14,9 @@ from rest_framework.response import Response
 from structlog.contextvars import bind_contextvars
 
 from cronjobs.api.serializers import RunSerializer
-from cronjobs.dispatch import BrokerUnavailable
+from cronjobs.dispatch import dispatch_or_defer
 from cronjobs.models import CronJob, Run
 from mentors.rest.views import ScopedViewSet
-
-log = structlog.get_logger(__name__)
 
 Options = ParamSpec("Options")
 LOCATION = OpenApiParameter(
@@ -53,15 +50,3 @@ class RunStarter(ScopedViewSet):
         bind_contextvars(run_id=str(run_id))  # for the request's line in the log
         run = Run.objects.select_related("organisation").get(pk=run_id)
         return Response(RunSerializer(run).data, status=status, headers=headers)
-
-
-def dispatch_or_defer(start: Callable[Options, Run], *args: Options.args, **options: Options.kwargs) -> UUID:
-    """Do what sends a run to the workers, and return the run's id.
-
-    While the broker is away the run is safe in the database, where the sweep finds it: no error for who asked.
-    """
-    try:
-        return start(*args, **options).pk
-    except BrokerUnavailable as error:
-        log.warning("run not handed out", event_name="run_not_handed_out", run_id=str(error.run_id))
-        return error.run_id

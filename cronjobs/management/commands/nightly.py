@@ -19,9 +19,11 @@ from rich.table import Table
 
 from certifications.recheck import recheck_messages
 from cronjobs import nightly, starting
-from cronjobs.api.serializers import RunItemSerializer, RunSerializer, due_row, ledger_rows
+from cronjobs.api.serializers import RunItemSerializer, RunSerializer
 from cronjobs.dispatch import BrokerUnavailable
-from cronjobs.ledger import check_business_date, show_due_items
+from cronjobs.dry_run import make_dry_run
+from cronjobs.ledger import check_business_date
+from cronjobs.ledger_rows import ledger_rows
 from cronjobs.models import Action, Run, RunItem
 from cronjobs.records.retention import check_not_pruned
 from mentors.management.base import NattevaktCommand
@@ -161,19 +163,10 @@ class Command(NattevaktCommand):
             yield lambda run: bar.update(task, completed=run.progress)
 
     def _show_dry_run(self, organisation: Organisation, on: date, actions: list[Action]) -> None:
-        due = show_due_items(organisation=organisation, actions=actions, on=on)
-        counts = {action: sum(item.action == action for item in due) for action in actions}
-        run = Run(
-            organisation=organisation,
-            business_date=on,
-            trigger=Run.Trigger.MANUAL,
-            actions=actions,
-            dry_run=True,
-            requested_by=getpass.getuser(),
-            counts={action: {"planned": n, "done": 0, "skipped": 0, "failed": 0} for action, n in counts.items()},
-            created_at=timezone.now(),
+        run, due = make_dry_run(
+            organisation=organisation, on=on, actions=actions, requested_by=getpass.getuser(), now=timezone.now()
         )
-        self._write(run_record(run) | {"id": None}, [due_row(item) for item in due])
+        self._write(run_record(run) | {"id": None}, [item.as_row() for item in due])
 
     def _show(self, run: Run) -> None:
         items = RunItem.objects.filter(run=run).order_by("action", "mentor__ref", "id")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cronjobs.api.serializers import ITEM_FIELDS
+from cronjobs.ledger_rows import ITEM_FIELDS
 from cronjobs.models import Run, Seal
 from cronjobs.records.digests import COLUMNS, ITEM_FACTS, digest_seal
 from cronjobs.records.file_check import read_rows

@@ -9,7 +9,7 @@ from typing import Any
 from django.http import StreamingHttpResponse
 from rest_framework.renderers import JSONRenderer
 
-from cronjobs.api.serializers import Row, ledger_rows
+from cronjobs.ledger_rows import Row, ledger_rows
 from cronjobs.models import Run, RunItem, Seal
 from cronjobs.records.digests import AT_ONCE, COLUMNS, END_ROW, RUN_ROW, facts_of, hash_row, seal_facts, text_of
 from cronjobs.records.seals import newest_seal
