@@ -1,4 +1,4 @@
-"""Who is covered on a day: rules 2, 3 and 11, asked of one mentor or of a chapter."""
+"""Who is covered on a day (docs/rules.md, rules 2, 3 and 11), asked of one mentor or of a chapter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules 4 and 5: pausing whose certification has expired, resuming who renewed.
+"""Pausing whose certification has expired, resuming who renewed (docs/rules.md, rules 4 and 5).
 
 The finders say who is due; `cronjobs` plans from them, and the appliers ask them again for the mentors that the
 caller has locked, so that what is no longer true is never done (rule 8).

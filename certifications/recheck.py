@@ -1,4 +1,4 @@
-"""Rule 8, just before a message leaves: what it says must still be true."""
+"""Just before a message leaves: what it says must still be true (docs/rules.md, rule 8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rule 6: which certifications are to be reminded of on a day, and with which stage."""
+"""Which certifications are to be reminded of on a day, and with which stage (docs/rules.md, rule 6)."""
 
 from __future__ import annotations
 

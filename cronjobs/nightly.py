@@ -1,4 +1,4 @@
-"""One night: claim, plan, fan out, close (design, section 5).
+"""One night: claim, plan, fan out, close (docs/rules.md, one night).
 
     claim_run ── a row, unique by slot and alone in its organisation: a second beat, a second press get no run
     plan_run ─── what is due into the ledger; held when it would pause too many

@@ -42,7 +42,7 @@ def change_status(
     """Change the mentors (id → reason) that are still `from_status`, and log each change.
 
     Return the id of its `StatusChange` by mentor id, for those it changed. Change and log are one statement, so
-    neither can be without the other (design, section 6, invariant 4). `cause` is that of the pause which begins or
+    neither can be without the other (docs/rules.md, invariant 4). `cause` is that of the pause which begins or
     ends.
     """
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Who sees what, and who may do what: the one place for roles (shared API contract, "Who may").
+"""Who sees what, and who may do what: the one place for roles (docs/api.md, "Who may").
 
 A `Scope` is made once a request. Lists, details, filters, nested routes and ids in a body all go through it, so what
 it does not name does not exist for the user.

@@ -16,7 +16,7 @@ from mentors.record_text import RecordTextField
 from notifications.channels import channel_choices
 from notifications.models import Answer, Notification
 
-# The rule of the design by which a run decides on an item, and by which it leaves one undone.
+# The rule (docs/rules.md) by which a run decides on an item, and by which it leaves one undone.
 RULES = {Action.PAUSE: "rule 4", Action.RESUME: "rule 5", Action.REMIND: "rule 6"}
 SKIPPING_RULE = "rule 8"
 

@@ -125,7 +125,7 @@ class Organisation(models.Model):
         return datetime.combine(opens_on, self.sending_from, tzinfo=local.tzinfo)
 
     def brake_limit(self, active_mentors: int) -> int:
-        """Return how many mentors one run may pause before a person is asked (design, section 5)."""
+        """Return how many mentors one run may pause before a person is asked (docs/rules.md, brake)."""
         return max(self.brake_minimum, active_mentors * self.brake_percent // 100)
 
 

@@ -10,7 +10,7 @@ from notifications.messages.fragments import Draft, clean, organisation_of, para
 
 
 def held(message: Message) -> Draft:
-    """Ask for a person: the brake holds a run (design, section 5)."""
+    """Ask for a person: the brake holds a run (docs/rules.md, brake)."""
     facts = message.notification.context
     why = ""
     if "would_pause" in facts:

@@ -1,4 +1,4 @@
-"""The claim of a night (design, section 5): one open run an organisation, one run a slot."""
+"""The claim of a night (docs/rules.md, one night): one open run an organisation, one run a slot."""
 
 from __future__ import annotations
 

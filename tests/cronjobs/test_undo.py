@@ -1,4 +1,4 @@
-"""Undoing a night that worked on wrong dates (design, section 5)."""
+"""Undoing a night that worked on wrong dates (docs/rules.md, one night)."""
 
 from __future__ import annotations
 

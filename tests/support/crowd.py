@@ -1,4 +1,4 @@
-"""A crowd: what a night must do to each, and whether it did. These are the invariants of design, section 6."""
+"""A crowd: what a night must do to each, and whether it did. These are the invariants of docs/rules.md."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def send_at_all_hours(organisation: Organisation) -> None:
 
 
 def assert_night_is_right(run: Run, crowd: Crowd, *, failed: Collection[int] = ()) -> None:
-    """Check every invariant of design, section 6; `failed` are the mentors whose items must have failed."""
+    """Check every invariant of docs/rules.md; `failed` are the mentors whose items must have failed."""
     run.refresh_from_db()
     done = [person for person in crowd.people if person.pk not in failed]
 

@@ -1,4 +1,4 @@
-"""The rules of design section 4 once more, in plain Python, slow and obvious.
+"""The rules of docs/rules.md once more, in plain Python, slow and obvious.
 
 Written from the text of the rules alone: nothing of the project is imported, no date is stored, nothing is indexed.
 Whatever the service does in a night must be what this does.

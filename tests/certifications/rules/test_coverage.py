@@ -1,4 +1,4 @@
-"""Rules 2 and 3 of the design: what covers a type, and which types have lapsed or are missing."""
+"""What covers a type, and which types have lapsed or are missing (docs/rules.md, rules 2 and 3)."""
 
 from __future__ import annotations
 

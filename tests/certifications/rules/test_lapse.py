@@ -1,4 +1,4 @@
-"""Rule 1 of the design: when a certification lapses, and the first day on which a mentor is not covered."""
+"""When a certification lapses, and the first day on which a mentor is not covered (docs/rules.md, rule 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rule 11 of the design: whom the public page shows."""
+"""Whom the public page shows (docs/rules.md, rule 11)."""
 
 from __future__ import annotations
 

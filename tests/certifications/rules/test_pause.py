@@ -1,4 +1,4 @@
-"""Rule 4 of the design: whom the night pauses."""
+"""Whom the night pauses (docs/rules.md, rule 4)."""
 
 from __future__ import annotations
 

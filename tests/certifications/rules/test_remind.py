@@ -1,4 +1,4 @@
-"""Rules 6 and 7 of the design: who is reminded of what, and that an optional type does no more."""
+"""Who is reminded of what, and that an optional type does no more (docs/rules.md, rules 6 and 7)."""
 
 from __future__ import annotations
 

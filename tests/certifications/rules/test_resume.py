@@ -1,4 +1,4 @@
-"""Rule 5 of the design: whom the night resumes; at the moment of a renewal, it is in test_recording.py."""
+"""Whom the night resumes (docs/rules.md, rule 5). At the moment of a renewal: test_recording.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rule 12 of the design: who is told what by the night, and when."""
+"""Who is told what by the night, and when (docs/rules.md, rule 12)."""
 
 from __future__ import annotations
 
