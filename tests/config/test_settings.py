@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 
 from notifications import delivery
 from tests.support.processes import PROJECT
-from tests.support.settings import read_settings
+from tests.support.settings import read_settings, variables_of_the_settings
 
 # Apprise imports it as it loads its services, on Python 3.11 and 3.12.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -245,17 +245,6 @@ def test_a_production_that_is_wrong_or_tells_nobody_has() -> None:
     assert done.returncode == 1
     for id in ("nattevakt.E006", "nattevakt.W001", "nattevakt.W002"):
         assert id in done.stderr
-
-
-def variables_of_the_settings() -> set[str]:
-    source = (PROJECT / "config/settings.py").read_text()
-    return set(re.findall(r"\benv(?:\.\w+)?\(\s*\"(\w+)\"", source))
-
-
-def test_every_variable_is_documented_and_no_other() -> None:
-    documented = re.findall(r"^\| `(\w+)` \|", (PROJECT / "docs/settings.md").read_text(), re.MULTILINE)
-
-    assert sorted(documented) == sorted(variables_of_the_settings())
 
 
 def test_every_variable_reaches_the_containers() -> None:
