@@ -1,4 +1,4 @@
-# Each target sets up what it needs; all it asks for is Python 3.11 or later. PYTHON=python3.13 takes another one.
+# Each target installs what it needs. It requires Python 3.11 or later; PYTHON=python3.13 selects another one.
 
 PYTHON ?= python3
 SEEDS ?= 1 2 3
@@ -12,42 +12,42 @@ CHECK = $(RUN) --name test --scratch -- $(MAKE) --no-print-directory check-with-
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all test-campaigns test-order test-dates check bench faults schema data-model pictures desk-pictures lock clean install
+.PHONY: help demo up test test-all test-campaigns test-order test-dates check bench faults schema pictures desk-pictures lock clean install
 
-help: ## Say what each target does
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-install: $(READY) ## Install into .venv, nothing more
+install: $(READY) ## Install into .venv only
 
-demo: $(READY) ## Show one night: import a sample roster, run it through a real worker, run it again
+demo: $(READY) ## Show one night: import a sample roster, run the night with a real worker, run it again
 	@$(RUN) --name demo -- python manage.py demo
 
-up: $(READY) ## Keep web, worker, beat and Flower running, and print the addresses and a login
+up: $(READY) ## Run web, worker, beat, the watchdog and Flower, and print the addresses and a login
 	@$(RUN) --name up -- python manage.py up
 
-test: $(READY) lint ## Check, and test all but the campaigns, of which a canary each is played
+test: $(READY) lint ## Run all checks, the fast tests, and one sample of each slow campaign
 	@mkdir -p .data
 	@$(CHECK) >.data/checks.log 2>&1 & \
 	python -m pytest -n 2 -m "not campaign or canary" $(PYTEST); tested=$$?; \
 	wait $$!; checked=$$?; cat .data/checks.log; exit $$((tested | checked))  # the checks need one core, and a minute
 
-test-all: test test-campaigns ## Check and test everything
+test-all: test test-campaigns ## Run all checks and all tests
 
-test-campaigns: $(READY) ## Play the rest of acceptance, browser and bench
+test-campaigns: $(READY) ## Run the rest of acceptance, browser and bench
 	@python -m pytest -n 4 --dist worksteal -m "campaign and not canary" $(PYTEST)
 
-test-order: $(READY) ## Play the fast tests in reversed order, in random orders, and each file alone
+test-order: $(READY) ## Run the fast tests in reversed order, in random orders, and each file alone
 	@python -m pytest -q -n 2 -m "not campaign" -p no:randomly --reverse $(PYTEST)
 	@for seed in $(SEEDS); do python -m pytest -q -n 2 -m "not campaign" --randomly-seed=$$seed $(PYTEST) || exit 1; done
 	@find tests -name 'test_*.py' $(foreach folder,acceptance browser bench,-not -path 'tests/$(folder)/*') -print | sort \
 	  | xargs -P 2 -n 1 sh -c 'said=$$(python -m pytest -q -n 0 $$0 2>&1) && echo "alone: $$0" || { echo "$$said"; exit 1; }'
 
-test-dates: $(READY) ## Play what `make test` plays at other dates, one of them 400 days ahead
+test-dates: $(READY) ## Run the tests of `make test` at other dates, one of them 400 days ahead
 	@for date in $(DATES) $$(date -Iseconds -d '400 days'); do \
 	  echo "It is $$date."; \
 	  python -m tests.support.clock $$date python -m pytest -q -n 2 -m "not campaign or canary" $(PYTEST) || exit 1; done
 
-check: $(READY) lint ## Lint, types, floors, migrations, production settings
+check: $(READY) lint ## Run the checks only: lint, types, imports, migrations, production settings
 	@$(CHECK)
 
 .PHONY: lint check-with-servers
@@ -64,31 +64,28 @@ check-with-servers:
 	  PUBLIC_URL=https://nattevakt.example \
 	  python manage.py check --deploy --fail-level WARNING
 
-bench: $(READY) ## Measure one night against the limit and the plain ways (about ten minutes)
+bench: $(READY) ## Measure one night against the limit and plain implementations (about ten minutes)
 	@$(RUN) --name bench -- python -m tests.bench
 
 faults: $(READY) ## Break beat, Redis, the workers, the database, web and mail, and write docs/operations.md's table
 	@FAULTS_TABLE=1 python -m pytest -p no:randomly tests/acceptance/test_faults_night.py
 
-schema: $(READY) ## Write docs/openapi.yaml anew from the code
+schema: $(READY) ## Write docs/openapi.yaml from the code
 	@$(RUN) --name test --scratch -- python manage.py spectacular --lang en --validate --fail-on-warn --file docs/openapi.yaml
 
-data-model: $(READY) ## Draw docs/data-model.md anew from the models
-	@$(RUN) --name test --scratch -- python -m tests.support.data_model
-
-pictures: $(READY) ## Draw docs/messages anew: every message, in its languages side by side
+pictures: $(READY) ## Draw docs/messages: every message, in its languages side by side
 	@$(RUN) --name test --scratch -- python -m tests.support.pictures
 
-desk-pictures: $(READY) ## Draw docs/desk anew: the browser tests keep what they see (needs a Chromium)
+desk-pictures: $(READY) ## Draw docs/desk with the browser tests (needs a Chromium)
 	@PICTURES=1 python -m pytest -q -n 0 -p no:randomly tests/browser
 
-lock: $(READY) ## Write the locks anew from pyproject.toml
+lock: $(READY) ## Write the lock files from pyproject.toml
 	@uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  pyproject.toml -o requirements.txt
 	@uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
 
-clean: ## Remove what the targets made, the data of `make up` included
+clean: ## Remove everything that the targets made, also the data of `make up`
 	@for name in up demo test bench; do python -m config.embedded stop --name $$name 2>/dev/null || true; done
 	rm -rf .venv .data staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
