@@ -76,31 +76,31 @@ METHOD = """\
   its coordinator. Most certifications are superseded, and each of those left a row in the ledger and a message.
   {due:,} mentors are due: half to be paused, four tenths reminded, one tenth resumed (`tests/bench/dataset.py`).
 - Every measurement starts from a fresh clone of the same database, after a checkpoint. The worker is
-  `celery -A config worker -c 2 -Q night,delivery`, and has worked a night of {warm_ups} mentors before the clock
-  starts. Medians of {repeats}; 100,000 due once. Nothing is delivered meanwhile: messages are written, and wait for
+  `celery -A config worker -c 2 -Q night,delivery`, and has done a night of {warm_ups} mentors before the clock
+  starts. Medians of {repeats}; 100,000 due once. No message is delivered meanwhile: messages are written, and wait for
   the sending hours.
 - **The night** counts from the claim to the closed run, queue and planning included.
-- **Planning** is measured the second time, with the pages that it needs in memory; the night above pays for the first.
+- **Planning** is measured at its second run, with its pages in memory; the first run is part of the night above.
 - **(a) one statement** is the limit: the same rows written by one hand-written statement (`tests/bench/limit.py`).
-  It knows no faults: it can be neither retried in parts nor spread over workers, and checks nothing twice.
-- **(b) and (c)** are the plain way (`tests/bench/plain.py`): the ORM, one transaction a mentor; (b) as one task a
-  mentor on the same worker, (c) in a loop in one process. They are told who is due, are measured once, on {plain:,}
-  mentors taken at random, and scaled up.
+  It cannot be retried in parts or divided among workers, and checks nothing twice.
+- **(b) and (c)** are the plain implementation (`tests/bench/plain.py`): the ORM, one transaction a mentor; (b) as one
+  task a mentor on the same worker, (c) in a loop in one process. They get the list of who is due, are measured once,
+  on {plain:,} mentors taken at random, and scaled up.
 - **(d)** is a `ModelViewSet` with a `ModelSerializer`, a django-filter and joins of all that it shows, over the same
-  rows (`tests/bench/plain_api.py`); it knows no roles and counts nothing. Both are served by the same gunicorn, two
-  processes with four threads each, and asked in turn over eight connections from a process of its own.
+  rows (`tests/bench/plain_api.py`); it has no roles and no counts. Both are served by the same gunicorn, two
+  processes with four threads each, and get requests in turn over eight connections from a separate process.
 - The night and (a) must leave the same rows (compared by checksums in every run); with `--small` so must (b) and (c).
 - **(e)** is one `send_mail` a message, each in a task of its own, on the same worker (`tests/bench/plain_mail.py`).
-  Both send the same words as text and HTML; ours asks the rules once more besides. The worker has two processes and no
+  Both send the same words as text and HTML; ours also checks the rules once more. The worker has two processes and no
   limit of rates; the mail server (`tests/bench/sink.py`) only counts, and shares the cores. There is no TLS and no
-  login, which each of its connections would pay for too. As by Celery's default, every task opens its own connection
-  to PostgreSQL, which (e) pays for with each message. It is given {plain_mail:,} of the messages.
+  login, which would make (e) slower still. As by Celery's default, every task opens its own connection to PostgreSQL:
+  (e) does that for each message. It gets {plain_mail:,} of the messages.
 - **GET /metrics** is the whole request, in this process, the median of 20: after {years} years of nights, and while a
   night of {due:,} mentors is planned and not yet worked on (`tests/bench/metrics.py`).
 - **The desk's pages** are all lists and the page of the first row of each, for a coordinator of a chapter, one of the
   organisation and a superuser, with {desk_mentors:,} mentors while a night is at work: the whole request, in this
   process, the median of {repeats} (`tests/bench/desk.py`).
-- PostgreSQL, Redis, the worker's processes and the bench share the cores, so that ratios say more than seconds.
+- PostgreSQL, Redis, the worker's processes and the bench share the cores, so ratios say more than seconds.
 """
 
 
