@@ -12,7 +12,7 @@ CHECK = $(RUN) --name test --scratch -- $(MAKE) --no-print-directory check-with-
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all test-campaigns test-order test-dates check bench faults schema pictures desk-pictures lock clean install
+.PHONY: help demo up test test-all test-campaigns test-order test-dates check bench faults schema data-model pictures desk-pictures lock clean install
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ faults: $(READY) ## Break beat, Redis, the workers, the database, web and mail, 
 
 schema: $(READY) ## Write docs/openapi.yaml from the code
 	@$(RUN) --name test --scratch -- python manage.py spectacular --lang en --validate --fail-on-warn --file docs/openapi.yaml
+
+data-model: $(READY) ## Draw docs/data-model.md anew from the models
+	@$(RUN) --name test --scratch -- python -m tests.support.data_model
 
 pictures: $(READY) ## Draw docs/messages: every message, in its languages side by side
 	@$(RUN) --name test --scratch -- python -m tests.support.pictures

@@ -47,16 +47,14 @@ class RunAlreadyOpen(ConflictError):
     code = "run_is_open"
     messages: ClassVar[dict[Run.Status, StrPromise]] = {
         Run.Status.PLANNED: _(
-            "Run %(run)s of %(organisation)s for %(date)s is still planned: "
-            "wait until it is closed; nightly --inline finishes it here and now."
+            "Run %(run)s of %(organisation)s for %(date)s is still planned: wait until it is closed."
         ),
         Run.Status.RUNNING: _(
-            "Run %(run)s of %(organisation)s for %(date)s is still running: "
-            "wait until it is closed; nightly --inline finishes it here and now."
+            "Run %(run)s of %(organisation)s for %(date)s is still running: wait until it is closed."
         ),
         Run.Status.HELD: _(
             "Run %(run)s of %(organisation)s for %(date)s is still held: "
-            "look at it (a dry run shows it), then approve or reject it; nightly --approve runs anew."
+            "look at it (a dry run shows it), then approve or reject it."
         ),
     }
 

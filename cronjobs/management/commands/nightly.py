@@ -102,7 +102,7 @@ class Command(NattevaktCommand):
                 now=timezone.now(),
             )
         except nightly.RunAlreadyOpen as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(f"{error} {what_to_do(error.run)}") from error
         except BrokerUnavailable as error:
             raise CommandError(
                 "Redis does not answer at REDIS_URL. The run is planned and loses nothing: start Redis and the sweep "
@@ -123,7 +123,7 @@ class Command(NattevaktCommand):
                     on_progress=show,
                 )
             except nightly.RunAlreadyOpen as error:
-                raise CommandError(str(error)) from error
+                raise CommandError(f"{error} {what_to_do(error.run)}") from error
             deliver_all(now=timezone.now, recheck_messages=recheck_messages)
         return run
 
@@ -206,6 +206,12 @@ def summary(run: dict[str, Any]) -> str:
     head = f"{run['organisation']}, {run['business_date']}: " + ("dry run" if run["dry_run"] else run["status"])
     handled = f"{run['already_handled']} had been handled before"
     return "\n".join([head, *parts] + ([] if run["dry_run"] else [handled]))
+
+
+def what_to_do(open_run: Run) -> str:
+    if open_run.status == Run.Status.HELD:
+        return "With --approve this command runs anew."
+    return "With --inline this command finishes it here and now."
 
 
 def why_not_green(run: Run) -> str:
