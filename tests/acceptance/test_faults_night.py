@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from mentors.record_text import RecordText
 from tests.acceptance.faults_table import DOCUMENT, FAULTS, Row, rows_in, write_row
 from tests.support.fleet import MINUTE, OSLO, SLOT, Fleet, House, fleet, house, prepare
 
@@ -77,7 +78,7 @@ def assert_the_night_was_done_once(night: Fleet) -> tuple[str, datetime, str]:
     assert by_action == {"pause": 7, "remind": 9}, by_action
     assert len(changed) == 7
     assert night.ask("SELECT count(*) FROM cronjobs_run WHERE scheduled_for = %s", SLOT) == [1]
-    return trigger, finished_at, cause
+    return trigger, finished_at, RecordText(cause).in_english()
 
 
 def assert_every_message_left_once(night: Fleet) -> None:

@@ -20,6 +20,7 @@ from certifications.recording import (
     revoke_certification,
 )
 from mentors.models import Mentor, Organisation, StatusChange, User
+from mentors.record_text import verbatim
 from notifications.models import Notification
 from tests.conftest import Certify, Enrol
 
@@ -152,7 +153,7 @@ class TestRevocation:
 
         mentor.refresh_from_db()
         assert (mentor.status, mentor.pause_cause) == ("paused", "certification_revoked")
-        assert StatusChange.objects.get(mentor=mentor).reason == "Forged"
+        assert StatusChange.objects.get(mentor=mentor).reason == verbatim("Forged")
         assert Notification.objects.filter(kind="pause", recipient_user=kari).exists()
 
     def test_it_pauses_nobody_whom_another_certification_covers(

@@ -128,7 +128,7 @@ def test_a_second_press_does_not_push_a_held_run_aside(at_most_three: Organisati
     expired(4)
     held = run_night(at_most_three, TODAY)
 
-    with pytest.raises(nightly.RunAlreadyOpen, match="--approve"):
+    with pytest.raises(nightly.RunAlreadyOpen, match="then approve or reject it"):
         claim(at_most_three)
 
     held.refresh_from_db()

@@ -11,6 +11,7 @@ from certifications.models import CertificationType
 from cronjobs.models import Run, RunItem
 from cronjobs.work import Batch, work_batch
 from mentors.models import Mentor, Organisation, StatusChange
+from mentors.record_text import EMPTY
 from notifications.models import Notification
 from tests.conftest import TODAY, Certify
 from tests.cronjobs.conftest import Expired
@@ -125,7 +126,7 @@ def test_a_failing_reminder_of_a_held_run_does_not_use_up_its_pauses(
 
     assert run.status == Run.Status.HELD
     assert run.items.get(action="remind").status == RunItem.Status.FAILED
-    assert set(run.items.filter(action="pause").values_list("status", "attempts", "error")) == {("pending", 0, "")}
+    assert set(run.items.filter(action="pause").values_list("status", "attempts", "error")) == {("pending", 0, EMPTY)}
 
 
 def test_a_careful_batch_counts_its_attempt_before_it_begins_and_gives_up_what_kills_its_worker(

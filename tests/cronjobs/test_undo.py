@@ -10,6 +10,7 @@ from certifications.mentor_status import end_mentor
 from certifications.recording import change_certification
 from cronjobs.undo import undo_pauses
 from mentors.models import Mentor, Organisation, StatusChange, User
+from mentors.record_text import verbatim
 from notifications.models import Notification
 from tests.conftest import Certify, Enrol
 from tests.support.nights import run_night
@@ -30,7 +31,7 @@ def test_everybody_whom_the_run_paused_is_active_again(
     assert undone == {mentor.pk for mentor in mentors}
     assert set(Mentor.objects.values_list("status", flat=True)) == {"active"}
     changes = StatusChange.objects.filter(to_status="active")
-    assert set(changes.values_list("reason", "actor")) == {("Wrong dates were imported", olav.pk)}
+    assert set(changes.values_list("reason", "actor")) == {(verbatim("Wrong dates were imported"), olav.pk)}
     assert Notification.objects.filter(kind="resume", recipient_user=olav).count() == 2
 
 

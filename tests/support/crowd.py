@@ -17,11 +17,12 @@ from django.utils import timezone
 from certifications.models import Certification, CertificationType
 from cronjobs.models import Run, RunItem
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, StatusChange, User
+from mentors.record_text import verbatim
 from notifications.channels import INBOX
 from notifications.models import Notification
 
 COURSE, SECRECY, SIGN_LANGUAGE = "likepersonkurs", "taushetserklaering", "tegnsprak"
-LONG_AGO = "Paused before this night."
+LONG_AGO = verbatim("Paused before this night.")
 
 
 @dataclass(frozen=True, kw_only=True)

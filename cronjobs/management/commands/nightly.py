@@ -187,7 +187,7 @@ class Command(NattevaktCommand):
                 " ".join(filter(None, (item["type"], item["number"]))),
                 str(item["expires_on"] or ""),
                 str(item["stage"] or ""),
-                item["outcome"] or item["error"] or item["status"],
+                str(item["outcome"] or item["error"] or item["status"]),
             )
         console = self.console()
         console.print(table if items else "Nothing is left to do.")

@@ -11,9 +11,9 @@ from django.db import connection
 
 from certifications.mentor_status import end_mentor
 from certifications.models import Certification, CertificationType
+from certifications.record_text import LAPSED
 from certifications.roster import import_roster
 from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
-from mentors.record_text import verbatim
 from mentors.status import change_status
 from notifications.models import Notification
 from tests.conftest import NOW, TODAY, Certify, Enrol
@@ -160,7 +160,7 @@ def expired(enrol: Enrol, certify: Certify, kari: User) -> Mentor:
     mentor = enrol(ref="M1", name="Liv Moe")
     certify(mentor, expires_in=-10)
     change_status(
-        {mentor.pk: verbatim("Lapsed: likepersonkurs")},
+        {mentor.pk: LAPSED(types=["likepersonkurs"])},
         from_status=Mentor.Status.ACTIVE,
         to_status=Mentor.Status.PAUSED,
         cause=Mentor.PauseCause.CERTIFICATION_EXPIRED,

@@ -37,7 +37,7 @@ def test_the_night_pauses_an_active_mentor_with_a_lapsed_type_and_logs_it(
     assert status(mentor) == PAUSED_AS_EXPIRED
     assert mentor.pause_reason == LAPSED(types=["likepersonkurs"])
     assert (change.from_status, change.to_status, change.cause) == ("active", *PAUSED_AS_EXPIRED)
-    assert (change.run_id, change.actor, change.reason) == (run.pk, None, "Lapsed: likepersonkurs")
+    assert (change.run_id, change.actor, change.reason) == (run.pk, None, LAPSED(types=["likepersonkurs"]))
 
 
 def test_one_pause_names_all_lapsed_types(

@@ -216,7 +216,7 @@ class TestMessages:
         assert (waiting, overdue) == (0, 1800)
 
     def test_a_message_that_waits_for_its_next_attempt_was_tried_in_vain(self, message: Message, now: datetime) -> None:
-        message(attempts=2, next_attempt_at=now + HOUR, error="Unreachable")
+        message(attempts=2, next_attempt_at=now + HOUR, error=verbatim("Unreachable"))
         message(attempts=0)
 
         assert value("nattevakt_messages_retried", at=now, channel="email") == 1

@@ -17,9 +17,10 @@ from cronjobs.models import Component, CronJob, Heartbeat, Incident, Outage, Run
 from cronjobs.monitoring.problems import Problem, expect_components, find_problems, last_nights
 from cronjobs.schedules.jobs import create_cron_job
 from mentors.models import Organisation, User
-from mentors.record_text import verbatim
+from mentors.record_text import RecordText, verbatim
 from notifications.backlog import Backlog, find_backlog
 from notifications.models import Notification
+from notifications.record_text import BROKE, GATEWAY_SILENT, MAIL_SERVER_SAID, NOT_NOW
 from tests.cronjobs.conftest import SLOT, run_of
 from tests.support.processes import free_port
 
@@ -272,14 +273,14 @@ def test_messages_do_not_leave_when_one_that_is_due_was_not_taken_up(hlf: Organi
 @pytest.mark.parametrize(
     ("error", "count"),
     [
-        ("ConnectionRefusedError", 1),
-        ("421 4.3.2 Service not available", 1),
-        ("The gateway does not answer.", 1),
-        ("452 4.2.2 Mailbox full", 0),
+        (BROKE(error="ConnectionRefusedError"), 1),
+        (MAIL_SERVER_SAID(answer="421 4.3.2 Service not available"), 1),
+        (GATEWAY_SILENT(), 1),
+        (NOT_NOW(answer="452 4.2.2 Mailbox full"), 0),
     ],
 )
 def test_what_is_tried_again_counts_unless_it_is_one_recipients_own_trouble(
-    hlf: Organisation, olav: User, error: str, count: int
+    hlf: Organisation, olav: User, error: RecordText, count: int
 ) -> None:
     noon = SLOT + 12 * HOUR
     a_message(olav, hlf, created_at=noon, attempts=6, next_attempt_at=noon + 3 * HOUR, error=error)
@@ -291,15 +292,16 @@ def test_what_is_tried_again_counts_unless_it_is_one_recipients_own_trouble(
 
 def test_many_recipients_with_the_same_trouble_are_the_servers(hlf: Organisation, olav: User) -> None:
     noon = SLOT + 12 * HOUR
+    disk_full = NOT_NOW(answer="452 4.3.1 Disk full")
     for _ in range(5):
-        a_message(olav, hlf, created_at=noon, attempts=6, next_attempt_at=noon + 3 * HOUR, error="452 4.3.1 Disk full")
+        a_message(olav, hlf, created_at=noon, attempts=6, next_attempt_at=noon + 3 * HOUR, error=disk_full)
 
     assert find_backlog(now=noon + HOUR) == Backlog(count=5, since=noon)
 
 
 def test_a_message_of_the_night_is_first_due_in_the_morning(hlf: Organisation, olav: User) -> None:
     opens_at = hlf.next_sending_time(SLOT)
-    a_message(olav, hlf, attempts=2, next_attempt_at=opens_at + 20 * MINUTE, error="TimeoutError")
+    a_message(olav, hlf, attempts=2, next_attempt_at=opens_at + 20 * MINUTE, error=BROKE(error="TimeoutError"))
 
     assert opens_at > SLOT
     assert find_backlog(now=opens_at + 10 * MINUTE) is None

@@ -23,7 +23,7 @@ from cronjobs.records.verification import check_chain
 from cronjobs.starting import schedule_nightly_run
 from cronjobs.tasks import prune as prune_task
 from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
-from mentors.record_text import verbatim
+from mentors.record_text import EMPTY, verbatim
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.at_once import run_at_once
 from tests.support.nights import outcomes, plan_night, run_night, work_night
@@ -284,7 +284,7 @@ def test_the_newest_slot_of_a_job_keeps_its_run(hlf: Organisation, settings: Set
     assert list(Run.objects.values_list("scheduled_for", flat=True)) == [slots[1]]
     sweep.make_up_missed_slots(job, now=now)
     assert Run.objects.count() == 1
-    assert [night.fault for night in last_nights(now=now)] == [""]
+    assert [night.fault for night in last_nights(now=now)] == [EMPTY]
 
 
 def slot_run(job: CronJob, slot: datetime) -> Run:
