@@ -73,8 +73,6 @@ INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
-    "unfold.contrib.import_export",
-    "import_export",
     "config.apps.DeskConfig",
     "django_otp",
     "django_otp.plugins.otp_totp",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -20,7 +20,6 @@ from certifications.admin.certification_buttons import CertificationButtons, say
 from certifications.admin.courses import course_page
 from certifications.admin.extending import ask_for_extension, extend_page
 from certifications.admin.filters import ExpiryFilter, StateFilter
-from certifications.admin.rosters_export import CertificationFile
 from certifications.models import VALID_THROUGH, Certification, CertificationType, Exemption
 from certifications.recording import (
     Expiry,
@@ -31,7 +30,7 @@ from certifications.recording import (
 )
 from certifications.states import calendar_of, state_of
 from mentors.accounts.scope import Permission, Scope
-from mentors.desk.exporting import HarmlessExportMixin
+from mentors.desk.exporting import ExportMixin
 from mentors.desk.long_lists import LongListAdmin
 from mentors.desk.refusing import RefusingAdmin, adopt
 from mentors.desk.scoped import ScopedAdmin, ScopedFilter, actor_of
@@ -82,8 +81,21 @@ class ConcernsAMentorAdmin(RefusingAdmin):
 
 
 @admin.register(Certification)
-class CertificationAdmin(HarmlessExportMixin, CertificationButtons, ConcernsAMentorAdmin, LongListAdmin):  # type: ignore[misc]  # as unfold annotates
-    file_columns = CertificationFile
+class CertificationAdmin(ExportMixin, CertificationButtons, ConcernsAMentorAdmin, LongListAdmin):  # type: ignore[misc]  # as unfold annotates
+    # The columns of a roster, so that the file can be imported as it is, and one that an import does not use.
+    file_columns: ClassVar[Mapping[str, str]] = {
+        "chapter": "mentor__chapter__name",
+        "mentor_ref": "mentor__ref",
+        "name": "mentor__name",
+        "email": "mentor__email",
+        "phone": "mentor__phone",
+        "language": "mentor__language",
+        "certification": "type__code",
+        "number": "number",
+        "issued_on": "issued_on",
+        "expires_on": "expires_on",
+        "revoked_at": "revoked_at",
+    }
     adding = changing = Permission.COORDINATE
     deleting = Permission.LEAD
     form = CertificationForm
@@ -96,7 +108,6 @@ class CertificationAdmin(HarmlessExportMixin, CertificationButtons, ConcernsAMen
     search_fields = ("number",)
     search_help_text = gettext_lazy("The beginnings of words of the mentor's name, or of the ref or the number.")
     actions = ("extend",)
-    change_list_template = "desk/mentor_list.html"
     change_form_outer_before_template = "certifications/desk_certification_top.html"  # type: ignore[assignment]
 
     def seen(self, scope: Scope) -> Q:

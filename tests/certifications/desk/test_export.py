@@ -147,8 +147,7 @@ def test_ids_in_the_form_lead_to_nothing(export: Export, kari: User, bergen: Cha
 
     answer = export(kari, "mentors_mentor", export_items=str(other.pk))
 
-    assert answer["Content-Type"].startswith("text/html")
-    assert "Per Ås" not in answer.content.decode()
+    assert rows_of(answer) == []
 
 
 def test_an_auditor_exports_nothing(export: Export, auditor: User, mentor: Mentor) -> None:

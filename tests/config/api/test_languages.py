@@ -36,7 +36,7 @@ GETTEXT = {"_", "gettext", "gettext_lazy", "gettext_noop"}
 WITH_CONTEXT = {"pgettext", "pgettext_lazy"}
 PLURAL = {"ngettext", "ngettext_lazy"}
 # What the desk shows of these is translated in config/locale where they do not do it themselves.
-LIBRARIES = ("django.contrib.admin", "django.contrib.auth", "django_otp", "import_export", "unfold")
+LIBRARIES = ("django.contrib.admin", "django.contrib.auth", "django_otp", "unfold")
 PHRASES = ROOT / "mentors/record_text.py"  # what it translates is marked where it is written
 CALL = re.compile(r"(?:\b_|\b(?:gettext|pgettext|ngettext)\w*)\(")
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?.")
