@@ -103,7 +103,7 @@ def oslo_in_november(db: None, today: date, now: datetime) -> None:
 
 
 def test_the_day_that_the_page_tells_goes_as_it_says(oslo_in_november: None, now: datetime) -> None:
-    names, client = Names(), APIClient()
+    names, client = Names(), APIClient(HTTP_ACCEPT_LANGUAGE="en")
 
     for request, answer in conversation():
         response = send(client, names.translate(request))

@@ -43,10 +43,10 @@ SELECT 'ledger', action || ' ' || status || ' ' || (outcome #>> '{0,code}'), cou
        sum(hashtext(concat_ws('|', dedupe_key, mentor_id, certification_id, type, number, expires_on, stage)))
 FROM cronjobs_runitem WHERE mentor_id IN (SELECT id FROM mentor) GROUP BY 2
 UNION ALL
-SELECT 'mentors', concat_ws(' ', status, pause_cause), count(*), sum(hashtext(id || pause_reason))
+SELECT 'mentors', concat_ws(' ', status, pause_cause), count(*), sum(hashtext(id || pause_reason::text))
 FROM mentor GROUP BY 2
 UNION ALL
-SELECT 'history', concat_ws(' ', status, pause_cause), count(*), sum(hashtext(id || pause_reason))
+SELECT 'history', concat_ws(' ', status, pause_cause), count(*), sum(hashtext(id || pause_reason::text))
 FROM mentors_mentorevent WHERE pgh_label = 'update' AND id IN (SELECT id FROM mentor) GROUP BY 2
 UNION ALL
 SELECT 'status changes', from_status || ' to ' || to_status, count(*),

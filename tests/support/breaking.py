@@ -107,7 +107,7 @@ AT_ONCE = """
 import os, sys, traceback, django; django.setup()
 from django.db import connection
 from django.utils import timezone
-from cronjobs import schedule
+from cronjobs import starting
 from cronjobs.cron import latest_slot
 from cronjobs.models import CronJob
 from cronjobs.sweep import sweep

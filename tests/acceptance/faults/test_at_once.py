@@ -83,7 +83,7 @@ def test_a_slot_claimed_by_eight_at_once_has_one_run(way: str) -> None:
 
 CLAIM_THE_LATEST_SLOT = """
             job, now = CronJob.objects.get(), timezone.now()
-            run = schedule.execute_slot(job, slot=latest_slot(job.cron_expression, job.timezone, now=now), now=now)
+            run = starting.execute_slot(job, slot=latest_slot(job.cron_expression, job.timezone, now=now), now=now)
             print("CLAIMED" if run else "TAKEN")
 """
 

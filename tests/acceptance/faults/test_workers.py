@@ -88,7 +88,7 @@ def test_a_mentor_on_whom_every_attempt_breaks_stops_only_itself(fault: str) -> 
     assert_night_is_right(run, crowd, failed=[poison])
     errors = set(run.items.filter(mentor=poison).values_list("error", flat=True))
     assert len(errors) == 1
-    assert errors.pop().startswith("Given up: " if fault == "death" else "OperationalError: ")
+    assert errors.pop().in_english().startswith("Given up: " if fault == "death" else "OperationalError: ")
 
 
 def test_what_an_emptied_redis_forgets_is_handed_out_again_by_the_sweep_task() -> None:
