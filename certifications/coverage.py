@@ -89,12 +89,12 @@ def find_public_list(*, chapter: Chapter, on: date) -> PublicList:
     leaves hardly anybody to check, and the page is asked for often.
     """
     begins_later = Certification.objects.in_force().filter(issued_on__gt=on, mentor__chapter=chapter)
-    needs_check = Q(lapses_on__lte=on) | Q(pk__in=begins_later.order_by().values("mentor"))
+    uncertain = Q(lapses_on__lte=on) | Q(pk__in=begins_later.order_by().values("mentor"))
     listed = Mentor.objects.active().filter(chapter=chapter, listed=True).order_by("name", "id")
-    rows = list(listed.annotate(needs_check=needs_check).values_list("pk", "name", "searchable", "needs_check"))
-    to_check = [pk for pk, _name, _searchable, is_doubtful in rows if is_doubtful]
+    rows = list(listed.annotate(needs_check=uncertain).values_list("pk", "name", "searchable", "needs_check"))
+    to_check = [pk for pk, _name, _searchable, needs_check in rows if needs_check]
     lapsed = set(_lapsed(on).filter(mentor__in=to_check).values_list("mentor", flat=True)) if to_check else set()
-    shown = [(name, searchable) for pk, name, searchable, _is_doubtful in rows if pk not in lapsed]
+    shown = [(name, searchable) for pk, name, searchable, _needs_check in rows if pk not in lapsed]
     return PublicList(
         names=[name for name, _searchable in shown],
         is_searchable=bool(shown) and all(searchable for _name, searchable in shown),

@@ -30,19 +30,21 @@ LONG = max(heartbeats.TOLERANCE[component] for component in heartbeats.CHAIN)
 
 def describe_outages(start: datetime, end: datetime, *, zone: ZoneInfo, now: datetime) -> RecordText:
     """Say what was away in some of the time, and whether the database was started then; nothing if nothing was."""
-    outages = heartbeats.outages_between(start, end, now=now)
-    return join([*_database(start, outages, zone=zone), *_components(outages, zone=zone)])
+    return _describe(heartbeats.outages_between(start, end, now=now), start, zone=zone)
 
 
 def describe_delay(run: Run, *, now: datetime) -> RecordText:
     """Say what was away while a closed run was at work, if it took long; nothing if nothing was, or it was quick."""
     if run.finished_at is None or run.finished_at - run.created_at <= LONG:
         return EMPTY
-    if not heartbeats.outages_between(run.created_at, run.finished_at, now=now):
-        return EMPTY
+    outages = heartbeats.outages_between(run.created_at, run.finished_at, now=now)
     zone = ZoneInfo(run.cron_job.timezone if run.cron_job else run.organisation.timezone)
-    found = describe_outages(run.created_at, run.finished_at, zone=zone, now=now)
-    return record_text.HELD_UP() + found if found else found
+    found = _describe(outages, run.created_at, zone=zone) if outages else EMPTY
+    return record_text.HELD_UP() + found if found else EMPTY
+
+
+def _describe(outages: list[Outage], start: datetime, *, zone: ZoneInfo) -> RecordText:
+    return join([*_database(start, outages, zone=zone), *_components(outages, zone=zone)])
 
 
 def local_time(moment: datetime, zone: ZoneInfo) -> str:

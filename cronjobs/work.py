@@ -50,7 +50,10 @@ MARK_ITEMS = """
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """The mentors of one subtask. A careful one counts its attempt before it begins, in case it kills the worker."""
+    """The mentors of one subtask.
+
+    With `count_attempt_first` the attempt is counted before it begins, in case it kills the worker.
+    """
 
     mentor_ids: Sequence[int]
     count_attempt_first: bool = False

@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.fields.json import DataContains
@@ -93,6 +94,13 @@ class RecordText(Promise):
         with translation.override("en"):
             return str(self)
 
+    def in_all_languages(self) -> set[str]:
+        said = set()
+        for language, _name in settings.LANGUAGES:
+            with translation.override(language):
+                said.add(str(self))
+        return said
+
     def as_json(self) -> list[dict[str, Any]]:
         return [dict(each) for each in self._said]
 
@@ -157,15 +165,22 @@ def _storable(value: object) -> Any:
         case int() | None:
             return value
         case list() | tuple():
-            return [str(each) for each in value]
+            return [_as_postgresql_takes_it(str(each)) for each in value]
         case _:
-            return str(value)
+            return _as_postgresql_takes_it(str(value))
+
+
+def _as_postgresql_takes_it(text: str) -> str:
+    """Return the text without NUL and halves of surrogate pairs, which the message of an error may have."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _render(said: Mapping[str, Any]) -> str:
     params = {name: value for name, value in said.items() if name != "code"}
-    phrase = PHRASES.get(said["code"])
-    return phrase.render(params) if phrase else f"{said['code']} {_canonical(params)}".strip()  # of another version
+    try:
+        return PHRASES[said["code"]].render(params)
+    except KeyError:  # another version has the code, or gives it other parameters: it is shown as it stands
+        return f"{said.get('code', '')} {_canonical(params)}".strip()
 
 
 def _shown(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """The home page of the desk: what there is to know at a glance.
 
 One organisation is shown in full; who sees several has them in a list above it, those first that wait for a decision.
-Each part is one query, and who may not see what it is about is not shown the part (`tests/test_desk_home.py`).
+Each section is one query. A user who may not see what a section is about does not get it.
 """
 
 from __future__ import annotations

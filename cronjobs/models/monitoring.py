@@ -1,4 +1,4 @@
-"""What the watch knows: which part was heard of when, what is amiss, and who was told."""
+"""What monitoring knows: when each component was heard of, what is wrong, and who was notified."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def write_alert(incident: Incident, event: Alert.Event) -> AlertMessage:
 def compose(
     *, title: str, event: Alert.Event, since: str, details: Sequence[str], runbook: tuple[str, str], end: str = ""
 ) -> AlertMessage:
-    """Put a letter together; one of an all-clear needs nothing to be done."""
+    """Write the alert; an all-clear says nothing of what to do."""
     first, section = runbook
     todo = [f"What to do: {first}"] if event != Alert.Event.CLEARED else []
     lines = [*details, f"Since: {since}", *todo, f"More: docs/operations.md, “{section}”.", end]

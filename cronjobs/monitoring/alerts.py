@@ -34,7 +34,7 @@ class AlertMessage:
 
 
 class SendFailed(Exception):
-    """A route did not take a letter; the message says why, and holds no address."""
+    """A route did not take a message; the message says why, and holds no address."""
 
 
 @dataclass(frozen=True, kw_only=True)

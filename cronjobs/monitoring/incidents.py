@@ -1,7 +1,7 @@
 """From what is amiss to who was told: an incident is opened once, told, told again while it lasts, and cleared.
 
-    settle ── opens, keeps and ends incidents; the open ones are unique by key, so two watchers open one
-    tell ──── claims what is due by compare-and-set, sends it outside of every transaction, notes every attempt
+    reconcile ─ opens, keeps and ends incidents; the open ones are unique by key, so two watchers open one
+    notify ──── claims what is due by compare-and-set, sends it outside of every transaction, notes every attempt
 
 An alarm that no route took is claimed by nobody: the next round tries again. If its incident is over by then, one
 message says both. The watchdog looks every half a minute, and the workers after each sweep.

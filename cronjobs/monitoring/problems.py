@@ -68,8 +68,8 @@ class NightStatus:
 class Problem:
     """Something that is amiss now. Its key stays the same as long as it lasts.
 
-    `summary` is a title, and below it a sentence that says more. What is `doubtful` opens no incident, and lets one
-    that is open stand: what it depends on is broken itself, or has come back only just now.
+    One that is `unconfirmed` opens no incident, and does not end an open one: what it depends on is broken itself, or
+    has only just come back.
     """
 
     kind: Incident.Kind
@@ -170,7 +170,7 @@ def find_cause(problem: Problem, *, now: datetime) -> RecordText:
 
 
 def expect_components(*, now: datetime) -> None:
-    """Let parts that were never heard of count from now on, so that one that never comes is missed too."""
+    """Let components that were never heard of count from now on, so that one that never comes is missed too."""
     never = [Heartbeat(component=component, at=now) for component in CHAIN]
     Heartbeat.objects.bulk_create(never, ignore_conflicts=True)
 
@@ -227,7 +227,7 @@ def _late_runs(told: set[object], *, now: datetime) -> Iterator[Problem]:
 
 
 def _silent_components(*, now: datetime) -> Iterator[Problem]:
-    """Yield the parts that were not heard of, the first of the chain for certain: those after it depend on it.
+    """Yield the components that were not heard of, the first of the chain for certain: those after it depend on it.
 
     What has just come back needs a while until the next can be heard of again.
     """

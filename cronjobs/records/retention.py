@@ -151,7 +151,7 @@ def _add_to_summary(run: Run) -> None:
 
 
 def _prune_the_watch(*, before: datetime) -> None:
-    """Remove what the watch kept of that time: silences, incidents that are over, with their alerts, and forecasts."""
+    """Remove what monitoring kept of that time: outages, incidents that are over, with their alerts, and forecasts."""
     Outage.objects.filter(until_at__lt=before).delete()
     Incident.objects.filter(ended_at__lt=before).delete()
     Forecast.objects.filter(business_date__lt=before.date()).delete()

@@ -1,7 +1,6 @@
 """Why a slot has no run of its own: what the record says of a night that was made up or missed.
 
-In English, as all that operations read, and with times of the job's zone. What is known is said, the likeliest first;
-what is not known is not made up.
+Times are of the job's zone. What is known is said, the likeliest first; what is not known is not made up.
 """
 
 from __future__ import annotations

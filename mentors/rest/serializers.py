@@ -15,6 +15,7 @@ from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
 from mentors.models import Organisation
+from mentors.record_text import RecordText
 
 UNKNOWN = _("There is no such field.")
 READ_ONLY = _("This field cannot be written.")
@@ -70,10 +71,15 @@ class StrictSerializer(serializers.Serializer[Any]):
         for name in data.keys() - writable:
             if name not in current:
                 errors[name] = [serializers.ErrorDetail(str(UNKNOWN), code="unknown_field")]
-            elif name not in self.moving and data[name] != current[name]:
+            elif name not in self.moving and not _is_as_shown(data[name], current[name]):
                 errors[name] = [serializers.ErrorDetail(str(READ_ONLY), code="read_only")]
         if errors:
             raise serializers.ValidationError(errors)
+
+
+def _is_as_shown(value: object, current: object) -> bool:
+    """Whether a GET, in whatever language, has shown the value."""
+    return value in current.in_all_languages() if isinstance(current, RecordText) else value == current
 
 
 @cache
@@ -100,8 +106,9 @@ def _readers_of(serializer: type[serializers.Serializer[Any]]) -> dict[str, Call
 
 
 def as_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a representation as the client gets it: dates as text."""
-    return json.loads(JSONRenderer().render(row))  # type: ignore[no-any-return]
+    """Return a representation as the client gets it, dates as text; but for sentences, which have several languages."""
+    said = {name: value for name, value in row.items() if isinstance(value, RecordText)}
+    return json.loads(JSONRenderer().render(row)) | said  # type: ignore[no-any-return]
 
 
 class InScope(serializers.PrimaryKeyRelatedField[Any]):

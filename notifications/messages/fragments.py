@@ -21,7 +21,7 @@ SHORTEST = 60  # with less room than this beside a link, the words go first
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """What is particular to a message; `words.py` makes it a letter."""
+    """What is particular to a message; `render.py` makes the whole message of it."""
 
     subject: str
     gist: str  # the message in a sentence or two, for a text message

@@ -101,6 +101,12 @@ def test_a_code_of_another_version_is_shown_as_it_stands() -> None:
     assert str(unknown) == 'from_the_future {"run":"7"}'
 
 
+def test_a_code_with_the_parameters_of_another_version_is_shown_as_it_stands() -> None:
+    older = record_text.HELD_UP() + RecordText([{"code": "rejected", "who": "kari"}])
+
+    assert older.in_english() == 'It was held up. rejected {"who":"kari"}'
+
+
 def test_a_file_gets_codes_and_parameters_the_same_in_every_language() -> None:
     said = record_text.REJECTED(by="kari", said="Feil datoer") + record_text.PAUSED()
 
@@ -134,6 +140,16 @@ def test_it_comes_back_from_the_database_as_it_was(hlf: Organisation) -> None:
     assert cause == run.cause
     assert cause.in_english() == f"Held, then taken over by run {RUN}. Lapsed: first_aid, course"
     assert Run.objects.filter(cause=run.cause).exists()
+
+
+@pytest.mark.django_db
+def test_what_postgresql_does_not_take_is_replaced(hlf: Organisation) -> None:
+    run = plan_night(hlf, TODAY)
+
+    Run.objects.filter(pk=run.pk).update(error=verbatim("a NUL \0, half a pair \ud800"))
+
+    run.refresh_from_db()
+    assert str(run.error) == "a NUL \N{REPLACEMENT CHARACTER}, half a pair ?"
 
 
 def test_every_reason_to_leave_a_mentor_alone_has_its_phrase() -> None:

@@ -8,6 +8,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from certifications.models import CertificationType
+from certifications.record_text import LAPSED
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
 from tests.conftest import Api, Certify, Enrol
 from tests.support.api import by_token
@@ -155,6 +156,21 @@ class TestChanging:
 
         assert (answer.status_code, answer.json()["name"]) == (200, "Liv Lie")
         assert answer["ETag"] != shown["ETag"]
+
+    def test_put_takes_back_a_reason_that_was_read_in_another_language_and_no_other(
+        self, client: APIClient, enrol: Enrol
+    ) -> None:
+        mentor = enrol(
+            status="paused", pause_cause="certification_expired", pause_reason=LAPSED(types=["likepersonkurs"])
+        )
+        shown = client.get(f"{URL}/{mentor.pk}", HTTP_ACCEPT_LANGUAGE="nn").json()
+
+        taken = client.put(f"{URL}/{mentor.pk}", shown | {"name": "Liv Lie"}, HTTP_ACCEPT_LANGUAGE="en")
+        refused = client.patch(f"{URL}/{mentor.pk}", {"pause_reason": "On leave"})
+
+        assert shown["pause_reason"] == "Utgått: likepersonkurs"
+        assert (taken.status_code, taken.json()["pause_reason"]) == (200, "Lapsed: likepersonkurs")
+        assert [(error["code"], error["attr"]) for error in refused.json()["errors"]] == [("read_only", "pause_reason")]
 
     def test_put_needs_the_whole_and_patch_a_part(self, client: APIClient, mentor: Mentor) -> None:
         put = client.put(f"{URL}/{mentor.pk}", {"chapter": mentor.chapter_id, "ref": "M0", "name": "Liv"})
