@@ -21,8 +21,8 @@ from mentors.rest.serializers import NoBody, represent
 from mentors.rest.views import ScopedViewSet
 from notifications.messages.context import gather, read_notifications
 from notifications.messages.render import render_message
-from notifications.messages.rendered_message import as_note
 from notifications.models import Notification, NotificationQuerySet
+from notifications.rendered_message import as_note
 
 Rows = list[dict[str, Any]]
 

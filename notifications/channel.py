@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from django_stubs_ext import StrPromise
 
 from mentors.record_text import RecordText
-from notifications.messages.rendered_message import RenderedMessage
+from notifications.rendered_message import RenderedMessage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from notifications import record_text
 from notifications.channel import Channel, Envelope, Recipient, Refused, Send, TryLater, Undelivered, Unreachable
-from notifications.messages.rendered_message import RenderedMessage
+from notifications.rendered_message import RenderedMessage
 
 PLACE = "{to}"
 # A host of its own, and the recipient somewhere behind it.

@@ -17,8 +17,8 @@ from mentors.models import User
 from notifications import dispatch
 from notifications.channel import Envelope, Recipient, Undelivered
 from notifications.channels import CHANNELS, EMAIL
-from notifications.messages.rendered_message import Link, LinkList, Paragraph, RenderedMessage
 from notifications.preferences import find_chosen
+from notifications.rendered_message import Link, LinkList, Paragraph, RenderedMessage
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from notifications.channel import Recipient
 from notifications.gateway import Gateway
-from notifications.messages.rendered_message import RenderedMessage, as_text
+from notifications.rendered_message import RenderedMessage, as_text
 
 
 class Chat(Gateway):

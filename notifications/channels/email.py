@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 from notifications import record_text
 from notifications.bounce_reports import is_about_address
 from notifications.channel import Channel, Envelope, Recipient, Refused, Send, TryLater, Undelivered, Unreachable
-from notifications.messages.rendered_message import as_html, as_text
+from notifications.rendered_message import as_html, as_text
 
 # RFC 3463: the sender's address is not one, or its domain takes no mail. That is ours to mend, and then it may pass.
 OUR_FAULT = re.compile(r"\b5\.1\.[78]\b")

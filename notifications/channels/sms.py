@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from notifications.channel import Recipient
 from notifications.gateway import Gateway
-from notifications.messages.rendered_message import RenderedMessage
+from notifications.rendered_message import RenderedMessage
 
 
 class Sms(Gateway):

@@ -21,9 +21,9 @@ from notifications.messages.fragments import (
     types_of,
     who,
 )
-from notifications.messages.rendered_message import Block, BulletList
 from notifications.messages.to_coordinators import label_of, reminders_of
 from notifications.models import Notification
+from notifications.rendered_message import Block, BulletList
 
 Kind = Notification.Kind
 # In the order in which a coordinator has to act on them.

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from notifications.messages.context import Message, NotificationEvent
-from notifications.messages.rendered_message import Block, Link, LinkList, Paragraph
+from notifications.rendered_message import Block, Link, LinkList, Paragraph
 
 # A text message costs by the part, and 300 characters are two parts.
 SHORT = 300

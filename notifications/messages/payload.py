@@ -6,8 +6,8 @@ from datetime import UTC
 from typing import Any
 
 from notifications.messages.context import Message, NotificationEvent
-from notifications.messages.rendered_message import RenderedMessage, as_text
 from notifications.models import Notification
+from notifications.rendered_message import RenderedMessage, as_text
 
 
 def payload_of(message: Message, rendered: RenderedMessage) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from notifications.messages.render import render_message
-from notifications.messages.rendered_message import RenderedMessage, as_html, as_text
 from notifications.messages.samples import sample_messages
+from notifications.rendered_message import RenderedMessage, as_html, as_text
 
 READ_ON = date(2026, 11, 21)  # always the same day, so that the same words give the same pictures
 

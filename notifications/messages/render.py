@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from notifications.messages import digests, to_coordinators, to_invited, to_mentors, to_operations
 from notifications.messages.context import Message
 from notifications.messages.fragments import Draft, clean, make_short, nothing_left, organisation_of, paragraphs
-from notifications.messages.rendered_message import Link, Paragraph, RenderedMessage
 from notifications.models import Notification
+from notifications.rendered_message import Link, Paragraph, RenderedMessage
 
 Kind = Notification.Kind
 WRITERS: dict[str, Callable[[Message], Draft]] = {

@@ -20,8 +20,8 @@ from notifications.messages.fragments import (
     types_of,
     who,
 )
-from notifications.messages.rendered_message import Block, BulletList
 from notifications.models import Answer
+from notifications.rendered_message import Block, BulletList
 
 
 def remind(message: Message) -> Draft:

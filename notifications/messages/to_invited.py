@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 from mentors.models import CoordinatorRole
 from notifications.messages.context import Message
 from notifications.messages.fragments import Draft, clean, organisation_of, paragraphs, to_the_desk
-from notifications.messages.rendered_message import Link, LinkList, Paragraph
+from notifications.rendered_message import Link, LinkList, Paragraph
 
 
 def invited(message: Message) -> Draft:

@@ -17,8 +17,8 @@ from notifications.messages.fragments import (
     paragraphs,
     types_of,
 )
-from notifications.messages.rendered_message import Block, BulletList, Link, LinkList
 from notifications.models import Notification
+from notifications.rendered_message import Block, BulletList, Link, LinkList
 
 
 def night(message: Message) -> Draft:

@@ -11,8 +11,8 @@ from notifications.channel import Recipient
 from notifications.links import links_of
 from notifications.messages.context import Message, NotificationEvent
 from notifications.messages.render import render_message
-from notifications.messages.rendered_message import as_html, as_text
 from notifications.models import Notification
+from notifications.rendered_message import as_html, as_text
 
 
 @shared_task(name="bench.send_mail")

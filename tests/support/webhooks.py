@@ -15,8 +15,8 @@ from notifications.channels.webhook import CHANNEL
 from notifications.messages.context import gather, read_notifications
 from notifications.messages.payload import payload_of
 from notifications.messages.render import render_message
-from notifications.messages.rendered_message import Paragraph, RenderedMessage
 from notifications.models import Notification
+from notifications.rendered_message import Paragraph, RenderedMessage
 from tests.support.processes import PROJECT
 
 SECRET = "whsec_c2VjcmV0LW9mLXRoaXMtdGVzdA=="

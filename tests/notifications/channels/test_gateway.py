@@ -21,8 +21,8 @@ from notifications.channels.chat import CHANNEL as CHAT
 from notifications.channels.sms import CHANNEL as SMS
 from notifications.delivery import deliver_batch
 from notifications.gateway import open_service
-from notifications.messages.rendered_message import Paragraph, RenderedMessage
 from notifications.models import Notification, Preference
+from notifications.rendered_message import Paragraph, RenderedMessage
 from tests.conftest import Certify
 from tests.support.nights import noon, run_night
 from tests.support.processes import free_port

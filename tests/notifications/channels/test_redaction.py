@@ -22,7 +22,7 @@ django.setup()
 from django.conf import settings
 from notifications.channel import Envelope, Undelivered
 from notifications.channels.sms import CHANNEL
-from notifications.messages.rendered_message import RenderedMessage
+from notifications.rendered_message import RenderedMessage
 from django.utils import timezone
 rendered = RenderedMessage(language="nb", subject="Liv", short="Hei, Liv!", greeting="", blocks=(), footer=())
 logging.getLogger("notifications").warning("the log is open")

@@ -10,9 +10,9 @@ import pytest
 
 from notifications.links import Links
 from notifications.messages.render import render_message
-from notifications.messages.rendered_message import Paragraph, RenderedMessage, as_html, as_text
 from notifications.messages.samples import OSLO, sample_messages
 from notifications.models import Notification
+from notifications.rendered_message import Paragraph, RenderedMessage, as_html, as_text
 from tests.conftest import TODAY
 from tests.support.messages import EVERY_MESSAGE, LANGUAGES, MESSAGES, TAGS, URL, Kind, happened, reminder, sample
 

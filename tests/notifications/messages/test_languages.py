@@ -13,9 +13,9 @@ from django.utils.translation import trans_real
 
 from notifications.messages import samples
 from notifications.messages.render import render_message
-from notifications.messages.rendered_message import as_html, as_text
 from notifications.messages.samples import sample_messages
 from notifications.models import Answer
+from notifications.rendered_message import as_html, as_text
 from tests.conftest import TODAY
 from tests.support.messages import MESSAGES, TAGS, URL
 

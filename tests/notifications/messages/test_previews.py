@@ -15,9 +15,9 @@ from django.urls import reverse
 from mentors.models import User
 from notifications.messages.previews import previews
 from notifications.messages.render import render_message
-from notifications.messages.rendered_message import as_html
 from notifications.messages.samples import sample_messages
 from notifications.models import Notification
+from notifications.rendered_message import as_html
 from tests.conftest import TODAY, Desk
 from tests.support.messages import LANGUAGES, MESSAGES
 

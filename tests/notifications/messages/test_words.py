@@ -12,9 +12,9 @@ import pytest
 from notifications.links import Links
 from notifications.messages.context import NotificationEvent
 from notifications.messages.render import render_message
-from notifications.messages.rendered_message import BulletList, LinkList, RenderedMessage, as_text
 from notifications.messages.samples import BERGEN, OSLO
 from notifications.models import Answer
+from notifications.rendered_message import BulletList, LinkList, RenderedMessage, as_text
 from tests.conftest import TODAY
 from tests.support.messages import LANGUAGES, happened, reminder, sample
 
