@@ -11,7 +11,7 @@ single mentor's items keep the error and are tried again later, a limited number
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -66,43 +66,40 @@ def work_batch(*, run_id: UUID, batch: Batch, now: datetime) -> list[Batch]:
     if not run.is_open:
         return []
     if batch.count_attempt_first:
-        if len(batch.mentor_ids) > 1 and _was_tried(run, batch):
+        tried = _pending_items(run, batch.mentor_ids).filter(attempts__gt=0)
+        if len(batch.mentor_ids) > 1 and tried.exists():
             return _split(batch)
         _count_attempt(run, batch, now=now)
     began = monotonic()
+    facts = {"run_id": str(run_id), "mentors": len(batch.mentor_ids)}
     try:
         with transaction.atomic():
             items = _act(run, batch.mentor_ids, now=now)
     except Exception as error:
         # Whatever the row does, it must not stop the others: split, or keep the error and try later.
         # The log gets the error's type only: a database error quotes the row.
-        log.warning(
-            "batch failed",
-            event_name="batch_failed",
-            run_id=str(run_id),
-            mentors=len(batch.mentor_ids),
-            error=type(error).__name__,
-            seconds=round(monotonic() - began, 3),
-        )
+        seconds, kind = round(monotonic() - began, 3), type(error).__name__
+        log.warning("batch failed", event_name="batch_failed", **facts, error=kind, seconds=seconds)
         if len(batch.mentor_ids) > 1:
             return _split(batch)
         return _keep_error(run, batch, error, now=now)
-    log.info(
-        "batch done",
-        event_name="batch_done",
-        run_id=str(run_id),
-        mentors=len(batch.mentor_ids),
-        counts=_count(items),
-        seconds=round(monotonic() - began, 3),
-    )
+    seconds = round(monotonic() - began, 3)
+    counts: dict[str, dict[str, int]] = {}
+    for (action, status), count in Counter((item.action, item.status) for item in items).items():
+        counts.setdefault(action, {})[status] = count
+    log.info("batch done", event_name="batch_done", **facts, counts=counts, seconds=seconds)
     return []
 
 
-def _count(items: list[RunItem]) -> dict[str, dict[str, int]]:
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for item in items:
-        counts[item.action][item.status] += 1
-    return {action: dict(statuses) for action, statuses in counts.items()}
+def _count_attempt(run: Run, batch: Batch, *, now: datetime) -> None:
+    """Commit one more attempt for the batch's items, and give up those that had theirs."""
+    with transaction.atomic():
+        items = _claim_items(run, batch.mentor_ids, now=now)
+        exhausted = [item.pk for item in items if item.attempts >= settings.NIGHTLY_MAX_ATTEMPTS]
+        RunItem.objects.filter(pk__in=exhausted).update(
+            status=RunItem.Status.FAILED, at=now, error=record_text.GIVEN_UP()
+        )
+        RunItem.objects.pending().filter(pk__in=[item.pk for item in items]).update(attempts=F("attempts") + 1)
 
 
 def _act(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> list[RunItem]:
@@ -111,16 +108,8 @@ def _act(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> list[RunItem]
     if not items:
         return items
     list(Mentor.objects.filter(pk__in={item.mentor_id for item in items}).locked().values_list("pk"))
-    by_action: dict[str, list[RunItem]] = defaultdict(list)
-    for item in items:
-        by_action[item.action].append(item)
-    reminded = _remind(run, by_action[Action.REMIND])
-    done = [
-        *_pause(run, by_action[Action.PAUSE], now=now),
-        *_resume(run, by_action[Action.RESUME], now=now),
-        *reminded,
-    ]
-    answered = find_answered({item.mentor_id for item in reminded})
+    done = _do_what_is_still_due(run, items, now=now)
+    answered = find_answered({item.mentor_id for item in done if item.action == Action.REMIND})
     names = CertificationType.objects.names_of(run.organisation)
     get_notification_service().announce(
         [_event(item, names, answered) for item in done], organisation=run.organisation, now=now, run_id=run.pk
@@ -147,41 +136,29 @@ def _pending_items(run: Run, mentor_ids: Sequence[int]) -> RunItemQuerySet:
     return items.exclude(action=Action.PAUSE) if run.status == Run.Status.HELD else items
 
 
-def _pause(run: Run, items: list[RunItem], *, now: datetime) -> list[RunItem]:
-    if not items:
-        return []
-    paused = apply_auto_pause(
-        organisation=run.organisation,
-        mentor_ids=[item.mentor_id for item in items],
-        on=run.business_date,
-        now=now,
-        run_id=run.pk,
+def _do_what_is_still_due(run: Run, items: list[RunItem], *, now: datetime) -> list[RunItem]:
+    """Ask the rules again, and change whom they still name; return those items, by action."""
+    to_pause, to_resume, to_remind = (
+        [item for item in items if item.action == action] for action in (Action.PAUSE, Action.RESUME, Action.REMIND)
     )
-    still_due = [item for item in items if item.mentor_id in paused]
-    for item in still_due:
-        item.type = paused[item.mentor_id]  # some of what was planned may have been renewed, or more have lapsed
-    return still_due
-
-
-def _resume(run: Run, items: list[RunItem], *, now: datetime) -> list[RunItem]:
-    if not items:
-        return []
-    resumed = apply_auto_resume(
-        organisation=run.organisation,
-        mentor_ids=[item.mentor_id for item in items],
-        on=run.business_date,
-        now=now,
-        run_id=run.pk,
-    )
-    return [item for item in items if item.mentor_id in resumed]
-
-
-def _remind(run: Run, items: list[RunItem]) -> list[RunItem]:
-    if not items:
-        return []
+    about_run: dict[str, Any] = {
+        "organisation": run.organisation,
+        "on": run.business_date,
+        "now": now,
+        "run_id": run.pk,
+    }
+    paused = apply_auto_pause(mentor_ids=[item.mentor_id for item in to_pause], **about_run) if to_pause else {}
+    resumed = apply_auto_resume(mentor_ids=[item.mentor_id for item in to_resume], **about_run) if to_resume else {}
     due = find_due_reminders(organisation=run.organisation, on=run.business_date)
-    still = set(due.filter(pk__in=[item.certification_id for item in items]).values_list("pk", "expires_on", "stage"))
-    return [item for item in items if (item.certification_id, item.expires_on, item.stage) in still]
+    due = due.filter(pk__in=[item.certification_id for item in to_remind])
+    reminders = set(due.values_list("pk", "expires_on", "stage"))
+    for item in to_pause:  # some of what was planned may have been renewed, or more have lapsed
+        item.type = paused.get(item.mentor_id, item.type)
+    return [
+        *(item for item in to_pause if item.mentor_id in paused),
+        *(item for item in to_resume if item.mentor_id in resumed),
+        *(item for item in to_remind if (item.certification_id, item.expires_on, item.stage) in reminders),
+    ]
 
 
 def _event(item: RunItem, names: dict[str, str], answered: set[Reminded]) -> Event:
@@ -279,18 +256,3 @@ def _keep_error(run: Run, batch: Batch, error: Exception, *, now: datetime) -> l
     countdown = settings.NIGHTLY_RETRY_SECONDS * 2 ** (attempts - 1)
     items.update(at=now + timedelta(seconds=countdown))
     return [Batch(mentor_ids=batch.mentor_ids, countdown=countdown)]
-
-
-def _was_tried(run: Run, batch: Batch) -> bool:
-    return _pending_items(run, batch.mentor_ids).filter(attempts__gt=0).exists()
-
-
-def _count_attempt(run: Run, batch: Batch, *, now: datetime) -> None:
-    """Commit one more attempt for the batch's items, and give up those that had theirs."""
-    with transaction.atomic():
-        items = _claim_items(run, batch.mentor_ids, now=now)
-        exhausted = [item.pk for item in items if item.attempts >= settings.NIGHTLY_MAX_ATTEMPTS]
-        RunItem.objects.filter(pk__in=exhausted).update(
-            status=RunItem.Status.FAILED, at=now, error=record_text.GIVEN_UP()
-        )
-        RunItem.objects.pending().filter(pk__in=[item.pk for item in items]).update(attempts=F("attempts") + 1)
