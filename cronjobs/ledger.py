@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from certifications.expiry import find_expired_certifications, find_renewed_mentors
 from certifications.reminders import find_due_reminders
 from cronjobs import record_text
-from cronjobs.ledger_rows import PLANNED, Row
+from cronjobs.ledger_rows import ITEM_FIELDS, PLANNED, Row
 from cronjobs.models import Action, Run, RunItem
 from mentors.models import Organisation
 from mentors.record_text import EMPTY, RecordText
@@ -141,20 +141,9 @@ class DueItem:
         return REASONS[self.action]()
 
     def as_row(self) -> Row:
-        return {
-            "action": self.action.value,
-            "mentor_ref": self.mentor_ref,
-            "mentor_name": self.mentor_name,
-            "type": self.type,
-            "number": self.number,
-            "expires_on": self.expires_on,
-            "stage": self.stage,
-            "status": PLANNED,
-            "outcome": self.outcome,
-            "error": EMPTY,
-            "attempts": 0,
-            "at": None,
-        }
+        plan = {"action": self.action.value, "status": PLANNED, "outcome": self.outcome}
+        shown = vars(self) | plan | {"error": EMPTY, "attempts": 0, "at": None}
+        return {name: shown[name] for name in ITEM_FIELDS}
 
 
 def check_business_date(on: date) -> None:

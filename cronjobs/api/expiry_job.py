@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -17,15 +17,11 @@ from cronjobs.api.starting import LOCATION, RunStarter
 from cronjobs.models import Run
 from mentors.accounts.scope import Permission
 from mentors.models import Organisation
+from mentors.rest.openapi import examples
 from mentors.rest.serializers import OrganisationInScope, StrictSerializer
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample("For the only organisation", value={}),
-        OpenApiExample("Only a look", value={"organisation": "hlf", "dry_run": True}),
-    ]
-)
+@examples({"For the only organisation": {}, "Only a look": {"organisation": "hlf", "dry_run": True}})
 class ExpiryJobSerializer(StrictSerializer):
     """Whose expiry job, and whether only to look."""
 
@@ -33,14 +29,13 @@ class ExpiryJobSerializer(StrictSerializer):
     dry_run = serializers.BooleanField(default=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"organisation": attrs.get("organisation") or self._the_only_one(), "dry_run": attrs["dry_run"]}
-
-    def _the_only_one(self) -> Organisation:
-        led = Organisation.objects.filter(self.context["view"].scope.organisations_led())[:2]
-        if len(led) != 1:
-            message = _("Say for which organisation: there is not exactly one that you lead.")
-            raise serializers.ValidationError({"organisation": serializers.ErrorDetail(message, code="required")})
-        return led[0]
+        if "organisation" not in attrs:
+            led = Organisation.objects.filter(self.context["view"].scope.organisations_led())[:2]
+            if len(led) != 1:
+                message = _("Say for which organisation: there is not exactly one that you lead.")
+                raise serializers.ValidationError({"organisation": serializers.ErrorDetail(message, code="required")})
+            attrs["organisation"] = led[0]
+        return attrs
 
 
 class ExpiryJobViewSet(RunStarter):

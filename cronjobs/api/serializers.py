@@ -4,55 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, PolymorphicProxySerializer, extend_schema_serializer
+from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from cronjobs.ledger_rows import PLANNED
 from cronjobs.models import Action, Run, RunItem
 from cronjobs.records.digests import END_ROW, RUN_ROW
+from mentors.rest.openapi import examples
 
-RUN_EXAMPLE = {
-    "id": "5b0c8f5e-6f0f-4f0e-9d55-0d4b6a3f7c11",
-    "organisation": "hlf",
-    "cron_job": 3,
-    "business_date": "2026-11-22",
-    "scheduled_for": "2026-11-21T23:30:00Z",
-    "trigger": "schedule",
-    "actions": ["pause", "resume", "remind"],
-    "dry_run": False,
-    "requested_by": "",
-    "approved_by": "",
-    "status": "succeeded",
-    "counts": {
-        "pause": {"planned": 2, "done": 2, "skipped": 0, "failed": 0},
-        "resume": {"planned": 1, "done": 0, "skipped": 1, "failed": 0},
-        "remind": {"planned": 14, "done": 14, "skipped": 0, "failed": 0},
-    },
-    "already_handled": 3,
-    "progress": 1.0,
-    "started_at": "2026-11-21T23:30:01Z",
-    "finished_at": "2026-11-21T23:30:04Z",
-    "duration_seconds": 3.0,
-    "error": "",
-    "cause": "",
-    "deviation": "",
-    "code_version": "1.4.0",
-    "created_at": "2026-11-21T23:30:01Z",
-}
-ITEM_EXAMPLE = {
-    "action": "remind",
-    "mentor_ref": "M-0012",
-    "mentor_name": "Liv Moe",
-    "type": "likepersonkurs",
-    "number": "A1017",
-    "expires_on": "2026-11-29",
-    "stage": 7,
-    "status": "done",
-    "outcome": "reminded",
-    "error": "",
-    "attempts": 1,
-    "at": "2026-11-21T23:30:02Z",
-}
 ITEM_STATUSES = [(PLANNED, "would be done: a dry run"), *RunItem.Status.choices]
 
 
@@ -73,7 +32,38 @@ class CountsSerializer(serializers.Serializer[Any]):
     remind = CountSerializer(required=False)
 
 
-@extend_schema_serializer(examples=[OpenApiExample("One night", value=RUN_EXAMPLE)])
+@examples(
+    {
+        "One night": {
+            "id": "5b0c8f5e-6f0f-4f0e-9d55-0d4b6a3f7c11",
+            "organisation": "hlf",
+            "cron_job": 3,
+            "business_date": "2026-11-22",
+            "scheduled_for": "2026-11-21T23:30:00Z",
+            "trigger": "schedule",
+            "actions": ["pause", "resume", "remind"],
+            "dry_run": False,
+            "requested_by": "",
+            "approved_by": "",
+            "status": "succeeded",
+            "counts": {
+                "pause": {"planned": 2, "done": 2, "skipped": 0, "failed": 0},
+                "resume": {"planned": 1, "done": 0, "skipped": 1, "failed": 0},
+                "remind": {"planned": 14, "done": 14, "skipped": 0, "failed": 0},
+            },
+            "already_handled": 3,
+            "progress": 1.0,
+            "started_at": "2026-11-21T23:30:01Z",
+            "finished_at": "2026-11-21T23:30:04Z",
+            "duration_seconds": 3.0,
+            "error": "",
+            "cause": "",
+            "deviation": "",
+            "code_version": "1.4.0",
+            "created_at": "2026-11-21T23:30:01Z",
+        }
+    }
+)
 class RunSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     organisation = serializers.CharField(source="organisation.slug", help_text="The organisation's slug.")
@@ -112,7 +102,24 @@ class RunSerializer(serializers.Serializer[Any]):
         return (run.finished_at - run.started_at).total_seconds()
 
 
-@extend_schema_serializer(examples=[OpenApiExample("A reminder", value=ITEM_EXAMPLE)])
+@examples(
+    {
+        "A reminder": {
+            "action": "remind",
+            "mentor_ref": "M-0012",
+            "mentor_name": "Liv Moe",
+            "type": "likepersonkurs",
+            "number": "A1017",
+            "expires_on": "2026-11-29",
+            "stage": 7,
+            "status": "done",
+            "outcome": "reminded",
+            "error": "",
+            "attempts": 1,
+            "at": "2026-11-21T23:30:02Z",
+        }
+    }
+)
 class RunItemSerializer(serializers.Serializer[Any]):
     action = serializers.ChoiceField(Action.choices)
     mentor_ref = serializers.CharField(help_text="The organisation's own key for the mentor.")
@@ -195,6 +202,6 @@ EXPORTED_ROW = PolymorphicProxySerializer(
 )
 
 
-@extend_schema_serializer(examples=[OpenApiExample("Three mentors", value={"resumed": 3})])
+@examples({"Three mentors": {"resumed": 3}})
 class UndoneSerializer(serializers.Serializer[Any]):
     resumed = serializers.IntegerField(min_value=0, help_text="How many mentors are active again.")
