@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -10,6 +13,7 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import translation
 from psycopg import errors
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
 from mentors.models import Organisation
 
@@ -50,6 +54,16 @@ class NattevaktCommand(BaseCommand):
     def console(self) -> Console:
         """Return what prints tables and headings to standard output, or to where a test has put it."""
         return Console(file=cast("IO[str]", self.stdout), width=None if self.stdout.isatty() else 160)
+
+    @contextmanager
+    def progress(
+        self, words: str, *, total: float, number: ProgressColumn | None = None
+    ) -> Iterator[Callable[..., None]]:
+        """Show a bar on a terminal, nothing elsewhere; yields what to call with `advance` or `completed`."""
+        console = Console(stderr=True)
+        columns = (TextColumn(words), BarColumn(), number or MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+            yield partial(bar.update, bar.add_task(words, total=total))
 
     def write_json(self, document: object) -> None:
         self.stdout.write(json.dumps(document, indent=2, default=_as_json))

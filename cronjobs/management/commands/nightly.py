@@ -13,8 +13,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone, translation
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TextColumn
 from rich.table import Table
 
 from certifications.recheck import recheck_messages
@@ -78,7 +77,14 @@ class Command(NattevaktCommand):
         today = organisation.local_date(timezone.now())
         on = options["date"] or today
         if options["dry_run"]:
-            self._show_dry_run(organisation, on, options["actions"])
+            looked, due = make_dry_run(
+                organisation=organisation,
+                on=on,
+                actions=options["actions"],
+                requested_by=getpass.getuser(),
+                now=timezone.now(),
+            )
+            self._write(RunSerializer(looked).data | {"id": None}, [item.as_row() for item in due])
             return
         if on > today:
             raise CommandError(f"{on} has not come yet in {organisation.timezone}: add --dry-run to look ahead.")
@@ -87,7 +93,8 @@ class Command(NattevaktCommand):
         except ValidationError as error:
             raise CommandError(error.message) from error
         run = self._run_here(organisation, on, options) if options["inline"] else self._run(organisation, on, options)
-        self._show(run)
+        items = RunItem.objects.filter(run=run).order_by("action", "mentor__ref", "id")
+        self._write(RunSerializer(run).data, list(ledger_rows(items)))
         if run.status != Run.Status.SUCCEEDED:
             raise CommandError(why_not_green(run))
 
@@ -155,22 +162,9 @@ class Command(NattevaktCommand):
 
     @contextmanager
     def _progress(self) -> Iterator[Any]:
-        """Show a bar on a terminal, nothing elsewhere; yields what to call with the run as it goes on."""
-        console = Console(stderr=True)
-        columns = (TextColumn("The night"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn())
-        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-            task = bar.add_task("night", total=1.0)
-            yield lambda run: bar.update(task, completed=run.progress)
-
-    def _show_dry_run(self, organisation: Organisation, on: date, actions: list[Action]) -> None:
-        run, due = make_dry_run(
-            organisation=organisation, on=on, actions=actions, requested_by=getpass.getuser(), now=timezone.now()
-        )
-        self._write(run_record(run) | {"id": None}, [item.as_row() for item in due])
-
-    def _show(self, run: Run) -> None:
-        items = RunItem.objects.filter(run=run).order_by("action", "mentor__ref", "id")
-        self._write(run_record(run), list(ledger_rows(items)))
+        """Yield what to call with the run as it goes on."""
+        with self.progress("The night", total=1.0, number=TextColumn("{task.percentage:.0f} %")) as update:
+            yield lambda run: update(completed=run.progress)
 
     def _write(self, run: dict[str, Any], items: list[dict[str, Any]]) -> None:
         if self.as_json:
@@ -192,10 +186,6 @@ class Command(NattevaktCommand):
         console = self.console()
         console.print(table if items else "Nothing is left to do.")
         console.print(summary(run))
-
-
-def run_record(run: Run) -> dict[str, Any]:
-    return dict(RunSerializer(run).data)
 
 
 def summary(run: dict[str, Any]) -> str:

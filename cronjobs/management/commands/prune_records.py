@@ -9,8 +9,6 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cronjobs.records import retention
 from mentors.management.base import NattevaktCommand
@@ -27,7 +25,8 @@ class Command(NattevaktCommand):
         now = timezone.now()
         months = retention.find_old_months(now=now)
         if not options["dry_run"]:
-            self._prune(months, now=now)
+            with self.progress("Items", total=sum(month.items for month in months)) as update:
+                retention.prune(now=now, on_progress=lambda items: update(advance=items))
         if options["format"] == "json":
             shown = {"dry_run": options["dry_run"], "months": [asdict(one) for one in months]}
             self.write_json({"kept_from": retention.first_day_kept(now=now)} | shown)
@@ -38,10 +37,3 @@ class Command(NattevaktCommand):
             self.stdout.write(f"{one.organisation} {one.month:%Y-%m}: {what} {verb}")
         if not months:
             self.stdout.write(f"Nothing is older than {retention.first_day_kept(now=now)}.")
-
-    def _prune(self, months: list[retention.OldMonth], *, now: Any) -> None:
-        console = Console(stderr=True)
-        columns = (TextColumn("Items"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-            task = bar.add_task("items", total=sum(month.items for month in months))
-            retention.prune(now=now, on_progress=lambda items: bar.advance(task, items))

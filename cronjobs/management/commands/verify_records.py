@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,6 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import OperationalError
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cronjobs.models import Seal
 from cronjobs.monitoring import incidents
@@ -48,16 +45,14 @@ class Command(NattevaktCommand):
             raise CommandError("Give files or --organisation, not both.", returncode=2)
         if options["alert"] and (options["files"] or options["organisation"]):
             raise CommandError("--alert is for all chains: leave out the files and --organisation.", returncode=2)
-        reports = self._check_files(options["files"]) if options["files"] else self._check_chains(options)
+        files = options["files"]
+        reports = [self._check_file(path) for path in files] if files else self._check_chains(options)
         self._write(reports, as_json=options["format"] == "json")
         if options["alert"]:
             incidents.report_records({report.what: report.faults for report in reports}, now=timezone.now())
         faults = sum(len(report.faults) for report in reports)
         if faults:
             raise CommandError(f"{faults} {'thing does' if faults == 1 else 'things do'} not agree.")
-
-    def _check_files(self, paths: list[Path]) -> list[FileReport]:
-        return [self._check_file(path) for path in paths]
 
     def _check_file(self, path: Path) -> FileReport:
         try:
@@ -72,18 +67,10 @@ class Command(NattevaktCommand):
     def _check_chains(self, options: dict[str, Any]) -> list[FileReport]:
         slug = options["organisation"]
         organisations = [self.find_organisation(slug)] if slug else list(Organisation.objects.all())
-        with self._progress(organisations) as advance:
-            return [check_chain(one, noted=options["digest"], on_progress=advance) for one in organisations]
-
-    @contextmanager
-    def _progress(self, organisations: list[Organisation]) -> Iterator[Any]:
-        """Show a bar on a terminal, nothing elsewhere; yields what to call after each run."""
-        console = Console(stderr=True)
         runs = Seal.objects.filter(organisation__in=organisations).values("run_id").distinct().count()
-        columns = (TextColumn("Runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-            task = bar.add_task("runs", total=runs)
-            yield lambda: bar.advance(task)
+        with self.progress("Runs", total=runs) as update:
+            advance = partial(update, advance=1)
+            return [check_chain(one, noted=options["digest"], on_progress=advance) for one in organisations]
 
     def _write(self, reports: list[FileReport], *, as_json: bool) -> None:
         if as_json:
