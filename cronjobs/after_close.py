@@ -39,7 +39,9 @@ def conclude(run_id: UUID, *, now: datetime, error: Exception | None = None) -> 
             return
         if not result.was_switched_off:
             _call_hooks(result, error)
-        if _mark(result, now=now):
+        # A run that was retried meanwhile is still to be concluded.
+        closed = Run.objects.not_concluded().filter(pk=run_id, finished_at=result.finished_at)
+        if closed.update(concluded_at=now):
             seconds = round(monotonic() - began, 3)
             log.info(
                 "run concluded", event_name="run_concluded", run_id=str(run_id), status=result.status, seconds=seconds
@@ -66,12 +68,6 @@ def _call_hooks(result: hooks.RunResult, error: Exception | None) -> None:
         hooks.on_run_complete(result)
     else:
         hooks.on_run_error(hooks.RunError(result=result, error=error))
-
-
-def _mark(result: hooks.RunResult, *, now: datetime) -> bool:
-    """Note that this close is concluded; a run that was retried meanwhile is still to be."""
-    closed = Run.objects.not_concluded().filter(pk=result.run_id, finished_at=result.finished_at)
-    return closed.update(concluded_at=now) == 1
 
 
 @contextmanager

@@ -96,7 +96,8 @@ def normalise_cron(expression: str) -> str:
                 "cron and as “and” by Celery: write * for one of them."
             )
         )
-    if _never_comes(written[2], written[3]):
+    first_day, months = min(DAY_OF_MONTH.values(written[2])), MONTH.values(written[3])
+    if all(first_day > LAST_DAYS.get(month, 31) for month in months):
         raise ValidationError(_("This date never comes: no month of the cron expression has such a day."))
     normalised = " ".join(written)
     _refuse_if_too_long(normalised)
@@ -215,11 +216,6 @@ def _write_values(values: set[int], *, of: int) -> str:
     return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs)
 
 
-def _never_comes(days: str, months: str) -> bool:
-    first_day = min(DAY_OF_MONTH.values(days))
-    return all(first_day > LAST_DAYS.get(month, 31) for month in MONTH.values(months))
-
-
 def parse_cron(expression: str) -> CronFields:
     """Read the five fields with beat's own parser. Raises ValidationError with the reason.
 
@@ -307,14 +303,14 @@ def clock_change_warnings(cron_expression: str, timezone: str, *, now: datetime)
 def _clock_changes(timezone: str, today: date) -> tuple[date, ...]:
     """Return the days on which the clocks change, be it at midnight."""
     zone = zoneinfo.ZoneInfo(timezone)
-    days = (today + timedelta(days=n) for n in range(CLOCK_CHANGES_AHEAD.days))
-    return tuple(day for day in days if _clocks_change_on(day, zone))
-
-
-def _clocks_change_on(day: date, zone: zoneinfo.ZoneInfo) -> bool:
-    begins = datetime.combine(day, time(), zone)
-    ends = datetime.combine(day + timedelta(days=1), time(fold=1), zone)
-    return begins.utcoffset() != ends.utcoffset()
+    changes = []
+    for ahead in range(CLOCK_CHANGES_AHEAD.days):
+        day = today + timedelta(days=ahead)
+        begins = datetime.combine(day, time(), zone)
+        ends = datetime.combine(day + timedelta(days=1), time(fold=1), zone)
+        if begins.utcoffset() != ends.utcoffset():
+            changes.append(day)
+    return tuple(changes)
 
 
 def _what_happens_to(local: datetime, timezone: str) -> tuple[str, RecordText]:

@@ -27,7 +27,7 @@ from cronjobs.cron import next_slots
 from cronjobs.ledger import count_due_items
 from cronjobs.models import Action, CronJob, Forecast, Run, RunItem
 from mentors.models import Organisation
-from mentors.record_text import EMPTY, RecordText, join
+from mentors.record_text import EMPTY, RecordText
 
 FACTOR = 4  # less than a quarter of what was expected, or more than four times as much
 # By action: how one is said, and how others are.
@@ -64,7 +64,13 @@ def find_deviation(run: Run) -> RecordText:
     if forecast is None:
         return EMPTY
     planned = count_planned(run.organisation, on=run.business_date)
-    return join(_compare(action, planned[action], forecast.expected.get(action, 0)) for action in Action)
+    said = EMPTY
+    for action in Action:
+        expected = forecast.expected.get(action, 0)
+        too_few = expected - planned[action] >= settings.FORECAST_MINIMUM and planned[action] * FACTOR < expected
+        if too_few or planned[action] > max(expected, settings.FORECAST_MINIMUM) * FACTOR:
+            said += NUMBERS[action](planned=planned[action], expected=expected)
+    return said
 
 
 def next_night(organisation: Organisation, *, now: datetime) -> date:
@@ -101,12 +107,3 @@ def count_planned(organisation: Organisation, *, on: date) -> dict[Action, int]:
     items = RunItem.objects.filter(run__in=runs.values("pk")).order_by()
     counted = dict(items.values_list("action").annotate(Count("dedupe_key", distinct=True)))
     return {action: counted.get(action, 0) for action in Action}
-
-
-def _compare(action: Action, planned: int, expected: int) -> RecordText:
-    minimum = settings.FORECAST_MINIMUM
-    too_few = expected - planned >= minimum and planned * FACTOR < expected
-    too_many = planned > max(expected, minimum) * FACTOR
-    if not (too_few or too_many):
-        return EMPTY
-    return NUMBERS[action](planned=planned, expected=expected)

@@ -32,15 +32,9 @@ def _say_ordinary(cron: CronFields) -> str:
     if cron.days_of_week != ALL_WEEKDAYS:
         names = _join(str(WEEKDAYS[day]) for day in sorted((day - 1) % 7 for day in cron.days_of_week))
         return _("every %(weekdays)s at %(times)s") % {"weekdays": names, "times": times}
-    return (
-        _("every night at %(times)s") % {"times": times}
-        if _is_at_night(cron)
-        else _("every day at %(times)s") % {"times": times}
-    )
-
-
-def _is_at_night(cron: CronFields) -> bool:
-    return max(cron.hours) < 6
+    is_at_night = max(cron.hours) < 6
+    sentence = _("every night at %(times)s") if is_at_night else _("every day at %(times)s")
+    return sentence % {"times": times}
 
 
 def _join(words: Iterable[str]) -> str:

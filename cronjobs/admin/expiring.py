@@ -71,7 +71,9 @@ def chart_expiring(
     for row in counted:
         kind = "all" if row["is_all"] else "required" if row["type"] in required else "optional"
         numbers[row["week"], kind] += row["count"]
-    return Chart(weeks=[_week(monday, numbers, types, today=today, last=last) for monday in _mondays(today, last)])
+    monday = today - timedelta(days=today.weekday())
+    mondays = [monday + timedelta(weeks=number) for number in range((last - monday).days // 7 + 1)]
+    return Chart(weeks=[_week(monday, numbers, types, today=today, last=last) for monday in mondays])
 
 
 def _by_week(found: QuerySet[Certification], *, is_all: bool) -> QuerySet[Certification, dict[str, Any]]:
@@ -82,31 +84,22 @@ def _by_week(found: QuerySet[Certification], *, is_all: bool) -> QuerySet[Certif
     return counted
 
 
-def _mondays(today: date, last: date) -> list[date]:
-    monday = today - timedelta(days=today.weekday())
-    return [monday + timedelta(weeks=number) for number in range((last - monday).days // 7 + 1)]
-
-
 def _week(
     monday: date, numbers: Counter[tuple[date, str]], types: Sequence[CertificationType], *, today: date, last: date
 ) -> Week:
     first, sunday = max(monday, today), min(monday + timedelta(days=6), last)
     required, optional = numbers[monday, "required"], numbers[monday, "optional"]
+    params = {
+        "expires_on__gte": first.isoformat(),
+        "expires_on__lte": sunday.isoformat(),
+        "revoked_at__isnull": "True",
+        "type__in": ",".join(str(type.pk) for type in types),
+    }
     return Week(
         first=first,
         last=sunday,
         required=required,
         optional=optional,
         renewed=numbers[monday, "all"] - required - optional,
-        url=_list_url(types, first=first, last=sunday),
+        url=f"{reverse('admin:certifications_certification_changelist')}?{urlencode(params)}",
     )
-
-
-def _list_url(types: Sequence[CertificationType], *, first: date, last: date) -> str:
-    params = {
-        "expires_on__gte": first.isoformat(),
-        "expires_on__lte": last.isoformat(),
-        "revoked_at__isnull": "True",
-        "type__in": ",".join(str(type.pk) for type in types),
-    }
-    return f"{reverse('admin:certifications_certification_changelist')}?{urlencode(params)}"

@@ -38,15 +38,13 @@ def find_paused(organisation: Organisation, *, scope: Scope, type_names: dict[st
     paused = Mentor.objects.of(organisation).filter(scope.mentors(), status=Mentor.Status.PAUSED)
     first = _first(paused.select_related("chapter").order_by("name", "pk"), MOST_PAUSED)
     for mentor in first.rows:
-        mentor.why = _why(mentor, type_names)
+        if LAPSED in mentor.pause_reason:
+            codes = mentor.pause_reason.params_of(LAPSED)["types"]
+            types = ", ".join(type_names.get(code, code) for code in codes)
+            mentor.why = _("%(types)s has lapsed") % {"types": types}
+        else:
+            mentor.why = f"{mentor.get_pause_cause_display()}: {mentor.pause_reason}".removesuffix(": ")
     return first
-
-
-def _why(mentor: Mentor, type_names: dict[str, str]) -> str:
-    if LAPSED not in mentor.pause_reason:
-        return f"{mentor.get_pause_cause_display()}: {mentor.pause_reason}".removesuffix(": ")
-    codes = mentor.pause_reason.params_of(LAPSED)["types"]
-    return _("%(types)s has lapsed") % {"types": ", ".join(type_names.get(code, code) for code in codes)}
 
 
 def find_undelivered(organisation: Organisation, *, scope: Scope) -> TopRows:

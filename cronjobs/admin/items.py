@@ -83,30 +83,22 @@ def list_items(run: Run, *, scope: Scope, params: MultiValueDict[str, str]) -> I
     asked = params.get("page", "")
     page = max(int(asked), 1) if asked.isascii() and asked.isdigit() and len(asked) < 8 else 1
     start = (page - 1) * AT_ONCE
-    found = _planned(run, scope, action) if run.dry_run else _stored(run, scope, action=action, status=status)
+    found: QuerySet[RunItem, Row] | Rows
+    if run.dry_run:
+        found = [row for row in dry_run_rows(run, "mentor_id", scope=scope) if action in ("", row["action"])]
+    else:
+        chosen = {name: value for name, value in (("action", action), ("status", status)) if value}
+        found = ledger_rows(items_seen(run, scope).filter(**chosen).order_by("id"), "mentor_id")
     rows = list(found[start : start + AT_ONCE + 1])
-    shown = [_shown(row) for row in rows[:AT_ONCE]]
+    shown = [
+        row | {"action_words": Action(row["action"]).label, "status_words": STATUSES[row["status"]]}
+        for row in rows[:AT_ONCE]
+    ]
     return ItemPage(rows=shown, page=page, is_last=len(rows) <= AT_ONCE, action=action, status=status)
 
 
 def _one_of(asked: str | None, values: Sequence[str]) -> str:
     return asked if asked and asked in values else ""
-
-
-def _planned(run: Run, scope: Scope, action: str) -> Rows:
-    return [row for row in dry_run_rows(run, "mentor_id", scope=scope) if action in ("", row["action"])]
-
-
-def _stored(run: Run, scope: Scope, *, action: str, status: str) -> QuerySet[RunItem, Row]:
-    asked = {name: value for name, value in (("action", action), ("status", status)) if value}
-    return ledger_rows(items_seen(run, scope).filter(**asked).order_by("id"), "mentor_id")
-
-
-def _shown(row: Row) -> Row:
-    return row | {
-        "action_words": Action(row["action"]).label,
-        "status_words": STATUSES[row["status"]],
-    }
 
 
 def count_by_action(run: Run) -> list[tuple[Action, dict[str, int]]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -80,20 +81,16 @@ def preview(
     """Look ahead to the organisation's coming night; `newest` is the last day that a run was for."""
     begins_at = next_slot_after(newest, organisation=organisation, jobs=jobs, now=now)
     on = organisation.local_date(begins_at or now)
-    due, counts = _find_due(organisation, mentors=_mentors_seen(organisation, scope), on=on, type_names=type_names)
+    sees_all = scope.everything or organisation.pk in scope.led
+    mentors = None if sees_all else Mentor.objects.of(organisation).filter(scope.mentors()).order_by()
+    due, counts = _find_due(organisation, mentors=mentors, on=on, type_names=type_names)
     return Tonight(on=on, begins_at=begins_at, due=due, counts=counts)
-
-
-def _mentors_seen(organisation: Organisation, scope: Scope) -> QuerySet[Mentor] | None:
-    """Return the mentors of the organisation whom the user sees; None: all of them."""
-    if scope.everything or organisation.pk in scope.led:
-        return None
-    return Mentor.objects.of(organisation).filter(scope.mentors()).order_by()
 
 
 def _find_due(
     organisation: Organisation, *, mentors: QuerySet[Mentor] | None, on: date, type_names: dict[str, str]
 ) -> tuple[list[UpcomingItem], dict[str, int]]:
+    """Return the first few that are due to these mentors, or to all if they are None, and the number of all."""
     parts: list[str] = []
     params: list[Any] = []
     for action in Action:
@@ -112,11 +109,12 @@ def _find_due(
 def _select(
     action: Action, organisation: Organisation, mentors: QuerySet[Mentor] | None, on: date
 ) -> QuerySet[Any, Any]:
+    find_due = partial(ACTION_PLANS[action].find_due, organisation=organisation, on=on)
     if mentors is None:
-        return ACTION_PLANS[action].find_due(organisation=organisation, on=on)
+        return find_due()
     if action is Action.REMIND:
-        return ACTION_PLANS[action].find_due(organisation=organisation, on=on).filter(mentor__in=mentors.values("pk"))
-    return ACTION_PLANS[action].find_due(organisation=organisation, on=on, mentor_ids=mentors.values("pk"))
+        return find_due().filter(mentor__in=mentors.values("pk"))
+    return find_due(mentor_ids=mentors.values("pk"))
 
 
 def _due(row: tuple[Any, ...], type_names: dict[str, str]) -> UpcomingItem:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -112,11 +111,7 @@ def describe_actions(run: Run) -> str:
 def say_duration(run: Run) -> str:
     if run.started_at is None or run.finished_at is None:
         return "–"
-    return _in_words(run.finished_at - run.started_at)
-
-
-def _in_words(taken: timedelta) -> str:
-    seconds = taken.total_seconds()
-    if taken < timedelta(minutes=2):
+    seconds = (run.finished_at - run.started_at).total_seconds()
+    if seconds < 120:
         return _("%(seconds)s s") % {"seconds": number_format(seconds, 1)}
     return _("%(minutes)d min") % {"minutes": round(seconds / 60)}

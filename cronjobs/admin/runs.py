@@ -89,6 +89,9 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
         run: Run = self.find(request, object_id)
         scope = scope_of(request)
         leads = self.may(request, Permission.LEAD, run)
+        is_todays = run.business_date == run.organisation.local_date(timezone.now())
+        has_failed = any(count.get("failed") for count in run.counts.values())
+        has_paused = not run.dry_run and run.counts.get("pause", {}).get("done")
         context = self._context(request, run) | {
             "badge": badge_of(run),
             "counts": count_by_action(run),
@@ -98,8 +101,8 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
             "duration": say_duration(run),
             "progress": _progress_of(run),
             "may_decide": leads and run.status == Run.Status.HELD,
-            "may_retry": leads and _may_be_retried(run),
-            "may_undo": leads and not run.is_open and not run.dry_run and _has_paused(run),
+            "may_retry": leads and is_todays and not run.is_open and has_failed,
+            "may_undo": leads and not run.is_open and bool(has_paused),
         }
         return TemplateResponse(request, "cronjobs/run.html", context | (extra_context or {}))
 
@@ -139,14 +142,9 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
 
         explanation = _("What the run would still do is skipped, and nobody is paused by it.")
         return self._ask(
-            request,
-            run_id,
-            ReasonForm,
-            act,
-            title=_("Reject the held run"),
-            button=_("Reject"),
+            request, run_id, ReasonForm, act, title=_("Reject the held run"), button=_("Reject"),
             explanation=explanation,
-        )
+        )  # fmt: skip
 
     def retry(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         def act() -> str:
@@ -155,14 +153,9 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
 
         explanation = _("What failed is tried again, unless another run has taken it over.")
         return self._ask(
-            request,
-            run_id,
-            AskForm,
-            act,
-            title=_("Try again what failed"),
-            button=_("Try again"),
+            request, run_id, AskForm, act, title=_("Try again what failed"), button=_("Try again"),
             explanation=explanation,
-        )
+        )  # fmt: skip
 
     def undo(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         def act(reason: str) -> str:
@@ -206,12 +199,3 @@ def _progress_of(run: Run) -> dict[str, Any]:
         "is_at_work": is_at_work,
         "percent": int(100 * run.progress) if is_at_work else 100,
     }
-
-
-def _may_be_retried(run: Run) -> bool:
-    is_todays = run.business_date == run.organisation.local_date(timezone.now())
-    return is_todays and not run.is_open and any(count.get("failed") for count in run.counts.values())
-
-
-def _has_paused(run: Run) -> bool:
-    return bool(run.counts.get("pause", {}).get("done"))

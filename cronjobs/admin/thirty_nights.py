@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -42,10 +41,9 @@ def last_nights(organisation: Organisation, *, today: date) -> list[NightRun]:
     found = Run.objects.real().filter(organisation=organisation, business_date__range=(days[0], today))
     for run in found.order_by("created_at", "scheduled_for", "id"):
         runs[run.business_date].append(run)
-    return [NightRun(on=day, run=_run_of_the_night(runs[day])) for day in days]
-
-
-def _run_of_the_night(runs: Sequence[Run]) -> Run | None:
-    """Return the newest that nobody started by hand, unless it did nothing: then the newest of all."""
-    by_itself = [run for run in runs if run.trigger != Run.Trigger.MANUAL and run.status not in NOT_DONE]
-    return next(reversed(by_itself or runs), None)
+    nights = []
+    for day in days:
+        # The newest that nobody started by hand, unless it did nothing: then the newest of all.
+        by_itself = [run for run in runs[day] if run.trigger != Run.Trigger.MANUAL and run.status not in NOT_DONE]
+        nights.append(NightRun(on=day, run=next(reversed(by_itself or runs[day]), None)))
+    return nights

@@ -38,7 +38,11 @@ def write_alert(incident: Incident, event: Alert.Event) -> AlertMessage:
     zone = incident.cron_job.timezone if incident.cron_job else "UTC"
     more = [details]
     if event == Alert.Event.CLEARED:
-        more = [*_how_it_ended(incident, zone), "It was:", details]
+        assert incident.ended_at  # noqa: S101  only what is over is cleared
+        over = f"It is over since {_local(incident.ended_at, zone)}."
+        untold = "No route took the alarm while it lasted, so this is the first you hear of it."
+        told = "" if incident.notified_at else untold
+        more = [_what_became_of_the_run(incident, zone), over, told, "It was:", details]
     link = f"{settings.PUBLIC_URL}/admin/cronjobs/incident/{incident.pk}/change/" if settings.PUBLIC_URL else ""
     return compose(
         title=incident.title.in_english(),
@@ -58,15 +62,6 @@ def compose(
     todo = [f"What to do: {first}"] if event != Alert.Event.CLEARED else []
     lines = [*details, f"Since: {since}", *todo, f"More: docs/operations.md, “{section}”.", end]
     return AlertMessage(subject=f"[Nattevakt] {PREFIXES[event]}{title}", body="\n".join(filter(None, lines)) + "\n")
-
-
-def _how_it_ended(incident: Incident, zone: str) -> list[str]:
-    assert incident.ended_at  # noqa: S101  only what is over is cleared
-    over = f"It is over since {_local(incident.ended_at, zone)}."
-    untold = (
-        "" if incident.notified_at else "No route took the alarm while it lasted, so this is the first you hear of it."
-    )
-    return [_what_became_of_the_run(incident, zone), over, untold]
 
 
 def _what_became_of_the_run(incident: Incident, zone: str) -> str:

@@ -101,20 +101,14 @@ def _attempt(route: Route, message: AlertMessage) -> str:
         route.send(message)
     except Exception as error:
         # One route's trouble must not keep the others from being tried.
-        reason = _reason(error)
+        # Nor do the words of a server go on, which may repeat an address.
+        reason = str(error) if isinstance(error, SendFailed) else type(error).__name__
+        if isinstance(error, SMTPResponseException):
+            reason += f" {error.smtp_code}"
         log.error("alert not sent", event_name="alert_not_sent", route=route.name, error=reason)
         return reason
     log.info("alert sent", event_name="alert_sent", route=route.name)
     return ""
-
-
-def _reason(error: Exception) -> str:
-    """Say what went wrong without the words of a server, which may repeat an address."""
-    if isinstance(error, SendFailed):
-        return str(error)
-    if isinstance(error, SMTPResponseException):
-        return f"{type(error).__name__} {error.smtp_code}"
-    return type(error).__name__
 
 
 def _send_mail(message: AlertMessage) -> None:

@@ -164,23 +164,23 @@ def _open(problems: Sequence[Problem], *, now: datetime) -> None:
     over = Incident.objects.filter(key__in=[problem.key for problem in problems], ended_at__gte=now)
     ended = set(over.values_list("key", flat=True))
     new = [problem for problem in problems if problem.key not in ended]
-    Incident.objects.bulk_create([_incident(problem, now=now) for problem in new], ignore_conflicts=True)
+    incidents = [
+        Incident(
+            kind=problem.kind,
+            key=problem.key,
+            organisation=problem.organisation,
+            cron_job=problem.cron_job,
+            title=problem.title,
+            details=_details(problem, now=now),
+            began_at=problem.began_at,
+            seen_at=now,
+        )
+        for problem in new
+    ]
+    Incident.objects.bulk_create(incidents, ignore_conflicts=True)
     for problem in new:
         if problem.kind == Incident.Kind.NIGHT and problem.is_late:
             _notify_coordinators(problem, now=now)
-
-
-def _incident(problem: Problem, *, now: datetime) -> Incident:
-    return Incident(
-        kind=problem.kind,
-        key=problem.key,
-        organisation=problem.organisation,
-        cron_job=problem.cron_job,
-        title=problem.title,
-        details=_details(problem, now=now),
-        began_at=problem.began_at,
-        seen_at=now,
-    )
 
 
 def _details(problem: Problem, *, now: datetime) -> RecordText:

@@ -30,17 +30,17 @@ def export_runs(
 
     `rows_of` gives other rows than those of the ledger.
     """
-    rows = _chained(_rows(runs, scope=scope, rows_of=rows_of or (lambda run: _stored_rows(run, scope))))
+
+    def stored_rows(run: Run) -> Iterator[Row]:
+        items = RunItem.objects.filter(scope.ledger(), run=run).order_by("id")
+        return ledger_rows(items, "id", "dedupe_key", "mentor_id").iterator(AT_ONCE)
+
+    rows = _chained(_rows(runs, scope=scope, rows_of=rows_of or stored_rows))
     return StreamingHttpResponse(
         _csv_lines(rows) if format == "csv" else _json_lines(rows),
         content_type=CONTENT_TYPES[format],
         headers={"Content-Disposition": f'attachment; filename="{name}.{format}"'},
     )
-
-
-def _stored_rows(run: Run, scope: Scope) -> Iterator[Row]:
-    items = RunItem.objects.filter(scope.ledger(), run=run).order_by("id")
-    return ledger_rows(items, "id", "dedupe_key", "mentor_id").iterator(AT_ONCE)
 
 
 def _rows(runs: Iterable[Run], *, scope: Scope, rows_of: RowsOf) -> Iterator[Row]:
@@ -73,14 +73,11 @@ def _seal_of(run: Run) -> Row | None:
 def _chained(rows: Iterable[Row]) -> Iterator[Row]:
     previous = ""
     for number, row in enumerate(rows, start=1):
-        numbered = {name: _as_data(value) for name, value in row.items()} | {"row": number}
+        # Codes for a sentence: a file says the same in every language, and to its seal.
+        data = {name: value.as_text() if isinstance(value, RecordText) else value for name, value in row.items()}
+        numbered = data | {"row": number}
         previous = hash_row(previous, numbered)
         yield numbered | {"hash": previous}
-
-
-def _as_data(value: object) -> object:
-    """Return codes for a sentence: a file says the same in every language, and to its seal."""
-    return value.as_text() if isinstance(value, RecordText) else value
 
 
 class Echo:

@@ -92,16 +92,11 @@ def _csv_rows(lines: Iterator[str]) -> Iterator[Line]:
             return
         line, before = before + 1, reader.line_num
         if line > 1 or tuple(cells) != COLUMNS:
-            yield line, _csv_row(cells)
-
-
-def _csv_row(cells: list[str]) -> Row | None:
-    if len(cells) != len(COLUMNS):
-        return None
-    row: Row = {column: unguard(cell) for column, cell in zip(COLUMNS, cells, strict=True)}
-    if row["record"]:
-        row["record"] = _parse(row["record"])
-    return row
+            row: Row | None = None
+            if len(cells) == len(COLUMNS):
+                row = {column: unguard(cell) for column, cell in zip(COLUMNS, cells, strict=True)}
+                row["record"] = row["record"] and _parse(row["record"])
+            yield line, row
 
 
 def _json_rows(lines: Iterator[str]) -> Iterator[Line]:
@@ -141,7 +136,13 @@ class _Check:
         elif self._is_closed:
             self._fault(line, "stands behind the end of the file")
         elif self._is_in_place(line, row):
-            self._take(line, row)
+            if row.get("action") == RUN_ROW:
+                self._close_run(line, row)
+            elif row.get("action") == END_ROW:
+                self._is_closed = True
+            else:
+                self.report.items += 1
+                self._items.add([row.get(name) for name in ITEM_FACTS])
 
     def end(self) -> None:
         if not self._is_closed:
@@ -151,7 +152,8 @@ class _Check:
 
     def _is_in_place(self, line: int, row: Row) -> bool:
         """Check a row by its number and hash; one that does not belong where it stands is not looked at further."""
-        number = _number_of(row)
+        text = text_of(row.get("row"))
+        number = int(text) if text.isascii() and text.isdigit() and len(text) <= 8 else None
         place = _Place(line=line, previous=self._last.hash, hash=text_of(row.get("hash")))
         if number != self._next and hash_row(place.previous, row | {"row": self._next}) == place.hash:
             number = None  # the number itself was changed
@@ -180,15 +182,6 @@ class _Check:
             self.report.faults = [fault for fault in self.report.faults if fault != f"line {before.line}: {CHANGED}"]
             line = before.line
         self._fault(line, "was put in")
-
-    def _take(self, line: int, row: Row) -> None:
-        if row.get("action") == RUN_ROW:
-            self._close_run(line, row)
-        elif row.get("action") == END_ROW:
-            self._is_closed = True
-        else:
-            self.report.items += 1
-            self._items.add([row.get(name) for name in ITEM_FACTS])
 
     def _close_run(self, line: int, row: Row) -> None:
         items, self._items = self._items, ItemsDigest()
@@ -223,12 +216,6 @@ def _uuid_of(facts: Any) -> UUID | None:
         return UUID(facts["id"])
     except (TypeError, KeyError, ValueError, AttributeError):
         return None
-
-
-def _number_of(row: Row) -> int | None:
-    """Return the row's number; none if it is no number that a row could have."""
-    text = text_of(row.get("row"))
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 8 else None
 
 
 def _ranges(missing: dict[int, int]) -> Iterator[tuple[int, int, int]]:

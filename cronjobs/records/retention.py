@@ -105,8 +105,12 @@ def prune(*, now: datetime, on_progress: Callable[[int], None] = lambda _items: 
             pruned += lot.is_last
             if lot.is_last:
                 break
-    _prune_the_watch(before=datetime.combine(first_day_kept(now=now), time(), UTC))
-    log.info("records pruned", event_name="records_pruned", runs=pruned, before=str(first_day_kept(now=now)))
+    day = first_day_kept(now=now)
+    before = datetime.combine(day, time(), UTC)
+    Outage.objects.filter(until_at__lt=before).delete()
+    Incident.objects.filter(ended_at__lt=before).delete()  # with their alerts
+    Forecast.objects.filter(business_date__lt=day).delete()
+    log.info("records pruned", event_name="records_pruned", runs=pruned, before=str(day))
     return pruned
 
 
@@ -148,10 +152,3 @@ def _add_to_summary(run: Run) -> None:
     status = DRY_RUN if run.dry_run else run.status
     summary.runs[status] = summary.runs.get(status, 0) + 1
     summary.save(update_fields=["runs", "counts"])
-
-
-def _prune_the_watch(*, before: datetime) -> None:
-    """Remove what monitoring kept of that time: outages, incidents that are over, with their alerts, and forecasts."""
-    Outage.objects.filter(until_at__lt=before).delete()
-    Incident.objects.filter(ended_at__lt=before).delete()
-    Forecast.objects.filter(business_date__lt=before.date()).delete()

@@ -72,13 +72,9 @@ def _check_run(seal: Seal, report: FileReport) -> None:
     if run.concluded_at is None:
         report.notes.append(f"run {run.pk} of {run.business_date} was opened again since seal {seal.number}")
     else:
-        report.faults.append(f"run {run.pk} of {run.business_date} {_say_how(items, seal)} since seal {seal.number}")
-
-
-def _say_how(items: int, seal: Seal) -> str:
-    if items == seal.items:
-        return "was changed"
-    return f"has {abs(items - seal.items)} items {'more' if items > seal.items else 'fewer'}"
+        more = f"has {abs(items - seal.items)} items {'more' if items > seal.items else 'fewer'}"
+        how = "was changed" if items == seal.items else more
+        report.faults.append(f"run {run.pk} of {run.business_date} {how} since seal {seal.number}")
 
 
 def _check_unsealed(organisation: Organisation, report: FileReport) -> None:

@@ -39,13 +39,9 @@ def _beat(signal: str, result: RunResult) -> None:
     """Send one signal of a slot's run, or raise; what a person starts is no sign that the schedule works."""
     if result.scheduled_for is None or result.cron_job_id is None:
         return
-    address = _address(settings.HEARTBEAT_URL.replace("{slug}", result.slug), signal, result)
+    parts = urlsplit(settings.HEARTBEAT_URL.replace("{slug}", result.slug))
+    # `rid` lets the service pair the start of a run with its end.
+    query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), ("rid", str(result.run_id))])
+    address = parts._replace(path=parts.path.rstrip("/") + signal, query=query).geturl()
     if (status := answer_of(address)) >= 400:
         raise HeartbeatRefused(status)
-
-
-def _address(url: str, signal: str, result: RunResult) -> str:
-    """Return where the signal goes; `rid` lets the service pair the start of a run with its end."""
-    parts = urlsplit(url)
-    query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), ("rid", str(result.run_id))])
-    return parts._replace(path=parts.path.rstrip("/") + signal, query=query).geturl()

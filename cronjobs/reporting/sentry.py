@@ -39,9 +39,11 @@ def _check_in(status: str, result: RunResult) -> None:
     if result.scheduled_for is None or result.cron_job_id is None:
         return
     job = CronJob.objects.get(pk=result.cron_job_id)
+    # A check-in that has ended cannot change, so a run that was retried gets another one.
+    check_in_id = result.run_id if result.closing == 1 else uuid5(result.run_id, str(result.closing))
     capture_checkin(
         monitor_slug=result.slug,
-        check_in_id=_check_in_id(result),
+        check_in_id=check_in_id.hex,
         status=status,
         duration=result.seconds,
         monitor_config=monitor_config(job),
@@ -63,11 +65,6 @@ def monitor_config(job: CronJob) -> MonitorConfig:
         "failure_issue_threshold": 1,
         "recovery_threshold": 1,
     }
-
-
-def _check_in_id(result: RunResult) -> str:
-    """Return the run's own id; a check-in that has ended cannot change, so a run that was retried gets another one."""
-    return (result.run_id if result.closing == 1 else uuid5(result.run_id, str(result.closing))).hex
 
 
 def _report(error: RunError) -> None:

@@ -15,7 +15,7 @@ from cronjobs import record_text
 from cronjobs.models import CronJob, Run
 from cronjobs.outages import describe_outages, local_time
 from cronjobs.schedules.drift import find_drift
-from mentors.record_text import EMPTY, RecordText, join
+from mentors.record_text import RecordText, join
 
 # A component may be heard of right at a slot, and fail at it.
 SECONDS_AFTER = timedelta(seconds=10)
@@ -26,11 +26,10 @@ def why_not_run(job: CronJob, slot: datetime, *, now: datetime) -> RecordText:
     if not job.enabled and (job.paused_at is None or job.paused_at <= slot):
         return _pause(job)
     zone = ZoneInfo(job.timezone)
-    found = (
-        describe_outages(slot, slot + SECONDS_AFTER, zone=zone, now=now)
-        + _drift(job)
-        + join(_open_runs(job, slot, zone=zone))
-    )
+    found = describe_outages(slot, slot + SECONDS_AFTER, zone=zone, now=now)
+    if drift := find_drift([job]).get(job.pk):
+        found += record_text.DRIFTED() + drift
+    found += join(_open_runs(job, slot, zone=zone))
     found = found or record_text.CAUSE_NOT_FOUND()
     return found if job.enabled else found + _pause(job)
 
@@ -47,11 +46,6 @@ def _pause(job: CronJob) -> RecordText:
         case _:
             phrase = record_text.PAUSED_JOB
     return phrase(by=job.paused_by, at=at, said=job.pause_note)
-
-
-def _drift(job: CronJob) -> RecordText:
-    differences = find_drift([job]).get(job.pk)
-    return record_text.DRIFTED() + differences if differences else EMPTY
 
 
 def _open_runs(job: CronJob, slot: datetime, *, zone: ZoneInfo) -> Iterator[RecordText]:

@@ -107,23 +107,15 @@ def _change(job: CronJob, changes: CronJobValues, *, by: str, now: datetime) -> 
         setattr(job, field, value)
     job.clean_fields()
     job.clean()
-    if _has_other_slots(before, job):
-        _record_owed_slots(before, by=by, now=now)
+    schedules = {(each.cron_expression, each.timezone) for each in (before, job)}
+    if len(schedules) > 1 or (job.enabled and not before.enabled):
+        # What nobody ran of the schedule that ends here is written down: the sweep forgets what it still owed.
+        with suppress(ValidationError):  # an expression that nobody can read owes nothing
+            owed = missed_slots.unclaimed_slots(before, until=now)
+            remark = record_text.SCHEDULE_CHANGED_BY if by else record_text.SCHEDULE_CHANGED
+            missed_slots.record_missed(before, owed, now=now, remark=remark(by=by) if before.enabled else EMPTY)
         job.slots_from = now
     return _save(job, by=by, now=now)
-
-
-def _has_other_slots(before: CronJob, job: CronJob) -> bool:
-    schedules = {(before.cron_expression, before.timezone), (job.cron_expression, job.timezone)}
-    return len(schedules) > 1 or (job.enabled and not before.enabled)
-
-
-def _record_owed_slots(before: CronJob, *, by: str, now: datetime) -> None:
-    """Write down what nobody ran of a schedule that ends here: with it, the sweep forgets what it still owed."""
-    with suppress(ValidationError):  # an expression that nobody can read owes nothing
-        owed = missed_slots.unclaimed_slots(before, until=now)
-        remark = record_text.SCHEDULE_CHANGED_BY if by else record_text.SCHEDULE_CHANGED
-        missed_slots.record_missed(before, owed, now=now, remark=remark(by=by) if before.enabled else EMPTY)
 
 
 def _save(job: CronJob, *, by: str, now: datetime) -> CronJob:

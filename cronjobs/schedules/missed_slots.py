@@ -31,22 +31,22 @@ def unclaimed_slots(job: CronJob, *, until: datetime) -> list[datetime]:
 
 def record_missed(job: CronJob, slots: Iterable[datetime], *, now: datetime, remark: RecordText = EMPTY) -> None:
     """Write down, with the cause, that the slots never ran; one that somebody has claimed by now is left alone."""
-    Run.objects.bulk_create([_missed_run(job, slot, now=now, remark=remark) for slot in slots], ignore_conflicts=True)
-
-
-def _missed_run(job: CronJob, slot: datetime, *, now: datetime, remark: RecordText) -> Run:
-    return Run(
-        id=Run.id_of_slot(job.pk, slot),
-        organisation=job.organisation,
-        cron_job=job,
-        scheduled_for=slot,
-        business_date=job.organisation.local_date(slot),
-        trigger=Run.Trigger.SCHEDULE,
-        actions=list(nightly.ALL_ACTIONS),
-        status=Run.Status.MISSED,
-        error=record_text.NOT_CLAIMED() if job.enabled else record_text.SWITCHED_OFF(),
-        cause=why_not_run(job, slot, now=now) + remark,
-        created_at=now,
-        finished_at=now,
-        code_version=settings.CODE_VERSION,
-    )
+    missed = [
+        Run(
+            id=Run.id_of_slot(job.pk, slot),
+            organisation=job.organisation,
+            cron_job=job,
+            scheduled_for=slot,
+            business_date=job.organisation.local_date(slot),
+            trigger=Run.Trigger.SCHEDULE,
+            actions=list(nightly.ALL_ACTIONS),
+            status=Run.Status.MISSED,
+            error=record_text.NOT_CLAIMED() if job.enabled else record_text.SWITCHED_OFF(),
+            cause=why_not_run(job, slot, now=now) + remark,
+            created_at=now,
+            finished_at=now,
+            code_version=settings.CODE_VERSION,
+        )
+        for slot in slots
+    ]
+    Run.objects.bulk_create(missed, ignore_conflicts=True)

@@ -51,7 +51,9 @@ class Command(NattevaktCommand):
             self._say("The same night again: everything has been handled")
             call_command("nightly", organisation=organisation.slug)
         self._show_renewal(organisation)
-        self._check_that_nothing_was_done_twice(organisation)
+        again = Run.objects.filter(organisation=organisation).latest("created_at")
+        if again.items.exists():
+            raise CommandError(f"The second run did {again.items.count()} things again.")
 
     def _found_an_organisation(self, now: datetime) -> Organisation:
         slug = f"demo-{now:%Y%m%d-%H%M%S}"
@@ -66,15 +68,12 @@ class Command(NattevaktCommand):
         with _sample_as_of(organisation.local_date(now)) as roster:
             report = import_roster(roster, organisation=organisation, now=now, create_chapters=True)
         self.console().print(f"{report.created} lines imported, {report.errors} errors")
-        self._appoint_coordinators(organisation)
-        return organisation
-
-    def _appoint_coordinators(self, organisation: Organisation) -> None:
         for chapter in Chapter.objects.filter(organisation=organisation):
             user, _created = User.objects.get_or_create(
                 username=f"demo-{chapter.slug}", defaults={"email": f"{chapter.slug}@coordinator.example"}
             )
             CoordinatorRole.objects.create(user=user, organisation=organisation, chapter=chapter)
+        return organisation
 
     @contextmanager
     def _worker(self) -> Iterator[None]:
@@ -122,11 +121,6 @@ class Command(NattevaktCommand):
         renew_certification(lapsed, issued_on=today, expires_on=today + timedelta(days=730), now=timezone.now())
         paused.refresh_from_db()
         self.console().print(f"{paused.name} is {paused.status}")
-
-    def _check_that_nothing_was_done_twice(self, organisation: Organisation) -> None:
-        again = Run.objects.filter(organisation=organisation).latest("created_at")
-        if again.items.exists():
-            raise CommandError(f"The second run did {again.items.count()} things again.")
 
     def _say(self, heading: str) -> None:
         self.console().print(f"\n[bold]── {heading}[/bold]")

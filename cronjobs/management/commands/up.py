@@ -24,7 +24,8 @@ class Command(NattevaktCommand):
         if not settings.DEBUG:
             raise CommandError("This is for development (DEBUG=true); for others, see docker-compose.yml.")
         call_command("migrate", verbosity=0)
-        password = self._password()
+        # The same every time, for this installation.
+        password = salted_hmac("nattevakt.up", LOGIN).hexdigest()[:16]
         web_port, flower_port = os.environ.setdefault("WEB_PORT", "8000"), os.environ.setdefault("FLOWER_PORT", "5555")
         flower_login = os.environ.get("FLOWER_BASIC_AUTH") or f"{LOGIN}:{password}"
         os.environ["FLOWER_BASIC_AUTH"] = flower_login
@@ -41,10 +42,6 @@ class Command(NattevaktCommand):
             sys.executable,
             [sys.executable, "-m", "honcho", "-e", os.devnull, "-f", str(settings.BASE_DIR / "Procfile"), "start"],
         )
-
-    def _password(self) -> str:
-        """Return the same password every time, made from the SECRET_KEY of this installation."""
-        return salted_hmac("nattevakt.up", LOGIN).hexdigest()[:16]
 
     def _login(self, password: str) -> str:
         """Make the login on the first call; afterwards it is its owner's."""

@@ -33,17 +33,14 @@ class Command(NattevaktCommand):
         watchdog = Watchdog(now=timezone.now())
         log.info("watchdog started", event_name="watchdog_started", routes=[route.name for route in routes()])
         if options["once"]:
-            self._once(watchdog)
+            all_notified = watchdog.make_round(now=timezone.now(), once=True)
+            watchdog.wait_for_sweep(seconds=TELL_SECONDS)
+            if not all_notified:
+                raise CommandError("The round could not be made, or nobody could be told: the log says more.")
+            beat_heart()
             return
         while True:
             close_old_connections()  # as between two requests: one that has broken or grown old is opened anew
             if watchdog.make_round(now=timezone.now()):
                 beat_heart()
             sleep(settings.WATCHDOG_SECONDS)
-
-    def _once(self, watchdog: Watchdog) -> None:
-        all_notified = watchdog.make_round(now=timezone.now(), once=True)
-        watchdog.wait_for_sweep(seconds=TELL_SECONDS)
-        if not all_notified:
-            raise CommandError("The round could not be made, or nobody could be told: the log says more.")
-        beat_heart()
