@@ -99,7 +99,8 @@ def _read_notification(message: Message) -> list[DeliveryReport]:
     if status is None:
         return []
     returned = _returned(parts)
-    ids = MESSAGE_ID.findall(" ".join((_header(returned, "Message-ID"), _ids_answered(message))))
+    answered = _header(message, "In-Reply-To"), _header(message, "References")
+    ids = MESSAGE_ID.findall(" ".join((_header(returned, "Message-ID"), *answered)))
     message_ids = tuple(dict.fromkeys(ids))[:MANY]
     # A server to which the message was forwarded knows another address, and returns the one in the To.
     also = [_header(message, "X-Failed-Recipients"), _header(returned, "To")]
@@ -117,10 +118,6 @@ def _returned(parts: list[Message]) -> Message:
         return whole[0]
     content = part.get_payload(decode=True)
     return BytesHeaderParser(policy=compat32).parsebytes(content if isinstance(content, bytes) else b"")
-
-
-def _ids_answered(message: Message) -> str:
-    return f"{_header(message, 'In-Reply-To')} {_header(message, 'References')}"
 
 
 def _groups(status: Message) -> Iterator[Message]:

@@ -88,7 +88,8 @@ def deliver_batch(*, now: datetime, recheck_messages: FindOutdated) -> int:
         if row.pk in outdated:
             _give_up(row, Notification.Status.CANCELLED, outdated[row.pk])
         elif not address and row.channel != EMAIL and CHANNELS[EMAIL].address_of(message.recipient):
-            _reroute(row, now=now)
+            # Its channel cannot deliver any more: an app is gone, a gateway was switched off.
+            _queue_untried(row, at=now, channel=EMAIL)
         elif not address:
             _give_up(row, Notification.Status.FAILED, record_text.NO_ADDRESS(channel=row.channel))
         elif marked := bad.get((row.channel, address.lower())):
@@ -205,7 +206,7 @@ def _deliver_group(channel: Channel, host: str, group: deque[tuple[Message, str]
     reservation = reserve(host, len(group), now=now)
     allowed = deque(islice(group, reservation.count))
     for message, _address in islice(group, reservation.count, None):
-        _wait(message.notification, reservation.next_at)
+        _queue_untried(message.notification, at=reservation.next_at)
     reason, connections = EMPTY, 0
     while allowed and connections < CONNECTIONS:
         try:
@@ -283,17 +284,10 @@ def _try_later(row: Notification, reason: RecordText, *, now: datetime, after: t
     )
 
 
-def _wait(row: Notification, at: datetime) -> None:
+def _queue_untried(row: Notification, *, at: datetime, **changes: str) -> None:
     """Queue again what was not tried, so that it costs no attempt."""
     Notification.objects.filter(pk=row.pk, status=Notification.Status.SENDING).update(
-        status=Notification.Status.QUEUED, next_attempt_at=at, attempts=row.attempts - 1
-    )
-
-
-def _reroute(row: Notification, *, now: datetime) -> None:
-    """Queue again by e-mail what its channel cannot deliver any more: an app is gone, a gateway was switched off."""
-    Notification.objects.filter(pk=row.pk, status=Notification.Status.SENDING).update(
-        status=Notification.Status.QUEUED, channel=EMAIL, next_attempt_at=now, attempts=row.attempts - 1
+        status=Notification.Status.QUEUED, next_attempt_at=at, attempts=row.attempts - 1, **changes
     )
 
 

@@ -83,12 +83,14 @@ class DatabaseNotificationService:
         mentors = needed.in_bulk({event.mentor_id for event in events})
         by_chapter = coordinators_by_chapter(organisation, {mentor.chapter_id for mentor in mentors.values()})
         outbox = Outbox(organisation=organisation, now=now, run_id=run_id)
+        by_mentor: dict[int, list[Event]] = defaultdict(list)
         for event in events:
+            by_mentor[event.mentor_id].append(event)
             for coordinator in by_chapter[mentors[event.mentor_id].chapter_id]:
                 facts = {"events": [as_facts(event)]}
                 outbox.tell_coordinator(coordinator, event.kind, event.key, facts, about_id=event.mentor_id)
-        for mentor, own in _by_mentor(events, mentors):
-            outbox.tell_mentor(mentor, own)
+        for mentor_id, own in by_mentor.items():
+            outbox.tell_mentor(mentors[mentor_id], own)
         if run_id is None:
             _hand_over(outbox, _paused_by_coordinator(events, mentors, by_chapter), key=events[0].key)
         if not all(by_chapter[mentor.chapter_id] for mentor in mentors.values()):
@@ -153,13 +155,6 @@ class DatabaseNotificationService:
         outbox = Outbox(organisation=organisation, now=now, run_id=None)
         outbox.add(Notification.Kind.INVITED, EMAIL, key, facts, recipient_user_id=user.pk, at_any_hour=True)
         outbox.write()
-
-
-def _by_mentor(events: Iterable[Event], mentors: dict[int, Mentor]) -> Iterable[tuple[Mentor, list[Event]]]:
-    grouped: dict[int, list[Event]] = defaultdict(list)
-    for event in events:
-        grouped[event.mentor_id].append(event)
-    return ((mentors[mentor_id], own) for mentor_id, own in grouped.items())
 
 
 def _paused_by_coordinator(

@@ -56,13 +56,9 @@ def write_summaries(*, organisation: Organisation, run_id: UUID, now: datetime) 
     written = Notification.objects.filter(dedupe_key__in=[row["dedupe_key"] for row in outbox.rows])
     before = set(written.values_list("dedupe_key", flat=True))
     outbox.write()
-    _put_into({row["dedupe_key"] for row in outbox.rows} - before, since=now - LOOKS_BACK)
-
-
-def _put_into(keys: Iterable[str], *, since: datetime) -> None:
-    if keys := list(keys):
+    if keys := list({row["dedupe_key"] for row in outbox.rows} - before):
         with connection.cursor() as cursor:
-            cursor.execute(PUT_INTO_SUMMARIES, {"keys": keys, "since": since})
+            cursor.execute(PUT_INTO_SUMMARIES, {"keys": keys, "since": now - LOOKS_BACK})
 
 
 def paused_by_run(run_id: UUID) -> Iterable[tuple[int, int, list[int]]]:

@@ -56,7 +56,9 @@ class Email(Channel):
         try:
             yield send
         except BaseException:
-            _hang_up(connection)  # it may not answer any more: no polite goodbye
+            smtp = getattr(connection, "connection", None)
+            with suppress(Exception):  # it may not answer any more: no polite goodbye
+                smtp.close() if smtp is not None else connection.close()
             raise
         with suppress(OSError, SMTPException):
             connection.close()
@@ -124,7 +126,10 @@ def _answer(
 ) -> Undelivered:
     """Return what a server's answer means for the message: later (4xx), never (5xx), or goodbye (421)."""
     words = said.decode(errors="replace") if isinstance(said, bytes) else said
-    answer = _clean(code, words, envelope)
+    clean = words  # but for the recipient
+    for personal in filter(None, (envelope.address, envelope.address.partition("@")[0])):
+        clean = re.sub(re.escape(personal), "…", clean, flags=re.IGNORECASE)
+    answer = f"{code} {clean}"[:500]
     if code == 421:
         return Unreachable(record_text.MAIL_SERVER_SAID(answer=answer))
     if code < 500:
@@ -144,22 +149,8 @@ def _answer_of_provider(error: AnymailAPIError) -> Refused | TryLater | Unreacha
     return Refused(record_text.PROVIDER_ANSWERED(status=status))
 
 
-def _clean(code: int, words: str, envelope: Envelope) -> str:
-    """Return the server's words without the recipient."""
-    local, _at, _domain = envelope.address.partition("@")
-    for personal in (envelope.address, local):
-        words = re.sub(re.escape(personal), "…", words, flags=re.IGNORECASE) if personal else words
-    return f"{code} {words}"[:500]
-
-
 def _name(error: Exception) -> str:
     return type(error).__name__
-
-
-def _hang_up(connection: BaseEmailBackend) -> None:
-    smtp = getattr(connection, "connection", None)
-    with suppress(Exception):
-        smtp.close() if smtp is not None else connection.close()
 
 
 CHANNEL = Email()

@@ -109,15 +109,14 @@ def _judge(response: requests.Response, *, now: datetime) -> None:
 def _retry_after(value: str, *, now: datetime) -> float:
     """Return the seconds that a Retry-After asks for, as a number or as a date; 0 if it makes no sense."""
     try:
-        seconds = float(int(value)) if value.strip().isdecimal() else _seconds_until(value, now=now)
+        if value.strip().isdecimal():
+            seconds = float(int(value))
+        else:
+            at = parsedate_to_datetime(value)
+            seconds = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
     except (TypeError, ValueError, OverflowError):
         return 0
     return min(max(seconds, 0), LONGEST_WAIT_SECONDS)
-
-
-def _seconds_until(date: str, *, now: datetime) -> float:
-    at = parsedate_to_datetime(date)
-    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
 
 
 class _PublicConnection(HTTPSConnection):

@@ -66,7 +66,8 @@ def gather(notifications: Iterable[Notification], *, now: datetime) -> list[Mess
     """Return what the messages tell, in at most two more queries; the notifications are from `read_notifications`."""
     notifications = list(notifications)
     told = _told_in([row.pk for row in notifications if row.kind in SUMMARIES])
-    paused = _mentors({pk for row in notifications for pk in row.context.get("paused", ())})
+    paused_ids = {pk for row in notifications for pk in row.context.get("paused", ())}
+    paused = Mentor.objects.select_related("chapter").in_bulk(paused_ids)
     return [
         Message(
             notification=row,
@@ -88,10 +89,6 @@ def _told_in(summaries: list[int]) -> dict[int, list[NotificationEvent]]:
     for row in rows.select_related("about__chapter").order_by("about__name", "pk"):
         told[row.digest_id or 0] += _events(row, {})
     return told
-
-
-def _mentors(ids: set[int]) -> dict[int, Mentor]:
-    return Mentor.objects.select_related("chapter").in_bulk(ids) if ids else {}
 
 
 def _events(row: Notification, paused: dict[int, Mentor]) -> list[NotificationEvent]:

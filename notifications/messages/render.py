@@ -52,6 +52,7 @@ def render_message(message: Message) -> RenderedMessage:
     with translation.override(row.language):
         is_empty = row.kind in TELL_OF_MENTORS and not message.events
         draft = nothing_left() if is_empty else WRITERS[row.kind](message)
+        first_name = clean(message.recipient_name).partition(" ")[0]
         return RenderedMessage(
             language=row.language,
             subject=draft.subject,
@@ -60,7 +61,7 @@ def render_message(message: Message) -> RenderedMessage:
                 gist=draft.gist,
                 url=_where_to_act(message),
             ),
-            greeting=_greeting(message),
+            greeting=_("Hi %(first_name)s,") % {"first_name": first_name} if first_name else _("Hi,"),
             blocks=draft.blocks,
             footer=_footer(message),
         )
@@ -71,11 +72,6 @@ def _where_to_act(message: Message) -> str:
     if any(event.kind == Kind.REMIND for event in message.events):
         return message.links.answer or message.links.desk
     return message.links.desk
-
-
-def _greeting(message: Message) -> str:
-    first_name = clean(message.recipient_name).partition(" ")[0]
-    return _("Hi %(first_name)s,") % {"first_name": first_name} if first_name else _("Hi,")
 
 
 def _footer(message: Message) -> tuple[Paragraph | Link, ...]:

@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 
 from mentors.management.base import NattevaktCommand
 from mentors.models import LANGUAGES
-from notifications.messages.previews import Preview, previews
+from notifications.messages.previews import previews
 from notifications.models import Notification
 
 
@@ -29,16 +29,12 @@ class Command(NattevaktCommand):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for preview in written:
-                _write(preview, folder)
+                name = f"{preview.slug}.{preview.rendered.language}"
+                text = f"{preview.rendered.subject}\n\n{preview.text}\n{preview.rendered.short}\n"
+                (folder / f"{name}.html").write_text(preview.html, encoding="utf-8")
+                (folder / f"{name}.txt").write_text(text, encoding="utf-8")
             index = render_to_string("notifications/preview_index.html", {"previews": written})
             (folder / "index.html").write_text(index, encoding="utf-8")
         except OSError as error:
             raise CommandError(f"{folder} cannot be written to: {error.strerror}. Choose another folder.") from error
         self.stdout.write(f"{len(written)} messages, as text and as HTML: open {folder / 'index.html'}")
-
-
-def _write(preview: Preview, folder: Path) -> None:
-    name = f"{preview.slug}.{preview.rendered.language}"
-    (folder / f"{name}.html").write_text(preview.html, encoding="utf-8")
-    text = f"{preview.rendered.subject}\n\n{preview.text}\n{preview.rendered.short}\n"
-    (folder / f"{name}.txt").write_text(text, encoding="utf-8")
