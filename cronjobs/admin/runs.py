@@ -177,14 +177,8 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
     def _ask(self, request: HttpRequest, run_id: UUID, form: type[Form], act: Any, **words: str) -> HttpResponse:
         """Ask who leads the organisation, and then do it."""
         run = self.find_for(request, str(run_id), Permission.LEAD)
-        context = self._context(request, run) | words
-        return ask(
-            request,
-            form(request.POST if request.method == "POST" else None),
-            context=context,
-            act=act,
-            back=url_of(run),
-        )
+        answers = request.POST if request.method == "POST" else None
+        return ask(request, form(answers), context=self._context(request, run) | words, act=act, back=url_of(run))
 
     def _context(self, request: HttpRequest, run: Run) -> dict[str, Any]:
         return self.context_of(request, title=_("Run of %(date)s") % {"date": date_format(run.business_date)}, run=run)

@@ -228,15 +228,9 @@ class CronJobAdmin(ButtonsAdmin):
         template: str = "desk/ask.html", **context: Any,
     ) -> HttpResponse:  # fmt: skip
         back = reverse("admin:cronjobs_cronjob_change", args=[job.pk])
+        answers = request.POST if request.method == "POST" else None
         shown = self.context_of(request, **context)
-        return ask(
-            request,
-            form(request.POST if request.method == "POST" else None),
-            context=shown,
-            act=act,
-            back=back,
-            template=template,
-        )
+        return ask(request, form(answers), context=shown, act=act, back=back, template=template)
 
     @staticmethod
     def _change(request: HttpRequest, job: CronJob, **changes: Any) -> None:

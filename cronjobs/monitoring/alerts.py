@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from smtplib import SMTPResponseException
 
 import requests
@@ -54,7 +55,7 @@ def routes() -> list[Route]:
         schemes.append(scheme)
         number = schemes.count(scheme)
         name = f"apprise:{scheme}" + (f":{number}" if number > 1 else "")
-        found.append(Route(name=name[:100], send=_sender(url)))
+        found.append(Route(name=name[:100], send=partial(_send_by_apprise, url)))
     return found
 
 
@@ -119,12 +120,9 @@ def _send_mail(message: AlertMessage) -> None:
     ).send()
 
 
-def _sender(url: str) -> Callable[[AlertMessage], None]:
-    def send(message: AlertMessage) -> None:
-        service = open_service(url, "")
-        if service is None:
-            raise SendFailed("It is not an address that Apprise can read.")
-        if failure := notify(service, title=message.subject, body=message.body, splits=True):
-            raise SendFailed(failure.reason)
-
-    return send
+def _send_by_apprise(url: str, message: AlertMessage) -> None:
+    service = open_service(url, "")
+    if service is None:
+        raise SendFailed("It is not an address that Apprise can read.")
+    if failure := notify(service, title=message.subject, body=message.body, splits=True):
+        raise SendFailed(failure.reason)

@@ -79,7 +79,10 @@ class Watchdog:
         kinds = KINDS if once or now >= self.reconciles_from else KINDS - {Incident.Kind.COMPONENT}
         try:
             with _within(LOOK_SECONDS):
-                due = _look(web_problems, kinds=kinds, now=now)
+                heartbeats.record_heartbeat(Component.WATCHDOG, now=now)
+                expect_components(now=now)
+                problems = [problem for problem in find_problems(now=now) if problem.kind in kinds]
+                due = incidents.reconcile([*problems, *web_problems], now=now, kinds=kinds)
                 sweep_is_due = self._sweep_is_due(now=now)
             with _within(TELL_SECONDS):
                 all_notified = incidents.notify(due, now=now, sender=AlertSender())
@@ -154,13 +157,6 @@ class Watchdog:
         self.swept_at = now
         self.sweeping = Thread(target=_sweep_once, kwargs={"now": now}, daemon=True)
         self.sweeping.start()
-
-
-def _look(web_problems: list[Problem], *, kinds: frozenset[Incident.Kind], now: datetime) -> list[incidents.DueAlert]:
-    heartbeats.record_heartbeat(Component.WATCHDOG, now=now)
-    expect_components(now=now)
-    problems = [problem for problem in find_problems(now=now) if problem.kind in kinds]
-    return incidents.reconcile([*problems, *web_problems], now=now, kinds=kinds)
 
 
 def _sweep_once(*, now: datetime) -> None:

@@ -56,10 +56,14 @@ class Command(NattevaktCommand):
     def _for_nagios(self, *, now: datetime) -> None:
         """Write one line, and exit as Nagios reads it."""
         try:
-            nights, problems, ages = last_nights(now=now), _other_problems(now=now), _ages(now=now)
+            nights, problems = last_nights(now=now), _other_problems(now=now)
+            green = Run.objects.real().filter(cron_job__enabled=True, status=Run.Status.SUCCEEDED)
+            newest = list(green.order_by("cron_job_id", *NEWEST_FIRST).distinct("cron_job_id"))
         except (DatabaseError, InterfaceError) as error:
             self.stdout.write("NATTEVAKT UNKNOWN - the database does not answer")
             raise SystemExit(NAGIOS_UNKNOWN) from error
+        # How many seconds ago the last green run of each job was closed.
+        ages = {run.cron_job_id: int((now - run.finished_at).total_seconds()) for run in newest if run.finished_at}
         faults = [f"{night.organisation} {night.job}: {night.fault}" for night in nights if night.fault]
         others = [str(problem.title) for problem in problems]
         code = NAGIOS_CRITICAL if faults else NAGIOS_WARNING if others else NAGIOS_OK
@@ -86,13 +90,6 @@ def _summary(problem: Problem) -> str:
 def _proofs(proofs: dict[str, datetime]) -> dict[str, datetime | None]:
     """Return when each route that there is now last got through."""
     return {route.name: proofs.get(route.name) for route in alerts.routes()}
-
-
-def _ages(*, now: datetime) -> dict[int | None, int]:
-    """Return by job how many seconds ago its last green run was closed."""
-    green = Run.objects.real().filter(cron_job__enabled=True, status=Run.Status.SUCCEEDED)
-    newest = green.order_by("cron_job_id", *NEWEST_FIRST).distinct("cron_job_id")
-    return {run.cron_job_id: int((now - run.finished_at).total_seconds()) for run in newest if run.finished_at}
 
 
 def _label(night: NightStatus) -> str:

@@ -138,7 +138,10 @@ class Command(NattevaktCommand):
         """Wait until the run is closed, or held with nothing left that may be done."""
         progress, moved_at, hinted = -1.0, monotonic(), False
         with self._progress() as show:
-            while run.is_open and not self._waits_for_a_person(run):
+            while run.is_open:
+                allowed = run.items.pending().exclude(action=Action.PAUSE)
+                if run.status == Run.Status.HELD and not allowed.exists():
+                    break
                 if run.progress != progress:
                     progress, moved_at = run.progress, monotonic()
                     show(run)
@@ -155,10 +158,6 @@ class Command(NattevaktCommand):
                 sleep(0.1)
                 run.refresh_from_db()
         return run
-
-    @staticmethod
-    def _waits_for_a_person(run: Run) -> bool:
-        return run.status == Run.Status.HELD and not run.items.pending().exclude(action=Action.PAUSE).exists()
 
     @contextmanager
     def _progress(self) -> Iterator[Any]:
