@@ -115,7 +115,16 @@ def extend_certifications(
     if not plan.extended:
         raise NothingToExtend
     extension = Extension.objects.create(organisation=plan.organisation, reason=reason, by=by, at=now)
-    ExtendedCertification.objects.bulk_create((_row(extension, step) for step in plan.extended), batch_size=1000)
+    rows = [
+        ExtendedCertification(
+            extension=extension,
+            certification=step.certification,
+            from_on=cast("date", step.certification.expires_on),  # of what is not left out
+            to_on=cast("date", step.to_on),
+        )
+        for step in plan.extended
+    ]
+    ExtendedCertification.objects.bulk_create(rows, batch_size=1000)
     _set_expiry(extension.certifications.all(), to="to_on", now=now)
     mentor_ids = {step.certification.mentor_id for step in plan.extended}
     resumed = resume_renewed(organisation=plan.organisation, mentor_ids=mentor_ids, now=now, actor=by)
@@ -192,16 +201,6 @@ def _covered(plan: ExtensionPlan, *, now: datetime) -> dict[int, set[str]]:
         if would_cover_today(certification.type, issued_on=certification.issued_on, expires_on=step.to_on, now=now):
             covered[certification.mentor_id].add(certification.type.code)
     return covered
-
-
-def _row(extension: Extension, step: Step) -> ExtendedCertification:
-    from_on, to_on = cast("date", step.certification.expires_on), cast("date", step.to_on)  # of what is not left out
-    return ExtendedCertification(
-        extension=extension,
-        certification=step.certification,
-        from_on=from_on,
-        to_on=to_on,
-    )
 
 
 def _set_expiry(rows: QuerySet[ExtendedCertification], *, to: str, now: datetime) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -87,22 +86,20 @@ def find_expiring(user: User, *, on: date) -> QuerySet[Certification, Any]:
 
 def _open(user: User, *, of: str, is_cut: bool) -> Calendar:
     """Begin the calendar; what follows from nothing but the user, so that it is the same at every look."""
+    said = _("Of the mentors whom you look after, for %(days)d days ahead.") % {"days": AHEAD.days}
+    if is_cut:
+        said += " " + _("There are more: these are the first %(count)d.") % {"count": MOST}
     calendar = Calendar.new(
         prodid="-//Nattevakt//Nattevakt//EN",
         uid=f"expiries-{user.pk}@{settings.MESSAGE_ID_DOMAIN}",
         # In one line: the older of the two properties that the library writes it to knows no other.
         name=_("Certifications that expire – %(organisation)s") % {"organisation": " ".join(of.split())},
-        description=_describe(is_cut=is_cut),
+        description=said,
     )
     # RFC 7986 asks for the parameter, which the library's own setter leaves out; the second is for older programs.
     calendar.add("refresh-interval", vDuration(FRESH_FOR), parameters={"VALUE": "DURATION"})
     calendar.add("x-published-ttl", vDuration(FRESH_FOR))
     return calendar
-
-
-def _describe(*, is_cut: bool) -> str:
-    said = _("Of the mentors whom you look after, for %(days)d days ahead.") % {"days": AHEAD.days}
-    return f"{said} {_('There are more: these are the first %(count)d.') % {'count': MOST}}" if is_cut else said
 
 
 def _event(row: Any) -> Event:
@@ -113,18 +110,14 @@ def _event(row: Any) -> Event:
     last_valid_day = row.expires_on - timedelta(days=0 if is_valid_then else 1)
     event.add("dtstart", last_valid_day)  # without an end: that one day
     event.add("summary", _("%(type)s expires: %(mentor)s") % {"type": row.type__name, "mentor": row.mentor__name})
-    event.add("description", "\n".join(_facts(row)))
+    facts = [_("Number: %(number)s") % {"number": row.number}] if row.number else []
+    facts.append(_("Chapter: %(chapter)s") % {"chapter": row.mentor__chapter__name})
+    if settings.PUBLIC_URL:
+        facts.append(settings.PUBLIC_URL + reverse("admin:mentors_mentor_change", args=[row.mentor_id]))
+    event.add("description", "\n".join(facts))
     event.add("status", "CONFIRMED")
     event.add("transp", "TRANSPARENT")  # nobody is busy because of it
     return event
-
-
-def _facts(row: Any) -> Iterator[str]:
-    if row.number:
-        yield _("Number: %(number)s") % {"number": row.number}
-    yield _("Chapter: %(chapter)s") % {"chapter": row.mentor__chapter__name}
-    if settings.PUBLIC_URL:
-        yield settings.PUBLIC_URL + reverse("admin:mentors_mentor_change", args=[row.mentor_id])
 
 
 def _digest(token: str) -> str:

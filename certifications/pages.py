@@ -44,13 +44,16 @@ def chapter_page(request: HttpRequest, organisation: str, chapter: str) -> HttpR
     found = get_object_or_404(Chapter.objects.at(organisation=organisation, chapter=chapter))
     on = found.organisation.local_date(timezone.now())
     shown = find_public_list(chapter=found, on=on)
-    language = _choose_language(request, found.organisation)
+    asked = request.GET.get("language", "")
+    language = asked if asked in dict(LANGUAGES) else found.organisation.language
     context = {"chapter": found, "shown": shown, "on": on, "language": language, "style": _style()[0]}
     with translation.override(language):
         html = render_to_string("certifications/chapter.html", context | _addresses(request, found.organisation))
+    # Its own style and nothing else, in frames of the sites that the organisation names.
+    frames = " ".join(("'self'", *found.organisation.embed_on)) if found.organisation.embed_on else "'none'"
     headers = {
         "Content-Language": language,
-        "Content-Security-Policy": _policy(found.organisation),
+        "Content-Security-Policy": POLICY.format(style=_style()[1], frames=frames),
         # A copy that an engine keeps would outlive a pause.
         "X-Robots-Tag": "noarchive" if shown.is_searchable else "noindex",
     }
@@ -76,11 +79,6 @@ def robots(_request: HttpRequest) -> HttpResponse:
     return HttpResponse(ROBOTS, content_type="text/plain; charset=utf-8")
 
 
-def _choose_language(request: HttpRequest, organisation: Organisation) -> str:
-    asked = request.GET.get("language", "")
-    return asked if asked in dict(LANGUAGES) else organisation.language
-
-
 def _addresses(request: HttpRequest, organisation: Organisation) -> dict[str, Any]:
     """Return where the page is in each language: as it is reached here, and for others whole, from the service's."""
     queries = {code: "" if code == organisation.language else f"?language={code}" for code, _name in LANGUAGES}
@@ -89,12 +87,6 @@ def _addresses(request: HttpRequest, organisation: Organisation) -> dict[str, An
         "site": settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}",
         "languages": [{"code": code, "name": name, "query": queries[code]} for code, name in LANGUAGES],
     }
-
-
-def _policy(organisation: Organisation) -> str:
-    """Allow the page's own style and nothing else, in frames of the sites that the organisation names."""
-    frames = ["'self'", *organisation.embed_on] if organisation.embed_on else ["'none'"]
-    return POLICY.format(style=_style()[1], frames=" ".join(frames))
 
 
 @cache

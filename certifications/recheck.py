@@ -27,7 +27,8 @@ def recheck_messages(messages: Sequence[Message]) -> dict[int, RecordText]:
     nothing is left, the message is outdated. Those who may take over for somebody paused are named as of now.
     """
     due = _find_what_is_still_due(messages)
-    answered = find_answered({row.recipient_mentor_id for row in _rows(messages) if row.recipient_mentor_id})
+    recipients = {message.notification.recipient_mentor_id for message in messages}
+    answered = find_answered({pk for pk in recipients if pk})
     outdated = {}
     for message in messages:
         if not message.tells_of_mentors:
@@ -75,7 +76,3 @@ def _find_what_is_still_due(messages: Sequence[Message]) -> set[Reminded]:
         for (organisation, today), ids in reminded.items()
         for certification in find_due_reminders(organisation=organisation, on=today).filter(pk__in=ids)
     }
-
-
-def _rows(messages: Sequence[Message]) -> list[Notification]:
-    return [message.notification for message in messages]

@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from cronjobs.monitoring.problems import NightStatus, last_nights
+from cronjobs.monitoring.problems import last_nights
 
 log = structlog.get_logger(__name__)
 
@@ -54,18 +54,18 @@ def nightly(_request: HttpRequest) -> JsonResponse:
         return JsonResponse({"status": "unavailable", "jobs": []}, status=503)
     nights = last_nights(now=timezone.now())
     in_order = not any(night.fault for night in nights)
-    body = {"status": OK if in_order else "amiss", "jobs": [_as_json(night) for night in nights]}
+    jobs = [
+        {
+            "organisation": night.organisation,
+            "job": night.job,
+            "slot": night.slot,
+            "status": "amiss" if night.fault else OK,
+            "reason": night.fault.in_english(),
+        }
+        for night in nights
+    ]
+    body = {"status": OK if in_order else "amiss", "jobs": jobs}
     return JsonResponse(body, status=200 if in_order else 503)
-
-
-def _as_json(night: NightStatus) -> dict[str, object]:
-    return {
-        "organisation": night.organisation,
-        "job": night.job,
-        "slot": night.slot,
-        "status": "amiss" if night.fault else OK,
-        "reason": night.fault.in_english(),
-    }
 
 
 def _answer(name: str, check: Callable[[], str]) -> str:

@@ -31,7 +31,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Answer a scrape: 200; 401 without the token, 404 if no token is set, 503 without a database."""
     if not (settings.METRICS_TOKEN or settings.DEBUG):
         return HttpResponseNotFound()
-    if not _may_ask(request):
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    is_known = scheme.lower() == "bearer" and compare_digest(token.encode(), settings.METRICS_TOKEN.encode())
+    if settings.METRICS_TOKEN and not is_known:
         return HttpResponse(status=401, headers={"WWW-Authenticate": 'Bearer realm="metrics"'})
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     registry = CollectorRegistry()
@@ -42,10 +44,3 @@ def metrics(request: HttpRequest) -> HttpResponse:
     except (psycopg.Error, Error) as error:
         log.warning("no metrics", event_name="metrics_failed", error=type(error).__name__)
         return HttpResponse(status=503)
-
-
-def _may_ask(request: HttpRequest) -> bool:
-    if not settings.METRICS_TOKEN:
-        return True
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and compare_digest(token.encode(), settings.METRICS_TOKEN.encode())

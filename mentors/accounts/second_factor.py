@@ -85,17 +85,10 @@ def is_satisfied(user: User | AnonymousUser) -> bool:
     """
     known: bool | None = getattr(user, "second_factor_is_satisfied", None)
     if known is None:
-        known = isinstance(user, User) and (_has_given_code(user) or _needs_none(user))
+        has_given_code = getattr(user, "otp_device", None) is not None  # which OTPMiddleware has read from the session
+        known = isinstance(user, User) and (has_given_code or not (settings.SECOND_FACTOR_REQUIRED or has_device(user)))
         user.second_factor_is_satisfied = known  # type: ignore[union-attr]
     return known
-
-
-def _has_given_code(user: User) -> bool:
-    return getattr(user, "otp_device", None) is not None  # which OTPMiddleware has read from the session
-
-
-def _needs_none(user: User) -> bool:
-    return not settings.SECOND_FACTOR_REQUIRED and not has_device(user)
 
 
 def verify_code(user: User, code: str, *, request: HttpRequest, now: datetime) -> Device:
