@@ -59,12 +59,12 @@ def nightly(_request: HttpRequest) -> JsonResponse:
             "organisation": night.organisation,
             "job": night.job,
             "slot": night.slot,
-            "status": "amiss" if night.fault else OK,
+            "status": "problem" if night.fault else OK,
             "reason": night.fault.in_english(),
         }
         for night in nights
     ]
-    body = {"status": OK if in_order else "amiss", "jobs": jobs}
+    body = {"status": OK if in_order else "problem", "jobs": jobs}
     return JsonResponse(body, status=200 if in_order else 503)
 
 

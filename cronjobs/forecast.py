@@ -6,7 +6,7 @@ Two nights are seldom alike, so a deviation is only what no ordinary day explain
 - Between the forecast and the night people renew, which takes pauses and reminders away, and late entries add some.
   Up to three quarters of what was expected may go, and up to three times as much again may come.
 - Small numbers say nothing. What was expected counts as FORECAST_MINIMUM at least, and as many must be missing: a
-  group of nine that renews on its last day is nothing amiss, and neither are forty late entries.
+  group of nine that renews on its last day is no deviation, and neither are forty late entries.
 
 So it speaks of 0 where 40 were expected, and of 400 where 40 were; not of 2 where 10 were, or of 15 where 40 were.
 """

@@ -93,7 +93,7 @@ def claim_run(
 ) -> Run:
     """Insert the run that this caller alone may start, or say who was first.
 
-    A held run makes way for the next scheduled night, which plans its items anew, and for a run that a person has
+    A held run is closed by the next scheduled night, which plans its items anew, and by a run that a person has
     approved. Raises RunAlreadyOpen or SlotTaken, or ValidationError for a day out of range or pruned.
     """
     check_business_date(business_date)
@@ -129,7 +129,7 @@ CLAIMS = ("cronjobs_run_pkey", "run_slot_is_claimed_once", "run_is_alone_in_its_
 def _insert_claim(run: Run, *, now: datetime) -> bool:
     retired: list[UUID] = []
     try:
-        # Together: a held run makes way for nobody. And durable: whoever is told of the claim can rely on it.
+        # Together: no held run is closed without its successor. Durable: whoever is told of the claim can rely on it.
         with transaction.atomic(durable=True):
             if _slot_is_taken(run):
                 return False

@@ -60,18 +60,18 @@ class RenderedMessage:
 
 
 def as_text(rendered: RenderedMessage) -> str:
-    """Return the letter as plain text, in lines of at most 78 characters except for links."""
+    """Return the message as plain text, in lines of at most 78 characters except for links."""
     footer = "\n\n".join(map(_as_text, rendered.footer))
     return f"{_wrap(rendered.greeting)}\n\n{as_note(rendered)}\n\n--\n{footer}\n"
 
 
 def as_note(rendered: RenderedMessage) -> str:
-    """Return what the letter says as plain text, without greeting and footer: for an inbox, where both go without."""
+    """Return what the message says as plain text, without greeting and footer: for an inbox, where both go without."""
     return "\n\n".join(map(_as_text, rendered.blocks))
 
 
 def as_html(rendered: RenderedMessage) -> str:
-    """Return the letter as an HTML document that says the same, for WCAG 2.1 AA."""
+    """Return the message as an HTML document that says the same, for WCAG 2.1 AA."""
     html: str = _template().render({"rendered": rendered})
     return html
 

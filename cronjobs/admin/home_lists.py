@@ -1,4 +1,4 @@
-"""What else stands on the home page: who is paused, what did not arrive, and what is amiss."""
+"""What else stands on the home page: who is paused, what did not arrive, and what is wrong."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def find_undelivered(organisation: Organisation, *, scope: Scope) -> TopRows:
 
 
 def find_incidents(organisation: Organisation, *, scope: Scope) -> list[Incident]:
-    """Return what is amiss now for the organisation, and to whom leads it, what is amiss with the service."""
+    """Return what is wrong now for the organisation, and to whom leads it, what is wrong with the service."""
     concerned = Q(organisation=organisation)
     if scope.everything or organisation.pk in scope.led:
         concerned |= Q(organisation__isnull=True)

@@ -77,7 +77,7 @@ def items_seen(run: Run, scope: Scope) -> QuerySet[RunItem]:
 
 
 def list_items(run: Run, *, scope: Scope, params: MultiValueDict[str, str]) -> ItemPage:
-    """Return the page of items that is asked for; what is asked amiss is not asked."""
+    """Return the page of items that is asked for; invalid filters are left out."""
     action = _one_of(params.get("action"), Action.values)
     status = _one_of(params.get("status"), RunItem.Status.values)
     asked = params.get("page", "")

@@ -57,7 +57,7 @@ class Outage(models.Model):
 
 
 class Incident(models.Model):
-    """Something amiss that operations have to know of, from when it was seen until it is over."""
+    """Something wrong that operations have to know of, from when it was seen until it is over."""
 
     class Kind(models.TextChoices):
         NIGHT = "night", _("a night is not in order")
@@ -71,7 +71,7 @@ class Incident(models.Model):
 
     kind = models.CharField(_("kind"), max_length=9, choices=Kind)
     key = models.CharField(
-        _("key"), max_length=200, help_text=_("What is amiss; it is one incident as long as it lasts.")
+        _("key"), max_length=200, help_text=_("What is wrong; it is one incident as long as it lasts.")
     )
     organisation = models.ForeignKey(
         Organisation, verbose_name=_("organisation"), on_delete=models.CASCADE, null=True, related_name="incidents"
@@ -81,10 +81,10 @@ class Incident(models.Model):
     )
     title = RecordTextField(_("title"))
     details = RecordTextField(_("details"))
-    began_at = models.DateTimeField(_("began at"), help_text=_("Since when it has been amiss, as far as is known."))
+    began_at = models.DateTimeField(_("began at"), help_text=_("Since when it has been wrong, as far as is known."))
     seen_at = models.DateTimeField(_("seen at"), help_text=_("When it was first seen."))
     notified_at = models.DateTimeField(
-        _("notified at"), null=True, help_text=_("When operations were last told that it is amiss.")
+        _("notified at"), null=True, help_text=_("When operations were last told that it is wrong.")
     )
     ended_at = models.DateTimeField(_("ended at"), null=True)
     cleared_at = models.DateTimeField(
@@ -119,7 +119,7 @@ class Alert(models.Model):
 
     class Event(models.TextChoices):
         RAISED = "raised", _("raised")
-        STILL = "still", _("still amiss")
+        STILL = "still", _("still wrong")
         CLEARED = "cleared", _("all clear")
 
     incident = models.ForeignKey(Incident, verbose_name=_("incident"), on_delete=models.CASCADE, related_name="alerts")

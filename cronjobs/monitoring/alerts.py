@@ -78,7 +78,7 @@ class AlertSender:
         return bool(self.routes) and not self._left
 
     def send(self, message: AlertMessage) -> dict[str, str]:
-        """Try the routes that are left; return for each why it did not take the letter: nothing, if it did."""
+        """Try the routes that are left; return for each why it did not take the message: nothing, if it did."""
         errors = {route.name: _attempt(route, message) for route in self._left}
         self._left = [route for route in self._left if not errors[route.name]]
         return errors

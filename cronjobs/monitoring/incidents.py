@@ -1,4 +1,4 @@
-"""From what is amiss to who was told: an incident is opened once, told, told again while it lasts, and cleared.
+"""From what is wrong to who was told: an incident is opened once, told, told again while it lasts, and cleared.
 
     reconcile ─ opens, keeps and ends incidents; the open ones are unique by key, so two watchers open one
     notify ──── claims what is due by compare-and-set, sends it outside of every transaction, notes every attempt
@@ -41,7 +41,7 @@ class DueAlert:
 
 
 def look(*, now: datetime) -> bool:
-    """Find what is amiss, and tell of it; return whether all that had to be told was."""
+    """Find what is wrong, and tell of it; return whether all that had to be told was."""
     due = reconcile(find_problems(now=now), now=now, kinds=WATCHED)
     return notify(due, now=now, sender=AlertSender())
 

@@ -1,4 +1,4 @@
-"""Is anything amiss? Asked of the database alone: it does not matter which of the others is broken.
+"""Is anything wrong? Asked of the database alone: it does not matter which of the others is broken.
 
 `last_nights` says of every job whether its night is in order, `find_problems` what operations have to know of: those
 nights, silent parts, messages that do not leave, deviations, and beat's own schedule. Nothing here changes anything,
@@ -66,7 +66,7 @@ class NightStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that is amiss now. Its key stays the same as long as it lasts.
+    """Something that is wrong now. Its key stays the same as long as it lasts.
 
     One that is `unconfirmed` opens no incident, and does not end an open one: what it depends on is broken itself, or
     has only just come back.
@@ -150,7 +150,7 @@ def _patience(job: CronJob) -> timedelta:
 
 
 def find_problems(*, now: datetime) -> list[Problem]:
-    """Return everything that is amiss now."""
+    """Return everything that is wrong now."""
     nights = list(_nights_with_problems(last_nights(now=now)))
     return [
         *nights,

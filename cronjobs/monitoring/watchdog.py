@@ -32,7 +32,7 @@ from mentors.record_text import RecordText
 log = structlog.get_logger(__name__)
 
 KINDS = WATCHED | {Incident.Kind.WEB}
-# What fails in so many rounds in a row is amiss; a restart takes less.
+# What fails in so many rounds in a row is wrong; a restart takes less.
 ROUNDS = 3
 NO_SWEEP = timedelta(minutes=5)
 SWEEP_EVERY = timedelta(minutes=2)

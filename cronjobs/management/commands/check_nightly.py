@@ -18,14 +18,14 @@ NAGIOS_OK, NAGIOS_WARNING, NAGIOS_CRITICAL, NAGIOS_UNKNOWN = range(4)
 
 
 class Command(NattevaktCommand):
-    help = "Say whether every night was closed green in time, and nothing else is amiss. It needs no Redis."
+    help = "Say whether every night was closed green in time, and nothing else is wrong. It needs no Redis."
 
     def add_arguments(self, parser: CommandParser) -> None:
         self.add_format(parser)
         parser.add_argument(
             "--nagios",
             action="store_true",
-            help="one line for Nagios: 0 all is well, 1 something else is amiss, 2 a night is, 3 no database answers",
+            help="one line for Nagios: 0 all is well, 1 something else is wrong, 2 a night is, 3 no database answers",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -78,7 +78,7 @@ class Command(NattevaktCommand):
 
 
 def _other_problems(*, now: datetime) -> list[Problem]:
-    """Return what is amiss besides the last nights, which have lines of their own."""
+    """Return what is wrong besides the last nights, which have lines of their own."""
     found = find_problems(now=now)
     return [problem for problem in found if problem.kind != Incident.Kind.NIGHT or problem.slot is None]
 

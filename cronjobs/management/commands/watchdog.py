@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 class Command(NattevaktCommand):
     help = (
-        "Look every WATCHDOG_SECONDS whether anything is amiss, and tell operations. It needs neither Celery nor Redis."
+        "Look every WATCHDOG_SECONDS whether anything is wrong, and tell operations. It needs neither Celery nor Redis."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -267,7 +267,7 @@ def test_messages_that_did_not_arrive_are_told_with_the_reason(home: Home, kari:
 @pytest.mark.parametrize(("of_hlf", "user", "is_told"), [
     (True, "kari", True), (True, "auditor", True), (False, "olav", True), (False, "kari", False),
 ])  # fmt: skip
-def test_what_is_amiss_is_told_to_whom_it_concerns(
+def test_what_is_wrong_is_told_to_whom_it_concerns(
     home: Home, request: pytest.FixtureRequest, hlf: Organisation, of_hlf: bool, user: str, is_told: bool
 ) -> None:
     now = timezone.now()
@@ -282,11 +282,11 @@ def test_what_is_amiss_is_told_to_whom_it_concerns(
 
     page = home(request.getfixturevalue(user))
 
-    assert ("Something is amiss: " in page) is is_told
+    assert ("Something is wrong: " in page) is is_told
     assert "Beat is silent" not in page  # the words of operations are theirs
 
 
-def test_operations_read_what_is_amiss_in_their_own_words(home: Home, hlf: Organisation) -> None:
+def test_operations_read_what_is_wrong_in_their_own_words(home: Home, hlf: Organisation) -> None:
     now = timezone.now()
     Incident.objects.create(kind="component", key="1", title=verbatim("Beat is silent"), began_at=now, seen_at=now)
 

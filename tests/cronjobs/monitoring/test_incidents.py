@@ -257,7 +257,7 @@ def test_what_is_doubtful_opens_nothing_and_ends_nothing(alarms: Receiver) -> No
     assert len(alarms.received) == 1
 
 
-def test_the_number_of_questions_does_not_grow_with_what_is_amiss(django_assert_num_queries: Any) -> None:
+def test_the_number_of_questions_does_not_grow_with_what_is_wrong(django_assert_num_queries: Any) -> None:
     problems = [a_problem(f"drift:{number}") for number in range(30)]
     incidents.reconcile(problems[:1], now=NOW, kinds=WATCHED)
 

@@ -60,7 +60,7 @@ def test_a_night_is_in_order_when_its_run_was_closed_green_in_time(
     assert fault_at(SLOT + 2 * HOUR) == fault
 
 
-def test_a_slot_that_nobody_ran_is_amiss_once_its_time_has_passed(job: CronJob) -> None:
+def test_a_slot_that_nobody_ran_is_wrong_once_its_time_has_passed(job: CronJob) -> None:
     run_of(job, SLOT - 24 * HOUR)
 
     assert fault_at(SLOT + HOUR - timedelta(seconds=1)) == ""
@@ -93,7 +93,7 @@ def test_a_job_that_is_switched_off_is_not_asked_about(job: CronJob) -> None:
     assert last_nights(now=SLOT + 2 * HOUR) == []
 
 
-def test_an_expression_that_nobody_can_read_is_amiss(job: CronJob) -> None:
+def test_an_expression_that_nobody_can_read_is_wrong(job: CronJob) -> None:
     CronJob.objects.update(cron_expression="nonsense")
 
     assert fault_at(SLOT + 2 * HOUR) == "Its cron expression cannot be read."
@@ -335,13 +335,13 @@ class TestTheAddress:
 
         assert answer.status_code == 503
         assert answer.json() == {
-            "status": "amiss",
+            "status": "problem",
             "jobs": [
                 {
                     "organisation": "hlf",
                     "job": "nightly",
                     "slot": "2026-11-20T23:30:00Z",
-                    "status": "amiss",
+                    "status": "problem",
                     "reason": "Nobody ran it.",
                 },
                 {"organisation": "hlf", "job": "second", "slot": None, "status": "ok", "reason": ""},

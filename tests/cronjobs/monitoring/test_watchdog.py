@@ -56,7 +56,7 @@ class TestRounds:
         assert heartbeats.last_heard()[Component.WATCHDOG] == NOW + MINUTE
         assert alarms.received == []
 
-    def test_a_web_server_is_amiss_after_three_rounds_and_well_after_one(
+    def test_a_web_server_is_wrong_after_three_rounds_and_well_after_one(
         self, alarms: Receiver, settings: Settings
     ) -> None:
         record_heartbeats(now=NOW)

@@ -52,7 +52,7 @@ class TestList:
         assert "4 mentors" in everybody
         assert "Show all" not in everybody
 
-    def test_a_search_that_no_database_takes_finds_nothing_amiss(self, desk: Desk, kari: User, mentor: Mentor) -> None:
+    def test_a_search_that_no_database_takes_finds_nothing_wrong(self, desk: Desk, kari: User, mentor: Mentor) -> None:
         field = {"app_label": "certifications", "model_name": "certification", "field_name": "mentor"}
 
         answers = [
