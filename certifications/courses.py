@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from certifications.lapses_on import lock_to_certify
 from certifications.mentor_status import resume_renewed
 from certifications.models import Certification, CertificationType
 from certifications.recording import Expiry
@@ -77,7 +78,7 @@ def record_course(
 
     Resumes by rule 5. Raises ValidationError, and SomeAreElsewhere.
     """
-    mentors = list(_attendees(course, mentor_ids).locked())
+    mentors = list(lock_to_certify(_attendees(course, mentor_ids)))
     new, same = _part(course, mentors, mentor_ids)
     Certification.objects.bulk_create((course.certification_of(mentor) for mentor in new), batch_size=1000)
     resumed = resume_renewed(

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from certifications.coverage import lapsed_types
 from certifications.expiry import apply_auto_resume
+from certifications.lapses_on import lock_to_certify
 from certifications.models import CertificationType, Exemption
 from mentors.conflicts import ConflictError
 from mentors.models import Mentor, Organisation, User
@@ -136,7 +137,7 @@ def resume_renewed(
 
 
 def lock_mentor(mentor: Mentor) -> Mentor:
-    return Mentor.objects.select_related("organisation").locked().get(pk=mentor.pk)
+    return lock_to_certify(Mentor.objects.select_related("organisation").filter(pk=mentor.pk)).get()
 
 
 def announce_changes(

@@ -28,6 +28,7 @@ from django.db.models.expressions import RawSQL
 from django.utils.text import slugify
 
 from certifications.expiry import find_renewed_mentors
+from certifications.lapses_on import lock_to_certify
 from certifications.mentor_status import resume_renewed
 from certifications.models import Certification, CertificationType
 from certifications.roster_errors import LineCode, LineError
@@ -242,7 +243,7 @@ class _Merge:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [ROSTER_LOCK, self.organisation.pk % 2**31])
         named = Mentor.objects.of(self.organisation).filter(ref__in=RawSQL("SELECT ref FROM pg_temp.roster_line", ()))
-        for _pk in named.locked().values_list("pk").iterator():
+        for _pk in lock_to_certify(named).values_list("pk").iterator():
             pass
 
     def _insert_certifications(self) -> None:

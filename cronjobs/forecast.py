@@ -56,8 +56,14 @@ def write_forecast(run: Run, *, now: datetime) -> None:
 def find_deviation(run: Run) -> RecordText:
     """Return how the day of the run differs from what was expected of it; empty if it does not, or nothing was.
 
-    A run that never came to plan, or was for some actions only, says nothing of the day.
+    That a derived column had to be mended is never expected. Of the numbers, a run that never came to plan, or was for
+    some actions only, says nothing.
     """
+    said = record_text.REPAIRED(count=run.repaired) if run.repaired else EMPTY
+    return said + _compare(run)
+
+
+def _compare(run: Run) -> RecordText:
     if run.started_at is None or set(run.actions) != set(Action):
         return EMPTY
     forecast = Forecast.objects.filter(organisation=run.organisation_id, business_date=run.business_date).first()

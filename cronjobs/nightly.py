@@ -23,6 +23,7 @@ from django.db import IntegrityError, OperationalError, transaction
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
+from certifications.lapses_on import repair_lapses_on
 from cronjobs import record_text
 from cronjobs.after_close import conclude
 from cronjobs.hooks import on_run_claimed, result_of
@@ -188,6 +189,7 @@ def _plan(run_id: UUID, *, now: datetime) -> tuple[Run, bool]:
     run = Run.objects.select_related("organisation").select_for_update(of=("self",)).get(pk=run_id)
     if run.status != Run.Status.PLANNED:
         return run, False
+    run.repaired = repair_lapses_on(run.organisation)  # before the finders believe it
     for action in run.actions:
         planned, already_handled = plan_items(run, action=Action(action), now=now)
         run.counts[action] = {"planned": planned, "done": 0, "skipped": 0, "failed": 0}
@@ -196,7 +198,7 @@ def _plan(run_id: UUID, *, now: datetime) -> tuple[Run, bool]:
     run.started_at = now
     if not run.approved:
         _brake(run, now=now)
-    run.save(update_fields=["counts", "already_handled", "status", "started_at"])
+    run.save(update_fields=["counts", "already_handled", "repaired", "status", "started_at"])
     return run, True
 
 

@@ -44,6 +44,16 @@ WOULD_REMIND = Phrase("would_remind", _("Would be reminded: it expires within th
 GIVEN_UP = Phrase("given_up", _("Given up: no worker came back from it."))
 
 # How a night differs from what was expected of it.
+REPAIRED = Phrase(
+    "repaired",
+    ngettext_lazy(
+        "The day on which %(count)s mentor lapses was stored wrongly, and was mended before the night: "
+        "somebody or something has written past the rules",
+        "The day on which %(count)s mentors lapse was stored wrongly, and was mended before the night: "
+        "somebody or something has written past the rules",
+        "count",
+    ),
+)
 PAUSES_EXPECTED = Phrase(
     "pauses_expected",
     ngettext_lazy(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 import pghistory
 from dateutil.relativedelta import relativedelta
 from django.contrib.postgres.indexes import OpClass
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import ExpressionWrapper, OuterRef, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Upper
@@ -55,6 +56,12 @@ class CertificationType(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @transaction.atomic
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save it, with the organisation's row locked first: `Mentor.lapses_on` follows (docs/rules.md, lock order)."""
+        Organisation.objects.select_for_update(no_key=True).filter(pk=self.organisation_id).first()
+        super().save(*args, **kwargs)
 
     def default_expiry(self, issued_on: date) -> date | None:
         """Return the last valid day of one issued on `issued_on`: months clamped, minus one day."""

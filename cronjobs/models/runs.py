@@ -105,6 +105,12 @@ class Run(models.Model):
     status = models.CharField(_("status"), max_length=9, choices=Status, default=Status.PLANNED)
     counts = models.JSONField(_("counts"), default=dict)
     already_handled = models.PositiveIntegerField(_("already handled"), default=0)
+    repaired = models.PositiveIntegerField(
+        _("repaired"),
+        default=0,
+        db_default=0,
+        help_text=_("For how many mentors the day on which they lapse was stored wrongly, and mended before the plan."),
+    )
     resent_at = models.DateTimeField(
         _("resent at"), null=True, help_text=_("When the sweep last sent its items out again.")
     )
@@ -204,12 +210,14 @@ class RunItem(models.Model):
     action = models.CharField(_("action"), max_length=6, choices=Action)
     dedupe_key = models.CharField(_("key"), max_length=80)
     mentor = models.ForeignKey(Mentor, verbose_name=_("mentor"), on_delete=models.PROTECT, related_name="run_items")
+    # May name one that has been removed: the evidence stays, and removing it has no lock of the ledger to wait for.
     certification = models.ForeignKey(
         Certification,
         verbose_name=_("certification"),
-        on_delete=models.SET_NULL,
+        on_delete=models.DO_NOTHING,
         null=True,
         related_name="run_items",
+        db_constraint=False,
         db_index=False,
     )
     type = models.TextField(_("type"), blank=True)

@@ -173,7 +173,7 @@ def test_the_evidence_outlives_the_certification(hlf: Organisation, mentor: Ment
     certification.delete()
 
     item = run.items.get()
-    assert (item.certification, item.type, item.number, item.stage) == (None, "likepersonkurs", "C7", 7)
+    assert (item.status, item.type, item.number, item.stage) == ("done", "likepersonkurs", "C7", 7)
     assert item.expires_on == TODAY + timedelta(days=7)
 
 

@@ -101,7 +101,8 @@ class Command(NattevaktCommand):
 
 
 def _save_organisation(slug: str, settings: dict[str, Any]) -> tuple[Organisation, bool]:
-    organisation = Organisation.objects.select_for_update().filter(slug=slug).first()
+    # Not for a change of its key: a night that writes rows of the organisation need not wait, nor this for the night.
+    organisation = Organisation.objects.select_for_update(no_key=True).filter(slug=slug).first()
     created = organisation is None
     if organisation is None:
         if "name" not in settings:

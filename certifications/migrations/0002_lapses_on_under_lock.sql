@@ -1,0 +1,69 @@
+-- `Mentor.lapses_on` while several write at once, and the search for one that is wrong all the same.
+--
+-- It derives from certifications, their types and the organisation. Somebody who writes a certification and somebody who
+-- saves what it depends on do not see each other's rows before both have committed: each would compute it without the
+-- other. So the organisation's row is the lock of it all: whoever writes certifications shares it, whoever changes a
+-- type or the organisation has it alone. It comes before the mentors, which are locked in id order (docs/rules.md,
+-- lock order); code takes it by `certifications/locks.py`, and hands in psql get it here.
+
+-- What `lapses_on` must be, by mentor.
+CREATE VIEW certifications_lapses_on AS
+SELECT mentor.id AS mentor_id, mentor.organisation_id, NULLIF(min(held.lapses_on), 'infinity') AS lapses_on
+FROM mentors_mentor mentor
+JOIN mentors_organisation organisation ON organisation.id = mentor.organisation_id
+LEFT JOIN LATERAL (
+    SELECT max(COALESCE(
+        lapses_on(certification.expires_on, organisation.valid_through_expiry_day, type.grace_days), 'infinity'
+    )) AS lapses_on
+    FROM certifications_certification certification
+    JOIN certifications_certificationtype type ON type.id = certification.type_id AND type.required
+    WHERE certification.mentor_id = mentor.id AND certification.revoked_at IS NULL
+    GROUP BY certification.type_id
+) held ON true
+GROUP BY mentor.id;
+
+DROP FUNCTION refresh_lapses_on(bigint[]);
+
+-- Return how many were wrong.
+CREATE FUNCTION refresh_lapses_on(mentor_ids bigint[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    wrong bigint;
+BEGIN
+    PERFORM 1 FROM mentors_organisation
+    WHERE id IN (SELECT organisation_id FROM mentors_mentor WHERE id = ANY (mentor_ids)) ORDER BY id FOR SHARE;
+    PERFORM 1 FROM mentors_mentor WHERE id = ANY (mentor_ids) ORDER BY id FOR NO KEY UPDATE;
+    UPDATE mentors_mentor mentor SET lapses_on = latest.lapses_on
+    FROM certifications_lapses_on latest
+    WHERE latest.mentor_id = ANY (mentor_ids)
+        AND mentor.id = latest.mentor_id AND mentor.lapses_on IS DISTINCT FROM latest.lapses_on;
+    GET DIAGNOSTICS wrong = ROW_COUNT;
+    RETURN wrong;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION type_refreshes_lapses_on() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- Before the mentors are looked for: those whose certification is being written now must be among them.
+    PERFORM 1 FROM mentors_organisation WHERE id = NEW.organisation_id FOR NO KEY UPDATE;
+    PERFORM refresh_lapses_on(ARRAY(
+        SELECT DISTINCT mentor_id FROM certifications_certification WHERE type_id = NEW.id
+    ));
+    RETURN NULL;
+END
+$$;
+
+-- The same for one organisation, whoever has written past the triggers; cheap where nothing is wrong.
+CREATE FUNCTION repair_lapses_on(organisation bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    wrong bigint[] := ARRAY(
+        SELECT mentor.id
+        FROM mentors_mentor mentor JOIN certifications_lapses_on latest ON latest.mentor_id = mentor.id
+        WHERE latest.organisation_id = organisation AND mentor.lapses_on IS DISTINCT FROM latest.lapses_on
+    );
+BEGIN
+    RETURN CASE WHEN cardinality(wrong) > 0 THEN refresh_lapses_on(wrong) ELSE 0 END;
+END
+$$;
+
+-- What is wrong by now.
+SELECT repair_lapses_on(id) FROM mentors_organisation;
