@@ -1,7 +1,7 @@
 """Working through a batch of a run: everything for its mentors in one transaction.
 
 1. Claim the batch's due items, passing over those that another worker has.
-2. Lock the mentors in id order.
+2. Lock the mentors in id order (docs/rules.md, lock order).
 3. Ask the rules again (rule 8) and change whom they still name: pause, resume, remind.
 4. Write the notifications and mark every item, in the same transaction.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -23,6 +23,7 @@ import structlog
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Min
+from psycopg.errors import DeadlockDetected
 from psycopg.types.json import Jsonb
 
 from certifications.expiry import apply_auto_pause, apply_auto_resume
@@ -80,6 +81,8 @@ def work_batch(*, run_id: UUID, batch: Batch, now: datetime) -> list[Batch]:
         # The log gets the error's type only: a database error quotes the row.
         seconds, kind = round(monotonic() - began, 3), type(error).__name__
         log.warning("batch failed", event_name="batch_failed", **facts, error=kind, seconds=seconds)
+        if isinstance(error.__cause__, DeadlockDetected):  # nothing is wrong with it: at once, and as no attempt
+            return [replace(batch, count_attempt_first=False)]
         if len(batch.mentor_ids) > 1:
             return _split(batch)
         return _keep_error(run, batch, error, now=now)
