@@ -38,7 +38,8 @@ class ActionPlan:
 
 
 # A pause is done once for each active period, a resume once for each pause: the key carries the id of the status
-# change that began it, or 0 for a mentor who has been so from the first.
+# change that began it, or 0 for a mentor who has been so from the first. A certification that was removed and recorded
+# again has another id, and keeps the reminder's key that it had.
 ACTION_PLANS = {
     Action.PAUSE: ActionPlan(
         find_expired_certifications,
@@ -67,7 +68,12 @@ ACTION_PLANS = {
     Action.REMIND: ActionPlan(
         _due_reminders,
         """
-        SELECT 'remind:' || due.id || ':' || due.expires_on || ':' || due.stage AS dedupe_key,
+        SELECT COALESCE((
+                   SELECT dedupe_key FROM cronjobs_runitem
+                   WHERE mentor_id = due.mentor_id AND action = 'remind' AND status IN ('pending', 'done')
+                       AND (type, number, expires_on, stage) = (due.type__code, due.number, due.expires_on, due.stage)
+                   LIMIT 1
+               ), 'remind:' || due.id || ':' || due.expires_on || ':' || due.stage) AS dedupe_key,
                due.mentor_id, due.id AS certification_id, due.type__code AS type, due.number,
                due.expires_on, due.stage
         FROM due

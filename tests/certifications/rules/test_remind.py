@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from certifications.models import Certification, CertificationType
+from certifications.recording import remove_certification
 from certifications.reminders import find_due_reminders
 from cronjobs.models import Action, RunItem
 from mentors.models import Mentor, Organisation
@@ -147,6 +148,19 @@ def test_each_stage_is_reminded_of_once(hlf: Organisation, mentor: Mentor, certi
 
     reminders = RunItem.objects.order_by("id").values_list("stage", "run__business_date")
     assert list(reminders) == [(30, in_days(1)), (14, in_days(17)), (7, in_days(24))]
+
+
+def test_one_that_is_removed_and_recorded_again_is_not_reminded_of_again(
+    hlf: Organisation, mentor: Mentor, certify: Certify
+) -> None:
+    certification = certify(mentor, expires_in=7, number="K-1")
+    run_night(hlf, TODAY)
+    remove_certification(certification)
+    certify(mentor, expires_in=7, number="K-1")
+
+    again = run_night(hlf, in_days(1))
+
+    assert (again.items.count(), again.already_handled) == (0, 1)
 
 
 def test_after_missed_nights_the_one_right_stage_is_made_up(
