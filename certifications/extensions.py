@@ -13,9 +13,10 @@ from typing import cast
 
 from dateutil.relativedelta import relativedelta
 from django.db import transaction
-from django.db.models import F, OuterRef, QuerySet, Subquery, TextChoices
+from django.db.models import Exists, F, OuterRef, QuerySet, Subquery, TextChoices
 from django.utils.translation import gettext_lazy as _
 
+from certifications.lapses_on import lock_to_certify
 from certifications.mentor_status import resume_renewed
 from certifications.models import LAST_DAY, Certification, ExtendedCertification, Extension
 from certifications.resume_preview import find_would_be_resumed, would_cover_today
@@ -137,8 +138,9 @@ def undo_extension(
 ) -> tuple[int, list[ExtendedCertification]]:
     """Give each certification back the expiry that it had; return how many, and those that are left alone.
 
-    Left alone is what has changed since: renewed, extended again, revoked. Nobody is paused by it at once: the next
-    night finds who has lapsed again (rule 4). Raises AlreadyUndone.
+    Left alone is what has changed since: renewed, extended again, revoked. One that was extended again has its old
+    expiry once that extension is undone too. Nobody is paused by it at once: the next night finds who has lapsed again
+    (rule 4). Raises AlreadyUndone.
     """
     locked = Extension.objects.select_for_update().get(pk=extension.pk)
     if locked.undone_at is not None:
@@ -153,11 +155,21 @@ def undo_extension(
     rows = extension.certifications.filter(pk__in=restored)
     _set_expiry(rows, to="from_on", now=now)
     rows.update(undone=True)
+    _leave_to_later(extension)
     locked.undone_by, locked.undone_at, locked.undone_reason = by, now, reason
     locked.save(update_fields=["undone_by", "undone_at", "undone_reason"])
     extension.refresh_from_db()
     left = extension.certifications.filter(undone=False).select_related("certification__mentor", "certification__type")
     return len(restored), list(left)
+
+
+def _leave_to_later(extension: Extension) -> None:
+    """Let later extensions that built on this one give back, when they are undone, what was before both."""
+    base = ExtendedCertification.objects.filter(
+        extension=extension, certification=OuterRef("certification"), to_on=OuterRef("from_on"), undone=False
+    )
+    later = ExtendedCertification.objects.filter(extension__gt=extension.pk, undone=False).filter(Exists(base))
+    later.update(from_on=Subquery(base.values("from_on")))
 
 
 def _certifications(ids: Collection[int]) -> list[Certification]:
@@ -167,7 +179,8 @@ def _certifications(ids: Collection[int]) -> list[Certification]:
 
 
 def _lock_mentors(certifications: QuerySet[Certification]) -> None:
-    list(Mentor.objects.filter(pk__in=certifications.order_by().values("mentor")).locked().values_list("pk"))
+    mentors = Mentor.objects.filter(pk__in=certifications.order_by().values("mentor"))
+    list(lock_to_certify(mentors).values_list("pk"))
 
 
 def _plan(certifications: list[Certification], *, until: Until) -> ExtensionPlan:

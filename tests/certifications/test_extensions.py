@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from itertools import permutations
 
 import pytest
 from django.db import connection
@@ -22,6 +23,7 @@ from certifications.models import Certification, CertificationType, ExtendedCert
 from certifications.recording import change_certification, revoke_certification
 from mentors.models import Chapter, Mentor, StatusChange, User
 from tests.conftest import Certify, Enrol
+from tests.support.rules import in_days
 
 pytestmark = pytest.mark.django_db
 EXPIRED = {"status": "paused", "pause_cause": "certification_expired"}
@@ -151,6 +153,22 @@ class TestUndo:
 
         assert (count, [row.certification_id for row in left]) == (1, [changed.pk, revoked.pk])
         assert expiries(changed, revoked, same) == [longer, today + timedelta(days=19), same.expires_on]
+
+    @pytest.mark.parametrize("order", list(permutations(range(3))))
+    def test_several_give_back_the_first_expiry_in_whatever_order_they_are_undone(
+        self, mentor: Mentor, certify: Certify, olav: User, now: datetime, order: tuple[int, ...]
+    ) -> None:
+        certification = certify(mentor, expires_in=10)
+        extensions = [
+            extend_certifications([certification.pk], until=Until(days=30), reason="x", by=olav, now=now)[0]
+            for _ in range(3)
+        ]
+
+        for number in order:
+            undo_extension(extensions[number], reason="x", by=olav, now=now)
+
+        certification.refresh_from_db()
+        assert certification.expires_on == in_days(10)
 
     def test_nobody_is_paused_at_once(self, enrol: Enrol, certify: Certify, olav: User, now: datetime) -> None:
         mentor = enrol(**EXPIRED)
