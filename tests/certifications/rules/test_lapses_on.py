@@ -10,10 +10,12 @@ import pytest
 from certifications.lapses_on import repair_lapses_on
 from certifications.models import CertificationType
 from certifications.recording import record_certification
+from cronjobs import record_text
+from cronjobs.monitoring.problems import find_problems
 from mentors.models import Mentor, Organisation
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.support.at_once import side_by_side
-from tests.support.commands import run
+from tests.support.commands import run as run_command
 from tests.support.nights import run_night
 
 YESTERDAY = TODAY - timedelta(days=1)
@@ -51,7 +53,9 @@ def end_a_day_earlier(course: CertificationType) -> Callable[[], object]:
 def create_again(course: CertificationType) -> Callable[[], object]:
     """Operations run the command that updates the organisation and its types."""
 
-    return lambda: run("create_organisation", "hlf", "--type", f"{course.code}:required", "--expiry-day-invalid")
+    return lambda: run_command(
+        "create_organisation", "hlf", "--type", f"{course.code}:required", "--expiry-day-invalid"
+    )
 
 
 def expired(mentor: Mentor, course: CertificationType) -> Callable[[], object]:
@@ -106,7 +110,8 @@ def test_a_wrong_one_is_mended_by_the_next_night_which_says_so(
     mentor.refresh_from_db()
     assert (mentor.status, mentor.lapses_on) == ("paused", TODAY)
     assert run.repaired == 1
-    assert "1" in str(run.deviation)
+    assert record_text.REPAIRED in run.deviation
+    assert f"deviation:{run.pk}" in {problem.key for problem in find_problems(now=NOW)}
 
 
 def test_a_night_that_finds_nothing_wrong_says_nothing(hlf: Organisation, mentor: Mentor, certify: Certify) -> None:
