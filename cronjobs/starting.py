@@ -164,14 +164,17 @@ def execute_owed_slot(job: CronJob, *, until: datetime, now: datetime) -> Run | 
 
 
 def execute_slot(job: CronJob, *, slot: datetime, now: datetime) -> Run | None:
-    """Run a slot of a job, or return None if it has its run already. One that is late is made up, and says why."""
+    """Run a slot of a job, or return None if it has its run already. One that is late is made up, and says why.
+
+    Its day is the slot's, also when it is made up after midnight: what is no longer true today is not done (rule 8).
+    """
     is_late = now - slot >= BEAT_DELAY
     try:
         run = nightly.claim_run(
             organisation=job.organisation,
             cron_job=job,
             scheduled_for=slot,
-            business_date=job.organisation.local_date(now),
+            business_date=job.organisation.local_date(slot),
             trigger=Run.Trigger.CATCH_UP if is_late else Run.Trigger.SCHEDULE,
             cause=why_not_run(job, slot, now=now) if is_late else EMPTY,
             now=now,

@@ -180,6 +180,16 @@ def test_a_missed_slot_is_made_up_once(job: CronJob) -> None:
     assert Run.objects.get(scheduled_for=SLOT).business_date == date(2026, 11, 21)
 
 
+def test_a_slot_before_midnight_that_is_made_up_after_it_has_its_own_day(hlf: Organisation) -> None:
+    job = schedule_nightly_run(organisation=hlf, cron_expression="45 23 * * *", now=SLOT - ONE_DAY)
+    slot = SLOT - 45 * MINUTES  # 23:45 in Oslo on the 20th
+
+    made_up = execute_slot(job, slot=slot, now=slot + 16 * MINUTES)
+
+    assert made_up is not None
+    assert (made_up.trigger, made_up.business_date) == ("catch_up", date(2026, 11, 20))
+
+
 def test_beat_gets_three_minutes_to_fire_a_slot_itself(job: CronJob) -> None:
     sweep(now=SLOT + 2 * MINUTES)
 
