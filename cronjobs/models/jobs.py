@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -51,6 +53,10 @@ class CronJob(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def was_off_at(self, slot: datetime) -> bool:
+        """Whether nobody was to run the slot: a job that was switched off later owed it still."""
+        return not self.enabled and (self.paused_at is None or self.paused_at <= slot)
 
     def clean(self) -> None:
         """Write the expression as beat reads it, and let a note stand exactly as long as the job is switched off."""

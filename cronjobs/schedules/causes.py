@@ -23,7 +23,7 @@ SECONDS_AFTER = timedelta(seconds=10)
 
 def why_not_run(job: CronJob, slot: datetime, *, now: datetime) -> RecordText:
     """Say why nobody ran the slot at its time. It may name who switched the job off, and nobody else."""
-    if not job.enabled and (job.paused_at is None or job.paused_at <= slot):
+    if job.was_off_at(slot):
         return _pause(job)
     zone = ZoneInfo(job.timezone)
     found = describe_outages(slot, slot + SECONDS_AFTER, zone=zone, now=now)

@@ -41,7 +41,7 @@ def record_missed(job: CronJob, slots: Iterable[datetime], *, now: datetime, rem
             trigger=Run.Trigger.SCHEDULE,
             actions=list(nightly.ALL_ACTIONS),
             status=Run.Status.MISSED,
-            error=record_text.NOT_CLAIMED() if job.enabled else record_text.SWITCHED_OFF(),
+            error=record_text.SWITCHED_OFF() if job.was_off_at(slot) else record_text.NOT_CLAIMED(),
             cause=why_not_run(job, slot, now=now) + remark,
             created_at=now,
             finished_at=now,

@@ -280,10 +280,13 @@ def test_a_slot_that_was_missed_just_before_the_job_was_switched_off_is_kept_wit
 
     sweep(now=SLOT + 6 * MINUTES)
 
-    assert Run.objects.get(scheduled_for=SLOT).cause.in_english() == (
+    missed = Run.objects.get(scheduled_for=SLOT)
+    assert missed.cause.in_english() == (
         "Beat was silent from 2026-11-21 00:20:00 until this was written. "
         "Switched off by olav on 2026-11-21 00:35:00: Something is wrong."
     )
+    assert missed.error.in_english() == "No run was claimed for this slot while it could still be made up."
+    assert not missed.was_switched_off
 
 
 def test_a_slot_waits_for_an_open_run_and_is_made_up_after_it(job: CronJob, lapsed: list[Mentor]) -> None:
