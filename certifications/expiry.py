@@ -7,7 +7,7 @@ caller has locked, so that what is no longer true is never done (rule 8).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,8 @@ from mentors.models import Mentor, Organisation, User
 from mentors.status import change_status
 
 log = structlog.get_logger(__name__)
+
+CLOCKS_DIFFER = timedelta(minutes=1)  # of those that start a run, and those that work on it
 
 
 def find_expired_certifications(
@@ -74,14 +76,36 @@ def _name_lapsed_types(candidates: QuerySet[Any, Any], *, on: date) -> QuerySet[
     return mentors.annotate(mentor_id=F("pk"), codes=Subquery(codes.values("codes"))).values("mentor_id", "codes")
 
 
+def days_to_ask(organisation: Organisation, *, on: date, now: datetime) -> list[date]:
+    """Return the days of which a rule must be true before it is acted on (rule 8): the run's, and the organisation's.
+
+    Mostly they are the same. Just before midnight, by this worker's clock, the run's day may have begun already.
+    """
+    today = organisation.local_date(now)
+    return [on] if on in (today, organisation.local_date(now + CLOCKS_DIFFER)) else [on, today]
+
+
 def apply_auto_pause(
     *, organisation: Organisation, mentor_ids: Iterable[int], on: date, now: datetime, run_id: UUID | None = None
 ) -> dict[int, str]:
-    """Pause those of the locked mentors whom rule 4 still pauses; return their lapsed type codes by mentor id."""
-    named = find_expired_certifications(organisation=organisation, on=on, mentor_ids=mentor_ids)
-    codes = {row["mentor_id"]: row["codes"] for row in named if row["codes"]}
+    """Pause those of the locked mentors whom rule 4 still pauses, on the day and today.
+
+    Return the codes of the types that have lapsed on both days, by mentor id.
+    """
+    mentor_ids = list(mentor_ids)
+    lapsed, *others = (
+        {
+            row["mentor_id"]: row["codes"].split(",")
+            for row in find_expired_certifications(organisation=organisation, on=day, mentor_ids=mentor_ids)
+            if row["codes"]
+        }
+        for day in days_to_ask(organisation, on=on, now=now)
+    )
+    for other in others:
+        both = {pk: [code for code in codes if code in other.get(pk, [])] for pk, codes in lapsed.items()}
+        lapsed = {pk: codes for pk, codes in both.items() if codes}
     paused = change_status(
-        {mentor_id: record_text.LAPSED(types=named.split(",")) for mentor_id, named in codes.items()},
+        {mentor_id: record_text.LAPSED(types=codes) for mentor_id, codes in lapsed.items()},
         from_status=Mentor.Status.ACTIVE,
         to_status=Mentor.Status.PAUSED,
         cause=Mentor.PauseCause.CERTIFICATION_EXPIRED,
@@ -89,7 +113,7 @@ def apply_auto_pause(
         run_id=run_id,
     )
     log_auto_pause_event(paused, on=on, run_id=run_id)
-    return {mentor_id: codes[mentor_id] for mentor_id in paused}
+    return {mentor_id: ",".join(lapsed[mentor_id]) for mentor_id in paused}
 
 
 def apply_auto_resume(
@@ -101,9 +125,14 @@ def apply_auto_resume(
     run_id: UUID | None = None,
     actor: User | None = None,
 ) -> dict[int, int]:
-    """Resume those of the locked mentors whom rule 5 resumes; return the id of its `StatusChange` by mentor id."""
-    found = find_renewed_mentors(organisation=organisation, on=on, mentor_ids=mentor_ids)
-    renewed = [row["mentor_id"] for row in found if not row["codes"]]
+    """Resume those of the locked mentors whom rule 5 resumes, on the day and today.
+
+    Return the id of its `StatusChange` by mentor id.
+    """
+    renewed = list(mentor_ids)
+    for day in days_to_ask(organisation, on=on, now=now):
+        found = find_renewed_mentors(organisation=organisation, on=day, mentor_ids=renewed)
+        renewed = [row["mentor_id"] for row in found if not row["codes"]]
     return change_status(
         dict.fromkeys(renewed, record_text.NOT_LAPSED()),
         from_status=Mentor.Status.PAUSED,

@@ -17,7 +17,6 @@ def find_due_reminders(*, organisation: Organisation, on: date) -> QuerySet[Any,
     if not stages:
         return Certification.objects.none().annotate(stage=Value(None, output_field=SmallIntegerField()))
     one_day = int(organisation.valid_through_expiry_day)
-    first_expiry = on + timedelta(days=1 - one_day)
     stage = Case(
         *(When(expires_on__lte=on + timedelta(days=days), then=Value(days)) for days in stages),
         output_field=SmallIntegerField(),
@@ -26,10 +25,17 @@ def find_due_reminders(*, organisation: Organisation, on: date) -> QuerySet[Any,
     mentor = Mentor.objects.of(organisation).filter(pk=OuterRef("mentor"))
     return (
         Certification.objects.in_force()
-        .filter(issued_on__lte=on, expires_on__range=(first_expiry, on + timedelta(days=stages[-1])))
+        .filter(
+            issued_on__lte=on, expires_on__range=(first_expiry(organisation, on=on), on + timedelta(days=stages[-1]))
+        )
         .alias(mentor_status=Subquery(mentor.order_by().values("status")))
         .filter(mentor_status__in=[Mentor.Status.ACTIVE, Mentor.Status.PAUSED])
         .unless_superseded(Value(one_day))
         .annotate(stage=stage)
         .order_by()
     )
+
+
+def first_expiry(organisation: Organisation, *, on: date) -> date:
+    """Return the earliest `expires_on` of what has not expired on the day (rule 6)."""
+    return on + timedelta(days=1 - int(organisation.valid_through_expiry_day))

@@ -37,6 +37,13 @@ PAUSED_BY_HAND = Phrase("paused_by_hand", _("A person had paused the mentor."))
 PAUSED_FOR_REVOCATION = Phrase("paused_for_revocation", _("The mentor was paused because a certification was revoked."))
 RENEWED = Phrase("renewed", _("Renewed or exempted in between: no lapsed type is left."))
 LAPSED_AGAIN = Phrase("lapsed_again", _("Lapsed again in between."))
+NOT_LAPSED_TODAY = Phrase(
+    "not_lapsed_today", _("Worked on late, on %(today)s: no type has lapsed both on the run's day and on that day.")
+)
+LAPSED_TODAY = Phrase(
+    "lapsed_today", _("Worked on late, on %(today)s: a type has lapsed on the run's day or on that day.")
+)
+EXPIRED_BY_TODAY = Phrase("expired_by_today", _("Worked on late, on %(today)s: it has expired."))
 CHANGED = Phrase("changed", _("Renewed, changed or revoked in between."))
 WOULD_PAUSE = Phrase("would_pause", _("Would be paused: these types have lapsed (rule 4)."))
 WOULD_RESUME = Phrase("would_resume", _("Would be resumed: no lapsed type is left (rule 5)."))

@@ -2,7 +2,7 @@
 
 1. Claim the batch's due items, passing over those that another worker has.
 2. Lock the mentors in id order (docs/rules.md, lock order).
-3. Ask the rules again (rule 8) and change whom they still name: pause, resume, remind.
+3. Ask the rules again (rule 8), of the run's day and of today, and change whom they still name.
 4. Write the notifications and mark every item, in the same transaction.
 
 A batch that fails leaves nothing behind. It is split into single mentors, so that one bad row stops only itself; a
@@ -26,9 +26,9 @@ from django.db.models import F, Min
 from psycopg.errors import DeadlockDetected
 from psycopg.types.json import Jsonb
 
-from certifications.expiry import apply_auto_pause, apply_auto_resume
+from certifications.expiry import apply_auto_pause, apply_auto_resume, days_to_ask
 from certifications.models import CertificationType
-from certifications.reminders import find_due_reminders
+from certifications.reminders import find_due_reminders, first_expiry
 from cronjobs import record_text
 from cronjobs.models import Action, Run, RunItem, RunItemQuerySet
 from mentors.models import Mentor
@@ -140,7 +140,7 @@ def _pending_items(run: Run, mentor_ids: Sequence[int]) -> RunItemQuerySet:
 
 
 def _do_what_is_still_due(run: Run, items: list[RunItem], *, now: datetime) -> list[RunItem]:
-    """Ask the rules again, and change whom they still name; return those items, by action."""
+    """Ask the rules again, of the run's day and of today, and change whom they still name; return those items."""
     to_pause, to_resume, to_remind = (
         [item for item in items if item.action == action] for action in (Action.PAUSE, Action.RESUME, Action.REMIND)
     )
@@ -154,6 +154,8 @@ def _do_what_is_still_due(run: Run, items: list[RunItem], *, now: datetime) -> l
     resumed = apply_auto_resume(mentor_ids=[item.mentor_id for item in to_resume], **about_run) if to_resume else {}
     due = find_due_reminders(organisation=run.organisation, on=run.business_date)
     due = due.filter(pk__in=[item.certification_id for item in to_remind])
+    for day in days_to_ask(run.organisation, on=run.business_date, now=now):
+        due = due.filter(expires_on__gte=first_expiry(run.organisation, on=day))
     reminders = set(due.values_list("pk", "expires_on", "stage"))
     for item in to_pause:  # some of what was planned may have been renewed, or more have lapsed
         item.type = paused.get(item.mentor_id, item.type)
@@ -194,7 +196,8 @@ def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime,
             outcome = record_text.ANSWERED if _is_answered(item, answered) else OUTCOMES[Action(item.action)]
             item.status, item.outcome = RunItem.Status.DONE, outcome()
         else:
-            item.status, item.outcome = RunItem.Status.SKIPPED, _why_skipped(item, mentors[item.mentor_id], run)
+            item.status = RunItem.Status.SKIPPED
+            item.outcome = _why_skipped(item, mentors[item.mentor_id], run, now=now)
     with connection.cursor() as cursor:
         cursor.execute(
             MARK_ITEMS,
@@ -217,7 +220,9 @@ LEFT_ALONE: dict[str, Phrase] = {
 }
 
 
-def _why_skipped(item: RunItem, mentor: Mentor, run: Run) -> RecordText:
+def _why_skipped(item: RunItem, mentor: Mentor, run: Run, *, now: datetime) -> RecordText:
+    today = days_to_ask(run.organisation, on=run.business_date, now=now)[-1]
+    is_late = today != run.business_date
     match Action(item.action):
         case Action.PAUSE if not run.organisation.auto_pause:
             reason = record_text.NO_PAUSING
@@ -225,16 +230,22 @@ def _why_skipped(item: RunItem, mentor: Mentor, run: Run) -> RecordText:
             reason = record_text.PAUSED_ALREADY
         case Action.PAUSE if mentor.status == Mentor.Status.ENDED:
             reason = record_text.ENDED_ALREADY
+        case Action.PAUSE if is_late:
+            return record_text.NOT_LAPSED_TODAY(today=today)
         case Action.PAUSE:
             reason = record_text.RENEWED
         case Action.RESUME if not run.organisation.auto_resume:
             reason = record_text.NO_RESUMING
         case Action.RESUME if mentor.pause_cause != Mentor.PauseCause.CERTIFICATION_EXPIRED:
             reason = LEFT_ALONE[mentor.pause_cause or mentor.status]
+        case Action.RESUME if is_late:
+            return record_text.LAPSED_TODAY(today=today)
         case Action.RESUME:
             reason = record_text.LAPSED_AGAIN
         case Action.REMIND if mentor.status == Mentor.Status.ENDED:
             reason = record_text.IS_ENDED
+        case Action.REMIND if item.expires_on and item.expires_on < first_expiry(run.organisation, on=today):
+            return record_text.EXPIRED_BY_TODAY(today=today)
         case _:
             reason = record_text.CHANGED
     return reason()

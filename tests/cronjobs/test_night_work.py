@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from certifications.models import Certification, CertificationType, Exemption
+from certifications.record_text import LAPSED
 from cronjobs import nightly
 from cronjobs.models import Run
 from cronjobs.work import Batch, work_batch
@@ -16,7 +19,7 @@ from notifications.models import Notification
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.cronjobs.conftest import Expired, change_by_hand
 from tests.support.at_once import run_at_once
-from tests.support.nights import noon, outcomes, plan_night, run_night
+from tests.support.nights import noon, outcomes, plan_night, run_night, work_night
 
 TOMORROW = TODAY + timedelta(days=1)
 
@@ -152,6 +155,126 @@ def test_a_reminder_that_is_no_longer_due_is_skipped_with_the_reason(
 
     assert outcomes(run) == [("remind", "M0", "skipped", outcome)]
     assert not Notification.objects.exists()
+
+
+@pytest.mark.parametrize("hours_late", [21, 33], ids=["approved next morning", "taken up 33 hours later"])
+def test_late_work_pauses_nobody_who_is_certified_today(
+    hlf: Organisation, mentor: Mentor, certify: Certify, hours_late: int
+) -> None:
+    certify(mentor, expires_in=-1)
+    run = plan_night(hlf, TODAY)
+    certify(mentor, issued=1)
+
+    work_night(run, now=noon(TODAY) + timedelta(hours=hours_late))
+
+    assert outcomes(run) == [("pause", "M0", "skipped", 'not_lapsed_today {"today":"2026-11-22"}')]
+    assert not StatusChange.objects.exists()
+    assert not Notification.objects.exists()
+
+
+def test_late_work_pauses_for_the_types_that_have_lapsed_on_both_days(
+    hlf: Organisation, secrecy: CertificationType, mentor: Mentor, certify: Certify
+) -> None:
+    certify(mentor, expires_in=-1)
+    certify(mentor, type=secrecy, expires_in=-1)
+    run = plan_night(hlf, TODAY)
+    certify(mentor, issued=1)
+
+    work_night(run, now=noon(TOMORROW))
+
+    mentor.refresh_from_db()
+    assert run.items.get().type == "taushetserklaering"
+    assert mentor.pause_reason == LAPSED(types=["taushetserklaering"])
+
+
+def test_late_work_pauses_nobody_for_one_type_yesterday_and_another_today(
+    hlf: Organisation, secrecy: CertificationType, mentor: Mentor, certify: Certify
+) -> None:
+    certify(mentor, expires_in=-1)
+    certify(mentor, type=secrecy, expires_in=0)
+    run = plan_night(hlf, TODAY)
+    certify(mentor, issued=1)
+
+    work_night(run, now=noon(TOMORROW))
+
+    assert outcomes(run)[:1] == [("pause", "M0", "skipped", 'not_lapsed_today {"today":"2026-11-22"}')]
+
+
+def test_late_work_resumes_nobody_who_has_lapsed_again_by_today(
+    hlf: Organisation, mentor: Mentor, certify: Certify
+) -> None:
+    certify(mentor, expires_in=-1)
+    run_night(hlf, TODAY)
+    certify(mentor, issued=0, expires_in=0)
+    run = plan_night(hlf, TODAY)
+
+    work_night(run, now=noon(TOMORROW))
+
+    mentor.refresh_from_db()
+    assert outcomes(run)[1:] == [("resume", "M0", "skipped", 'lapsed_today {"today":"2026-11-22"}')]
+    assert mentor.status == Mentor.Status.PAUSED
+
+
+def test_late_work_reminds_nobody_of_what_has_expired_by_today(
+    hlf: Organisation, mentor: Mentor, certify: Certify
+) -> None:
+    certify(mentor, expires_in=0)
+    run = plan_night(hlf, TODAY)
+
+    work_night(run, now=noon(TOMORROW))
+
+    assert outcomes(run) == [("remind", "M0", "skipped", 'expired_by_today {"today":"2026-11-22"}')]
+    assert not Notification.objects.exists()
+
+
+def test_late_work_still_does_what_is_true_on_both_days(hlf: Organisation, enrol: Enrol, certify: Certify) -> None:
+    certify(enrol(ref="A"), expires_in=-1)
+    resumed = enrol(ref="B")
+    certify(resumed)
+    change_by_hand(resumed, "active", "paused", "certification_expired")
+    certify(enrol(ref="C"), expires_in=7)
+    run = plan_night(hlf, TODAY)
+
+    work_night(run, now=noon(TOMORROW))
+
+    assert [status for _action, _ref, status, _outcome in outcomes(run)] == ["done"] * 3
+
+
+def test_a_run_of_a_past_day_pauses_nobody_who_is_certified_today(
+    hlf: Organisation, mentor: Mentor, certify: Certify
+) -> None:
+    certify(mentor, expires_in=-5)
+    certify(mentor, issued=-1)
+
+    run = run_night(hlf, TODAY - timedelta(days=3), now=NOW)
+
+    assert outcomes(run) == [("pause", "M0", "skipped", 'not_lapsed_today {"today":"2026-11-21"}')]
+
+
+def test_a_worker_whose_clock_is_a_little_behind_at_midnight_acts_by_the_day_that_has_begun(
+    hlf: Organisation, mentor: Mentor, certify: Certify
+) -> None:
+    certify(mentor, expires_in=-1)
+    midnight = datetime(2026, 11, 20, 23, tzinfo=UTC)  # in Oslo
+    run = plan_night(hlf, TODAY, now=midnight)
+
+    work_night(run, now=midnight - timedelta(milliseconds=100))
+
+    assert outcomes(run) == [("pause", "M0", "done", "paused")]
+
+
+@pytest.mark.parametrize("day", [TODAY, TOMORROW])
+def test_a_batch_asks_as_much_of_one_mentor_as_of_ten(hlf: Organisation, expired: Expired, day: date) -> None:
+    asked = []
+    for count in (1, 10):
+        mentors = expired(count)
+        run = plan_night(hlf, TODAY)
+        with CaptureQueriesContext(connection) as queries:
+            work_batch(run_id=run.pk, batch=Batch(mentor_ids=[mentor.pk for mentor in mentors]), now=noon(day))
+        asked.append(len(queries))
+        nightly.close_run(run.pk, now=noon(day))
+
+    assert asked[0] == asked[1]
 
 
 def test_what_was_skipped_is_done_by_a_later_run_if_it_is_due_then(
