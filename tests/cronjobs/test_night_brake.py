@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.urls import reverse
+from time_machine import Traveller
 
 from certifications.models import CertificationType
+from certifications.recording import renew_certification
 from cronjobs import nightly
 from cronjobs.models import CronJob, Run
 from mentors.models import Mentor, Organisation, User
 from notifications.models import Notification
-from tests.conftest import NOW, TODAY, Certify, Enrol
+from tests.conftest import NOW, TODAY, Api, Certify, Desk, Enrol
 from tests.cronjobs.conftest import Expired, claim, claim_slot
 from tests.support.nights import outcomes, plan_night, run_night, work_night
+from tests.support.queues import do, received
 
 
 @pytest.mark.parametrize(
@@ -144,3 +149,27 @@ def test_an_approved_run_takes_over_from_a_held_one(at_most_three: Organisation,
     held.refresh_from_db()
     assert (held.status, run.status) == ("partial", "succeeded")
     assert Mentor.objects.filter(status="paused").count() == 4
+
+
+@pytest.mark.usefixtures("empty_queues")
+@pytest.mark.parametrize("at", ["API", "desk"])
+def test_a_held_run_that_is_approved_the_next_morning_spares_who_has_renewed_since(
+    at_most_three: Organisation, expired: Expired, olav: User, api: Api, desk: Desk, clock: Traveller, at: str
+) -> None:
+    renewed = expired(4)[0]
+    held = plan_night(at_most_three, TODAY, now=NOW)
+    morning = NOW + timedelta(hours=22)
+    clock.move_to(morning)
+    renew_certification(renewed.certifications.get(), issued_on=morning.date(), now=morning)
+
+    if at == "API":
+        assert api(olav).post(f"/api/v1/runs/{held.pk}/approve").status_code == 200
+    else:
+        desk(olav).post(reverse("admin:cronjobs_run_approve", args=[held.pk]))
+    do(received("night"))
+
+    held.refresh_from_db()
+    assert (held.status, held.approved_by) == (Run.Status.SUCCEEDED, "olav")
+    assert held.counts["pause"] == {"planned": 4, "done": 3, "skipped": 1, "failed": 0}
+    assert list(Mentor.objects.active()) == [renewed]
+    assert not Notification.objects.filter(about=renewed).exists()
