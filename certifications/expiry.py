@@ -13,11 +13,12 @@ from uuid import UUID
 
 import structlog
 from django.contrib.postgres.aggregates import StringAgg
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.lookups import GreaterThan
 
 from certifications import record_text
-from certifications.models import Certification, Exemption
-from mentors.models import Mentor, Organisation, User
+from certifications.models import Certification, CertificationType, Exemption
+from mentors.models import Mentor, Organisation, StatusChange, User
 from mentors.status import change_status
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,7 @@ def find_expired_certifications(
     Only mentors are looked at whose `lapses_on` has come, or who hold a certification that begins later and so may
     have a gap today: the cost grows with what is due, not with history.
     """
-    active = Mentor.objects.of(organisation).active()
+    active = Mentor.objects.of(organisation).active().not_changed_by_a_later_day(than=on)
     if not organisation.auto_pause:
         active = active.none()
     if mentor_ids is not None:
@@ -50,9 +51,9 @@ def find_renewed_mentors(
 ) -> QuerySet[Any, Any]:
     """Return a row for each mentor whom rule 5 may resume on the day, of these or of all.
 
-    A row has `mentor_id` and `codes`: the types that are lapsed all the same; none, and the mentor is resumed.
+    A row has `mentor_id` and `codes`: the types that stand against it; none, and the mentor is resumed.
     """
-    paused = Mentor.objects.of(organisation).paused_because_expired()
+    paused = Mentor.objects.of(organisation).paused_because_expired().not_changed_by_a_later_day(than=on)
     if not organisation.auto_resume:
         paused = paused.none()
     if mentor_ids is not None:
@@ -60,20 +61,47 @@ def find_renewed_mentors(
     exempted = Exemption.objects.in_force(on=on).filter(mentor__in=paused)
     renewed = paused.filter(Q(lapses_on__isnull=True) | Q(lapses_on__gt=on))
     candidates = renewed.order_by().values("pk").union(exempted.order_by().values("mentor_id"))
-    return _name_lapsed_types(candidates, on=on)
+    return _name_types(candidates, _types_against_resuming(on=on))
+
+
+def find_types_against_resuming(mentor_ids: Iterable[int], *, on: date) -> QuerySet[Any, Any]:
+    """Return a row (mentor_id, codes) for each of these mentors whom the night has paused: see find_renewed_mentors."""
+    paused = Mentor.objects.paused_because_expired().not_changed_by_a_later_day(than=on).filter(pk__in=mentor_ids)
+    return _name_types(paused.order_by().values("pk"), _types_against_resuming(on=on))
 
 
 def _name_lapsed_types(candidates: QuerySet[Any, Any], *, on: date) -> QuerySet[Any, Any]:
+    lapsed = Certification.objects.lapsed(on=on).filter(mentor=OuterRef("pk")).order_by().values("mentor")
+    codes = lapsed.annotate(codes=StringAgg("type__code", delimiter=",", distinct=True, order_by="type__code"))
+    return _name_types(candidates, codes.values("codes"))
+
+
+def _types_against_resuming(*, on: date) -> QuerySet[Any, Any]:
+    """Return, for one mentor, the codes of the lapsed types and of those that the pause was for, unless covered."""
+    pauses = StatusChange.objects.filter(mentor=OuterRef(OuterRef("pk")), to_status=Mentor.Status.PAUSED)
+    newest = Subquery(pauses.order_by("-pk").values("paused_for")[:1])
+    paused_for = GreaterThan(Func(newest, F("pk"), function="array_position", output_field=IntegerField()), 0)
+    this = {"mentor": OuterRef(OuterRef("pk")), "type": OuterRef("pk")}
+    held = Exists(Certification.objects.in_force().filter(issued_on__lte=on, **this))
+    types = (
+        CertificationType.objects.filter(organisation=OuterRef("organisation"), required=True)
+        .filter(held | Q(paused_for))
+        .exclude(Exists(Certification.objects.covering(on=on).filter(**this)))
+        .exclude(Exists(Exemption.objects.in_force(on=on).filter(**this)))
+    )
+    codes = types.order_by().values("organisation").annotate(codes=StringAgg("code", delimiter=",", order_by="code"))
+    return codes.values("codes")
+
+
+def _name_types(candidates: QuerySet[Any, Any], codes: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
     """Return a row (mentor_id, codes) for each of the mentors whose ids these are.
 
     A subquery asks for the certifications of one mentor at a time. As a join, PostgreSQL would rather read the whole
     table once than look some thousand mentors up; and where its statistics are old or none, as after an import, it
     would compare every certification with every other.
     """
-    lapsed = Certification.objects.lapsed(on=on).filter(mentor=OuterRef("pk")).order_by().values("mentor")
-    codes = lapsed.annotate(codes=StringAgg("type__code", delimiter=",", distinct=True, order_by="type__code"))
     mentors = Mentor.objects.filter(pk__in=candidates).order_by()
-    return mentors.annotate(mentor_id=F("pk"), codes=Subquery(codes.values("codes"))).values("mentor_id", "codes")
+    return mentors.annotate(mentor_id=F("pk"), codes=Subquery(codes)).values("mentor_id", "codes")
 
 
 def days_to_ask(organisation: Organisation, *, on: date, now: datetime) -> list[date]:
@@ -104,6 +132,7 @@ def apply_auto_pause(
     for other in others:
         both = {pk: [code for code in codes if code in other.get(pk, [])] for pk, codes in lapsed.items()}
         lapsed = {pk: codes for pk, codes in both.items() if codes}
+    ids = dict(CertificationType.objects.filter(organisation=organisation).values_list("code", "pk"))
     paused = change_status(
         {mentor_id: record_text.LAPSED(types=codes) for mentor_id, codes in lapsed.items()},
         from_status=Mentor.Status.ACTIVE,
@@ -111,6 +140,8 @@ def apply_auto_pause(
         cause=Mentor.PauseCause.CERTIFICATION_EXPIRED,
         now=now,
         run_id=run_id,
+        paused_for={mentor_id: [ids[code] for code in codes] for mentor_id, codes in lapsed.items()},
+        business_date=on,
     )
     log_auto_pause_event(paused, on=on, run_id=run_id)
     return {mentor_id: ",".join(lapsed[mentor_id]) for mentor_id in paused}
@@ -141,6 +172,7 @@ def apply_auto_resume(
         now=now,
         run_id=run_id,
         actor=actor,
+        business_date=on,
     )
 
 

@@ -141,6 +141,7 @@ def revoke_certification(certification: Certification, *, reason: str, actor: Us
             cause=Mentor.PauseCause.CERTIFICATION_REVOKED,
             now=now,
             actor=actor,
+            paused_for={mentor.pk: [uncovered_type.pk for uncovered_type in uncovered]},
         )
         announce_changes(Notification.Kind.PAUSE, changes, organisation=mentor.organisation, now=now, types=codes)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 
-from certifications.coverage import find_gaps
+from certifications.expiry import find_types_against_resuming
 from certifications.models import CertificationType
 from certifications.states import calendar_of
 from mentors.models import Mentor
@@ -19,13 +20,16 @@ def find_would_be_resumed(
 
     The mentors come with their organisations, and none is changed: the act itself asks the database again.
     """
-    paused = {
-        mentor.pk: mentor.organisation.local_date(now)
-        for mentor in mentors
-        if mentor.organisation.auto_resume and mentor.pause_cause == Mentor.PauseCause.CERTIFICATION_EXPIRED
+    by_day: dict[date, list[int]] = defaultdict(list)
+    for mentor in mentors:
+        if mentor.organisation.auto_resume and mentor.pause_cause == Mentor.PauseCause.CERTIFICATION_EXPIRED:
+            by_day[mentor.organisation.local_date(now)].append(mentor.pk)
+    return {
+        row["mentor_id"]
+        for on, mentor_ids in by_day.items()
+        for row in find_types_against_resuming(mentor_ids, on=on)
+        if set((row["codes"] or "").split(",")) <= covered.get(row["mentor_id"], set()) | {""}
     }
-    gaps = find_gaps(paused)
-    return {mentor_id for mentor_id in paused if set(gaps[mentor_id].lapsed) <= covered.get(mentor_id, set())}
 
 
 def would_cover_today(type: CertificationType, *, issued_on: date, expires_on: date | None, now: datetime) -> bool:

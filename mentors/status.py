@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from django.db import connection
@@ -14,17 +15,22 @@ from mentors.record_text import RecordText
 
 CHANGE_AND_LOG = """
     WITH wanted AS (
-        SELECT * FROM unnest(%(mentor_ids)s::bigint[], %(reasons)s::jsonb[]) AS wanted (mentor_id, reason)
+        SELECT * FROM unnest(%(mentor_ids)s::bigint[], %(reasons)s::jsonb[], %(paused_for)s::text[])
+            AS wanted (mentor_id, reason, paused_for)
     ), changed AS (
         UPDATE mentors_mentor mentor
         SET status = %(to_status)s, pause_cause = %(pause_cause)s, updated_at = %(at)s,
             pause_reason = CASE WHEN %(to_status)s = 'paused' THEN wanted.reason ELSE '[]' END
         FROM wanted
         WHERE mentor.id = wanted.mentor_id AND mentor.status = %(from_status)s
-        RETURNING mentor.id, wanted.reason
+        RETURNING mentor.id, wanted.reason, wanted.paused_for
     )
-    INSERT INTO mentors_statuschange (mentor_id, from_status, to_status, cause, reason, actor_id, run_id, at)
-    SELECT id, %(from_status)s, %(to_status)s, %(cause)s, reason, %(actor_id)s, %(run_id)s, %(at)s FROM changed
+    INSERT INTO mentors_statuschange (
+        mentor_id, from_status, to_status, cause, reason, actor_id, run_id, paused_for, business_date, at
+    )
+    SELECT id, %(from_status)s, %(to_status)s, %(cause)s, reason, %(actor_id)s, %(run_id)s,
+           paused_for::bigint[], %(business_date)s, %(at)s
+    FROM changed
     RETURNING mentor_id, id
 """
 
@@ -38,12 +44,15 @@ def change_status(
     now: datetime,
     actor: User | None = None,
     run_id: UUID | None = None,
+    paused_for: Mapping[int, Iterable[int]] = MappingProxyType({}),
+    business_date: date | None = None,
 ) -> dict[int, int]:
     """Change the mentors (id → reason) that are still `from_status`, and log each change.
 
     Return the id of its `StatusChange` by mentor id, for those it changed. Change and log are one statement, so
     neither can be without the other (docs/rules.md, invariant 4). `cause` is that of the pause which begins or
-    ends.
+    ends; `paused_for` are the ids of the certification types that a pause is for, by mentor, and `business_date` is the
+    day by whose rules it is done.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -57,7 +66,14 @@ def change_status(
                 "pause_cause": cause if to_status == Mentor.Status.PAUSED else None,
                 "actor_id": actor.pk if actor else None,
                 "run_id": run_id,
+                # As text, because arrays in an array would all have to be of the same length.
+                "paused_for": [_as_array(paused_for.get(mentor_id)) for mentor_id in reasons],
+                "business_date": business_date,
                 "at": now,
             },
         )
         return dict(cursor.fetchall())
+
+
+def _as_array(ids: Iterable[int] | None) -> str | None:
+    return None if ids is None else f"{{{','.join(map(str, ids))}}}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Any
 
 import pghistory
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorExact
 from django.core.exceptions import ValidationError
@@ -54,6 +56,14 @@ class MentorQuerySet(models.QuerySet["Mentor"]):
 
     def paused_because_expired(self) -> MentorQuerySet:
         return self.filter(status=Mentor.Status.PAUSED, pause_cause=Mentor.PauseCause.CERTIFICATION_EXPIRED)
+
+    def not_changed_by_a_later_day(self, *, than: date) -> MentorQuerySet:
+        """Leave out whose status the rules of a later day have changed: the earlier day comes too late for them.
+
+        It comes back when the organisation moves to a time zone further west, and when a run has a past day.
+        """
+        later = StatusChange.objects.filter(mentor=models.OuterRef("pk"), business_date__gt=than)
+        return self.exclude(models.Exists(later))
 
     def locked(self) -> MentorQuerySet:
         """Lock the rows in id order, so that no two transactions wait for each other in a ring.
@@ -184,6 +194,17 @@ class StatusChange(models.Model):
         help_text=_("Empty: the system."),
     )
     run_id = models.UUIDField(_("run"), null=True)
+    # What rule 5 asks for: whoever was paused is resumed only when something covers these types again. Ids, because
+    # this floor does not know the types, and their codes may change.
+    paused_for = ArrayField(
+        models.BigIntegerField(),
+        verbose_name=_("paused for"),
+        null=True,
+        help_text=_("Ids of the certification types that a pause was for; empty: a person's, or not known."),
+    )
+    business_date = models.DateField(
+        _("business date"), null=True, help_text=_("The day by whose rules it was done; empty: a person decided.")
+    )
     at = models.DateTimeField(_("time"))
 
     class Meta:
@@ -193,6 +214,24 @@ class StatusChange(models.Model):
         indexes = [
             models.Index(fields=["mentor", "-id"], name="status_change_newest_first"),
             models.Index(fields=["run_id"], condition=models.Q(run_id__isnull=False), name="status_change_of_run"),
+            # Whose status was changed by the rules of a later day: hardly ever anybody's.
+            models.Index(
+                fields=["business_date"],
+                condition=models.Q(business_date__isnull=False),
+                name="status_change_of_day",
+            ),
+        ]
+        constraints = [
+            # A pause takes over from another one only to be lifted by a person (rules 5 and 9).
+            models.CheckConstraint(
+                condition=~models.Q(from_status=models.F("to_status"))
+                | models.Q(to_status="paused", cause__in=["manual", "certification_revoked"]),
+                name="status_change_changes_something",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(paused_for__isnull=True) | models.Q(to_status="paused"),
+                name="status_change_pauses_for_types",
+            ),
         ]
         triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 

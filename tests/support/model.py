@@ -6,7 +6,7 @@ Whatever the service does in a night must be what this does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -56,13 +56,14 @@ class Mentor:
     # How often the mentor became active, and how often paused: what tells one period from the next.
     times_active: int = 0
     times_paused: int = 0
+    paused_for: list[Type] = field(default_factory=list)
 
     def become_active(self) -> None:
         self.status, self.pause_cause = "active", None
         self.times_active += 1
 
-    def become_paused(self, cause: str) -> None:
-        self.status, self.pause_cause = "paused", cause
+    def become_paused(self, cause: str, paused_for: Iterable[Type] = ()) -> None:
+        self.status, self.pause_cause, self.paused_for = "paused", cause, list(paused_for)
         self.times_paused += 1
 
     def end(self) -> None:
@@ -115,13 +116,16 @@ class Service:
             exemption.type is type and exemption.from_on <= d <= exemption.until_on for exemption in mentor.exemptions
         )
 
-    def lapsed_types(self, mentor: Mentor, d: date) -> list[str]:
+    def lapsed(self, mentor: Mentor, d: date) -> set[Type]:
         held = {
             certification.type
             for certification in mentor.certifications
             if certification.type.required and not certification.revoked and certification.issued_on <= d
         }
-        return sorted(type.code for type in held if not self.is_covered(mentor, type, d))
+        return {type for type in held if not self.is_covered(mentor, type, d)}
+
+    def lapsed_types(self, mentor: Mentor, d: date) -> list[str]:
+        return sorted(type.code for type in self.lapsed(mentor, d))
 
     # Rules 4 to 6: what is due on a day.
 
@@ -133,7 +137,8 @@ class Service:
             self.organisation.auto_resume
             and mentor.status == "paused"
             and mentor.pause_cause == "certification_expired"
-            and not self.lapsed_types(mentor, d)
+            and not self.lapsed(mentor, d)
+            and all(not type.required or self.is_covered(mentor, type, d) for type in mentor.paused_for)
         )
 
     def stage(self, mentor: Mentor, certification: Certification, d: date) -> int | None:
@@ -187,7 +192,8 @@ class Service:
         mentors = {mentor.ref: mentor for mentor in self.mentors}
         for item in done.values():
             if item.action == "pause":
-                mentors[item.mentor_ref].become_paused("certification_expired")
+                mentor = mentors[item.mentor_ref]
+                mentor.become_paused("certification_expired", self.lapsed(mentor, d))
             if item.action == "resume":
                 mentors[item.mentor_ref].become_active()
         self.ledger |= done.keys()
