@@ -38,14 +38,14 @@ class LapsedTypesRemain(ConflictError):
 
 
 class StatusForbids(ConflictError):
-    """Only active mentors are paused, only paused ones resumed, and none is ended twice."""
+    """A pause by a person is not made twice, only paused mentors are resumed, and none is ended twice."""
 
     code = "status_forbids"
 
 
 # Whole sentences: a status is another word in each language, and in some places another form of it.
-NOT_ACTIVE = {
-    Mentor.Status.PAUSED: gettext_lazy("The mentor is paused: only an active one can be paused."),
+CANNOT_PAUSE = {
+    Mentor.Status.PAUSED: gettext_lazy("The mentor is paused already, until a person resumes."),
     Mentor.Status.ENDED: gettext_lazy("The mentor is ended: only an active one can be paused."),
 }
 NOT_PAUSED = {
@@ -56,13 +56,16 @@ NOT_PAUSED = {
 
 @transaction.atomic
 def pause_mentor(mentor: Mentor, *, reason: str, actor: User, now: datetime) -> None:
-    """Pause an active mentor by hand; the night leaves such a pause alone (rules 4 and 5). Raises StatusForbids."""
+    """Pause a mentor by hand, also one whom the night has paused; only a person lifts it (rule 5).
+
+    Raises StatusForbids.
+    """
     mentor = lock_mentor(mentor)
-    if mentor.status != Mentor.Status.ACTIVE:
-        raise StatusForbids(str(NOT_ACTIVE[Mentor.Status(mentor.status)]))
+    if not mentor.can_be_paused:
+        raise StatusForbids(str(CANNOT_PAUSE[Mentor.Status(mentor.status)]))
     changes = change_status(
         {mentor.pk: verbatim(reason)},
-        from_status=Mentor.Status.ACTIVE,
+        from_status=Mentor.Status(mentor.status),
         to_status=Mentor.Status.PAUSED,
         cause=Mentor.PauseCause.MANUAL,
         now=now,

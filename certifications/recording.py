@@ -131,8 +131,7 @@ def revoke_certification(certification: Certification, *, reason: str, actor: Us
     uncovered = uncovered_types(mentor=mentor, on=mentor.organisation.local_date(now))
     if certification.type not in uncovered:
         return
-    paused_by_the_night = mentor.pause_cause == Mentor.PauseCause.CERTIFICATION_EXPIRED
-    if mentor.status == Mentor.Status.ACTIVE or paused_by_the_night:
+    if mentor.can_be_paused:
         codes = ",".join(uncovered_type.code for uncovered_type in uncovered)
         changes = change_status(
             {mentor.pk: verbatim(reason)},

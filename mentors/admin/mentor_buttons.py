@@ -74,7 +74,12 @@ class MentorButtons(ButtonsAdmin):
         pause = _button(mentor, "pause", _("Pause"), icon="pause_circle")
         resume = _button(mentor, "resume", _("Resume"), icon="play_circle", variant="primary")
         end = _button(mentor, "end", _("End service"), icon="cancel")
-        return {Status.ACTIVE: [pause, end], Status.PAUSED: [resume, end], Status.ENDED: []}[Status(mentor.status)]
+        may_pause = [pause] if mentor.can_be_paused else []
+        return {
+            Status.ACTIVE: [*may_pause, end],
+            Status.PAUSED: [resume, *may_pause, end],
+            Status.ENDED: [],
+        }[Status(mentor.status)]
 
     def pause(self, request: HttpRequest, object_id: str) -> HttpResponse:
         mentor: Mentor = self.find_for(request, object_id, self.changing)

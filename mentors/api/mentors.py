@@ -214,7 +214,7 @@ class MentorViewSet(ScopedViewSet):
     @extend_schema(request=Reason)
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, **_kwargs: Any) -> Response:
-        """Pause an active mentor. The night leaves it so, until a person resumes."""
+        """Pause a mentor, also one whom the night has paused. The night leaves it so, until a person resumes."""
         with self.changing() as mentor:
             pause_mentor(mentor, **self.read_body(Reason), actor=self.user, now=self.now)
         return self.respond(mentor)

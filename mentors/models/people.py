@@ -170,6 +170,11 @@ class Mentor(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.ref})"
 
+    @property
+    def can_be_paused(self) -> bool:
+        """Whether a person or a revocation may pause: the night's own pause gives way to theirs (rules 5 and 9)."""
+        return self.status == self.Status.ACTIVE or self.pause_cause == self.PauseCause.CERTIFICATION_EXPIRED
+
     def clean(self) -> None:
         if self.chapter_id and self.organisation_id and self.chapter.organisation_id != self.organisation_id:
             raise ValidationError({"chapter": _("The chapter belongs to another organisation.")})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -23,6 +24,8 @@ from mentors.models import Mentor, Organisation, StatusChange, User
 from mentors.record_text import verbatim
 from notifications.models import Notification
 from tests.conftest import Certify, Enrol
+from tests.support.nights import run_night
+from tests.support.rules import paused_by_the_night
 
 pytestmark = pytest.mark.django_db
 EXPIRED = {"status": "paused", "pause_cause": "certification_expired"}
@@ -247,6 +250,44 @@ class TestByHand:
 
         mentor.refresh_from_db()
         assert (mentor.status, mentor.pause_cause, str(mentor.pause_reason)) == ("paused", "manual", "On leave")
+
+    def test_a_pause_by_a_person_takes_over_from_the_nights_and_no_renewal_lifts_it(
+        self, hlf: Organisation, mentor: Mentor, certify: Certify, kari: User, today: date, now: datetime
+    ) -> None:
+        expired = paused_by_the_night(hlf, mentor, certify)
+
+        pause_mentor(mentor, reason="On leave", actor=kari, now=now)
+        renew_certification(expired, issued_on=today, now=now)
+        run_night(hlf, today)
+
+        mentor.refresh_from_db()
+        assert (mentor.status, mentor.pause_cause, str(mentor.pause_reason)) == ("paused", "manual", "On leave")
+        assert Notification.objects.filter(kind="pause", recipient_user=kari, channel="inbox").count() == 2
+
+    @pytest.mark.parametrize("cause", ["manual", "certification_revoked"])
+    def test_a_pause_that_only_a_person_lifts_is_not_made_twice(
+        self, enrol: Enrol, kari: User, now: datetime, cause: str
+    ) -> None:
+        mentor = enrol(status="paused", pause_cause=cause)
+
+        with pytest.raises(StatusForbids, match="until a person resumes"):
+            pause_mentor(mentor, reason="On leave", actor=kari, now=now)
+
+    def test_every_change_of_a_pauses_cause_is_logged_and_in_the_history(
+        self, hlf: Organisation, enrol: Enrol, certify: Certify, kari: User, today: date, now: datetime
+    ) -> None:
+        mentors = [enrol(), enrol()]
+        expired = [certify(mentor, expires_in=-1) for mentor in mentors]
+        run_night(hlf, today)
+
+        pause_mentor(mentors[0], reason="On leave", actor=kari, now=now)
+        revoke_certification(expired[1], reason="Forged", actor=kari, now=now)
+
+        causes = [["certification_expired", "manual"], ["certification_expired", "certification_revoked"]]
+        logged = [list(mentor.status_changes.order_by("pk").values_list("cause", flat=True)) for mentor in mentors]
+        history = apps.get_model("mentors", "MentorEvent").objects.filter(status="paused").order_by("pgh_id")
+        kept = [list(history.filter(pgh_obj=mentor).values_list("pause_cause", flat=True)) for mentor in mentors]
+        assert logged == kept == causes
 
     def test_a_person_ends_a_mentor_once(self, mentor: Mentor, kari: User, now: datetime) -> None:
         end_mentor(mentor, reason="Moved", actor=kari, now=now)

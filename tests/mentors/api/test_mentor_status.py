@@ -31,6 +31,13 @@ class TestStatus:
             ("paused", "kari"),
         ]
 
+    def test_a_pause_by_a_person_takes_over_from_the_nights(self, client: APIClient, enrol: Enrol) -> None:
+        mentor = enrol(status="paused", pause_cause="certification_expired")
+
+        answer = client.post(f"{URL}/{mentor.pk}/pause", {"reason": "On leave."})
+
+        assert (answer.status_code, answer.json()["pause_cause"]) == (200, "manual")
+
     def test_whoever_has_a_lapsed_type_is_resumed_only_with_an_exemption_from_the_organisation(
         self, api: Api, client: APIClient, certify: Certify, enrol: Enrol, olav: User
     ) -> None:

@@ -54,7 +54,12 @@ class TestWriting:
 class TestButtons:
     @pytest.mark.parametrize(
         ("state", "shown"),
-        [({}, {"Pause", "End service"}), (EXPIRED, {"Resume", "End service"}), ({"status": "ended"}, set())],
+        [
+            ({}, {"Pause", "End service"}),
+            (EXPIRED, {"Resume", "Pause", "End service"}),
+            ({"status": "paused", "pause_cause": "manual"}, {"Resume", "End service"}),
+            ({"status": "ended"}, set()),
+        ],
     )
     def test_only_what_the_status_allows_is_offered(
         self, desk: Desk, kari: User, enrol: Enrol, state: dict[str, str], shown: set[str]
@@ -71,6 +76,14 @@ class TestButtons:
         assert refused.status_code == 422
         assert (change.to_status, str(change.reason), change.actor) == ("paused", "On leave", kari)
         assert "Liv Moe is paused." in text(done)
+
+    def test_a_pause_by_the_night_is_taken_over(self, desk: Desk, kari: User, enrol: Enrol) -> None:
+        mentor = enrol(**EXPIRED)
+
+        desk(kari).post(page(mentor, "pause"), {"reason": "On leave"})
+
+        mentor.refresh_from_db()
+        assert (mentor.status, mentor.pause_cause) == ("paused", "manual")
 
     def test_resuming_a_mentor_with_a_lapsed_type_tells_a_coordinator_to_renew(
         self, desk: Desk, kari: User, enrol: Enrol, certify: Certify
