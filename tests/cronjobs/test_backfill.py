@@ -14,7 +14,7 @@ from tests.conftest import TODAY, Certify
 from tests.support.nights import run_night
 from tests.support.rules import pause
 
-BACKFILL: str = import_module("cronjobs.migrations.0006_what_pauses_were_for").BACKFILL
+BACKFILL: str = import_module("cronjobs.migrations.0007_what_pauses_were_for").BACKFILL
 
 
 @pytest.mark.parametrize(

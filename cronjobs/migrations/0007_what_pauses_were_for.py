@@ -30,7 +30,7 @@ BACKFILL = """
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cronjobs", "0005_plain_words"),
+        ("cronjobs", "0006_ledger_keeps_removed_certifications"),
         ("certifications", "0001_initial"),
         ("mentors", "0003_what_a_pause_is_for"),
     ]
