@@ -175,6 +175,7 @@ def _hand_over(outbox: Outbox, paused: dict[tuple[Coordinator, int], list[int]],
         outbox.tell_coordinator(
             coordinator,
             Notification.Kind.HANDOVER,
-            f"handover:{key}:{chapter_id}",
+            # A run that is retried hands over once more, and nobody twice.
+            f"handover:{key}:{chapter_id}:{min(mentor_ids)}",
             {"paused": mentor_ids, "chapter_id": chapter_id},
         )

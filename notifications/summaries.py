@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import connection
-from django.db.models import Min
+from django.db.models import Exists, Min, OuterRef
 
 from mentors.models import Organisation
 from notifications.channels import INBOX
@@ -62,7 +62,17 @@ def write_summaries(*, organisation: Organisation, run_id: UUID, now: datetime) 
 
 
 def paused_by_run(run_id: UUID) -> Iterable[tuple[int, int, list[int]]]:
-    """Return whom the run paused, as (coordinator's user id, chapter's id, mentors' ids)."""
+    """Return whom the run paused, as (coordinator's user id, chapter's id, mentors' ids).
+
+    A run that was retried names whom it has paused since it was last closed.
+    """
+    named = Notification.objects.filter(
+        run_id=run_id,
+        channel=INBOX,
+        kind=Notification.Kind.HANDOVER,
+        recipient_user=OuterRef("recipient_user"),
+        pk__gt=OuterRef("pk"),
+    )
     told = Notification.objects.filter(run_id=run_id, channel=INBOX, kind=Notification.Kind.PAUSE)
-    grouped = told.order_by().values_list("recipient_user", "about__chapter")
+    grouped = told.exclude(Exists(named)).order_by().values_list("recipient_user", "about__chapter")
     return grouped.annotate(paused=ArrayAgg("about", distinct=True))

@@ -112,6 +112,26 @@ def test_the_coordinator_hears_of_everybody_once_and_gets_one_digest(partial: Ru
     assert Notification.objects.filter(run_id=run.pk, kind="failed", channel="operations").count() == 1
 
 
+def test_every_pause_is_in_one_handover_however_often_a_run_is_retried(
+    hlf: Organisation, kari: User, enrol: Enrol, certify: Certify
+) -> None:
+    mentors = [enrol() for _ in range(3)]
+    for mentor in mentors:
+        certify(mentor, expires_in=-1)
+    run = plan_night(hlf, TODAY)
+    for mentor in mentors[1:]:
+        fail_for_good(run, mentor)
+    work_night(run)
+    retry_failed(run.pk, now=LATER)
+    fail_for_good(run, mentors[2])
+    work_night(run, now=LATER)
+
+    work_night(retry_failed(run.pk, now=LATER), now=LATER)
+
+    hints = Notification.objects.filter(kind="handover", channel="inbox").order_by("pk")
+    assert [hint.context["paused"] for hint in hints] == [[mentor.pk] for mentor in mentors]
+
+
 def test_the_reason_of_a_rejection_stays(hlf: Organisation, bad: Mentor, enrol: Enrol, certify: Certify) -> None:
     Organisation.objects.update(brake_minimum=0, brake_percent=0)
     reminded = enrol()
