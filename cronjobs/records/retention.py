@@ -1,8 +1,10 @@
 """How long records are kept, and what is left of them: their sums and their seals (docs/records.md).
 
-A month is pruned whole, once RECORDS_YEARS have passed since its end. Its runs go with their items, a limited number
-at a time. A run's sums are its own until its last items go, and it with them; the same transaction adds the sums to the
-month's `RunSummary`. Wherever it is stopped, nothing is lost and nothing counted twice, and the next time it goes on.
+A month is pruned whole, once RECORDS_YEARS have passed since its end: the runs that were closed in it, whatever the day
+whose rules they applied. What a wrong clock wrote stays, and operations are told. Runs go with their items, a limited
+number at a time. A run's sums are its own until its last items go, and it with them; the same transaction adds the
+sums to the month's `RunSummary`. Wherever it is stopped, nothing is lost and nothing counted twice, and the next time
+it goes on.
 
 **Nothing acts twice because its item was pruned.** An item that is done holds its key, so that no later run does the
 same again. Without the item:
@@ -10,7 +12,8 @@ same again. Without the item:
 - `pause:{mentor}:{change}` names the status change that made the mentor active. After that pause the mentor is active
   again only by a newer change, and so under another key; status changes are never pruned. `resume:…` likewise.
 - `remind:{certification}:{expires_on}:{stage}` is due only on a day within the stage before `expires_on`, which is
-  at most a year after the item's business date. A run for such a day is refused (`check_not_pruned`).
+  at most a year after the item's business date, and so after the month in which its run was closed. A run for such a
+  day is refused (`check_not_pruned`).
 
 **Nothing is missed because its run was pruned.** The newest slot of a job keeps its run, however old: by it the sweep
 and the watch know that the slot was run.
@@ -21,17 +24,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import reduce
 from itertools import product
+from operator import or_
+from typing import cast
 from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, DateField, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import TruncMonth
 
-from cronjobs.models import Forecast, Incident, Outage, Run, RunQuerySet, RunSummary
+from certifications.expiry import CLOCKS_DIFFER
+from cronjobs.models import Forecast, Incident, Outage, Run, RunQuerySet, RunSummary, Seal
 from cronjobs.records.seals import seal_pruned
 from mentors.models import Organisation
 
@@ -40,6 +47,7 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 5000  # items in one transaction
 CLOSED = ("done", "skipped", "failed")  # what a run's items have come to; a dry run's to nothing
 DRY_RUN = "dry_run"  # among the statuses of a summary
+TIMES = ("created_at", "started_at", "finished_at", "concluded_at")  # of a run, when what happened
 LONGEST_STAGE = timedelta(days=366)  # of an organisation's reminder_days
 
 DELETE_ITEMS = """
@@ -73,19 +81,54 @@ def check_not_pruned(organisation: Organisation, *, on: date) -> None:
 
 
 def find_old_runs(*, now: datetime) -> RunQuerySet:
-    """Return the runs that are no longer kept. What is open or not concluded stays, and so does a job's newest slot."""
+    """Return the runs that are no longer kept, by when they happened, whatever their day.
+
+    What is open or not concluded stays, and so does a job's newest slot, and what a wrong clock wrote.
+    """
     newer = Run.objects.filter(cron_job=OuterRef("cron_job"), scheduled_for__gt=OuterRef("scheduled_for"))
-    return Run.objects.filter(
-        Q(concluded_at__isnull=False) | Q(dry_run=True),
-        Q(cron_job=None) | Q(scheduled_for=None) | Exists(newer),
-        business_date__lt=first_day_kept(now=now),
-        finished_at__isnull=False,
+    return (
+        _runs_that_look_old(now=now)
+        .filter(Q(cron_job=None) | Q(scheduled_for=None) | Exists(newer))
+        .exclude(_is_sealed_after_what_is_kept(now=now))
     )
+
+
+def find_doubtful_runs(*, now: datetime) -> RunQuerySet:
+    """Return the runs that a wrong clock wrote: nobody knows how old they are.
+
+    A time of theirs lies beyond now; or they look old, and were sealed after a run that is not.
+    """
+    beyond_now = reduce(or_, (Q(**{f"{time}__gt": now + CLOCKS_DIFFER}) for time in TIMES))
+    out_of_order = _runs_that_look_old(now=now).filter(_is_sealed_after_what_is_kept(now=now))
+    return Run.objects.filter(beyond_now | Q(pk__in=out_of_order.values("pk")))
+
+
+def _runs_that_look_old(*, now: datetime) -> RunQuerySet:
+    before = _kept_from(now=now)
+    nothing_later = (Q(**{f"{time}__lt": before}) | Q(**{time: None}) for time in TIMES)
+    return Run.objects.filter(
+        Q(concluded_at__isnull=False) | Q(dry_run=True), *nothing_later, finished_at__isnull=False
+    )
+
+
+def _is_sealed_after_what_is_kept(*, now: datetime) -> Exists:
+    first_seal = Seal.objects.filter(run_id=OuterRef(OuterRef("pk"))).order_by("number").values("number")[:1]
+    kept = (_kept_from(now=now), now + CLOCKS_DIFFER)
+    seals = Seal.objects.filter(organisation=OuterRef("organisation"), at__range=kept)
+    return Exists(seals.filter(number__lt=Subquery(first_seal)))
+
+
+def _kept_from(*, now: datetime) -> datetime:
+    return datetime.combine(first_day_kept(now=now), time(), UTC)
 
 
 def find_old_months(*, now: datetime) -> list[OldMonth]:
     """Return what `prune` would remove, by organisation and month."""
-    months = find_old_runs(now=now).order_by().annotate(month=TruncMonth("business_date"))
+    months = (
+        find_old_runs(now=now)
+        .order_by()
+        .annotate(month=TruncMonth("finished_at", output_field=DateField(), tzinfo=UTC))
+    )
     counted = months.values_list("organisation__slug", "month").annotate(Count("pk", distinct=True), Count("items"))
     return [
         OldMonth(organisation=slug, month=month, runs=runs, items=items)
@@ -99,18 +142,19 @@ def prune(*, now: datetime, on_progress: Callable[[int], None] = lambda _items: 
     `on_progress` is told of each lot of items.
     """
     pruned = 0
-    for run_id in list(find_old_runs(now=now).order_by("business_date", "created_at").values_list("pk", flat=True)):
+    for run_id in list(find_old_runs(now=now).order_by("finished_at", "created_at").values_list("pk", flat=True)):
         while lot := _prune_some(run_id, now=now):
             on_progress(lot.items)
             pruned += lot.is_last
             if lot.is_last:
                 break
-    day = first_day_kept(now=now)
-    before = datetime.combine(day, time(), UTC)
+    before = _kept_from(now=now)
     Outage.objects.filter(until_at__lt=before).delete()
     Incident.objects.filter(ended_at__lt=before).delete()  # with their alerts
-    Forecast.objects.filter(business_date__lt=day).delete()
-    log.info("records pruned", event_name="records_pruned", runs=pruned, before=str(day))
+    Forecast.objects.filter(written_at__lt=before).delete()
+    log.info("records pruned", event_name="records_pruned", runs=pruned, before=str(before.date()))
+    if doubtful := [str(pk) for pk in find_doubtful_runs(now=now).values_list("pk", flat=True)]:
+        log.error("runs of a wrong clock are kept", event_name="records_doubtful", runs=doubtful)
     return pruned
 
 
@@ -142,7 +186,8 @@ def _prune_some(run_id: UUID, *, now: datetime) -> Lot | None:
 
 def _add_to_summary(run: Run) -> None:
     """Move the sums of a run, which are its own until it goes, to those of its month."""
-    month = {"organisation": run.organisation, "month": run.business_date.replace(day=1)}
+    closed_on = cast("datetime", run.finished_at).astimezone(UTC).date()  # of every run that goes
+    month = {"organisation": run.organisation, "month": closed_on.replace(day=1)}
     empty: dict[str, object] = {"runs": {}, "counts": {}}
     summary, _created = RunSummary.objects.select_for_update().get_or_create(**month, defaults=empty)
     for (action, counted), status in product(run.counts.items(), CLOSED):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
@@ -15,7 +16,7 @@ from mentors.management.base import NattevaktCommand
 
 
 class Command(NattevaktCommand):
-    help = f"Remove runs of more than {settings.RECORDS_YEARS} years ago, and leave their sums and seals."
+    help = f"Remove runs closed more than {settings.RECORDS_YEARS} years ago, and leave their sums and seals."
 
     def add_arguments(self, parser: CommandParser) -> None:
         self.add_format(parser)
@@ -27,11 +28,21 @@ class Command(NattevaktCommand):
         if not options["dry_run"]:
             with self.progress("Items", total=sum(month.items for month in months)) as update:
                 retention.prune(now=now, on_progress=lambda items: update(advance=items))
+        doubtful = [str(pk) for pk in retention.find_doubtful_runs(now=now).order_by("pk").values_list("pk", flat=True)]
         if options["format"] == "json":
-            shown = {"dry_run": options["dry_run"], "months": [asdict(one) for one in months]}
+            shown = {"dry_run": options["dry_run"], "months": [asdict(one) for one in months], "doubtful": doubtful}
             self.write_json({"kept_from": retention.first_day_kept(now=now)} | shown)
-            return
-        verb = "would be removed" if options["dry_run"] else "removed"
+        else:
+            self._write(months, options["dry_run"], now=now)
+        if doubtful:
+            what = "run is" if len(doubtful) == 1 else "runs are"
+            when = "it was" if len(doubtful) == 1 else "they were"
+            raise CommandError(
+                f"{len(doubtful)} {what} kept, because a clock was wrong when {when} written: {', '.join(doubtful)}."
+            )
+
+    def _write(self, months: list[retention.OldMonth], is_dry_run: bool, *, now: datetime) -> None:
+        verb = "would be removed" if is_dry_run else "removed"
         for one in months:
             what = f"{one.runs} run{pluralize(one.runs)} with {one.items} item{pluralize(one.items)}"
             self.stdout.write(f"{one.organisation} {one.month:%Y-%m}: {what} {verb}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -22,11 +23,12 @@ from cronjobs.records import retention
 from cronjobs.records.verification import check_chain
 from cronjobs.starting import schedule_nightly_run
 from cronjobs.tasks import prune as prune_task
+from cronjobs.undo import undo_pauses
 from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
 from mentors.record_text import EMPTY, verbatim
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.at_once import run_at_once
-from tests.support.nights import outcomes, plan_night, run_night, work_night
+from tests.support.nights import noon, outcomes, plan_night, run_night, work_night
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = date(2021, 10, 20)  # 5 years and a month before today
@@ -152,6 +154,82 @@ def test_what_the_watch_kept_of_that_time_goes_too(hlf: Organisation) -> None:
     assert [one.until_at for one in Outage.objects.all()] == [since]
     assert [one.business_date for one in Forecast.objects.all()] == [since.date()]
     assert {(one.key, one.alerts.count()) for one in Incident.objects.all()} == {(f"{since}", 1), ("open", 0)}
+
+
+# By when it happened.
+
+
+def test_a_run_of_today_for_a_day_of_long_ago_stays_with_its_undo(
+    hlf: Organisation, due: list[Mentor], olav: User
+) -> None:
+    run = run_night(hlf, LONG_AGO, now=NOW)
+
+    assert retention.prune(now=NOW) == 0
+    assert len(undo_pauses(run.pk, reason="wrong dates", actor=olav, now=NOW)) == 2
+
+
+def test_the_month_of_the_sums_is_when_the_run_was_closed(hlf: Organisation) -> None:
+    run_night(hlf, LONG_AGO - timedelta(days=60), now=noon(LONG_AGO))
+
+    retention.prune(now=NOW)
+
+    assert [month for month, *_ in summaries()] == [LONG_AGO.replace(day=1)]
+
+
+def test_a_run_that_was_retried_lately_stays(old: Run) -> None:
+    Run.objects.filter(pk=old.pk).update(started_at=NOW, finished_at=NOW, concluded_at=NOW)
+
+    assert retention.prune(now=NOW) == 0
+
+
+def test_a_forecast_goes_by_when_it_was_written(hlf: Organisation) -> None:
+    Forecast.objects.create(organisation=hlf, business_date=LONG_AGO, expected={}, written_at=NOW)
+
+    retention.prune(now=NOW)
+
+    assert Forecast.objects.exists()
+
+
+def beyond_now(hlf: Organisation) -> Run:
+    """A run of long ago of which one time lies beyond now."""
+    run = run_night(hlf, LONG_AGO)
+    Run.objects.filter(pk=run.pk).update(created_at=NOW + timedelta(days=1))
+    return run
+
+
+def sealed_after_what_is_kept(hlf: Organisation) -> Run:
+    """A run that says that it is of long ago, and was sealed after one of today."""
+    run_night(hlf, TODAY, now=NOW)
+    return run_night(hlf, LONG_AGO)
+
+
+WRONG_CLOCKS = pytest.mark.parametrize("write", [beyond_now, sealed_after_what_is_kept])
+
+
+@WRONG_CLOCKS
+def test_what_a_wrong_clock_wrote_is_kept_and_said(hlf: Organisation, write: Callable[[Organisation], Run]) -> None:
+    run = write(hlf)
+
+    with pytest.raises(CommandError) as said:
+        prune()
+
+    assert Run.objects.filter(pk=run.pk).exists()
+    assert str(said.value) == f"1 run is kept, because a clock was wrong when it was written: {run.pk}."
+    assert said.value.returncode == 1
+
+
+@WRONG_CLOCKS
+def test_the_daily_task_prunes_the_others_and_logs_it(
+    hlf: Organisation, elsewhere: Chapter, write: Callable[[Organisation], Run], caplog: pytest.LogCaptureFixture
+) -> None:
+    run_night(elsewhere.organisation, LONG_AGO)
+    run = write(hlf)
+
+    prune_task()
+
+    [logged] = [r.msg for r in caplog.records if isinstance(r.msg, dict) and r.msg["event_name"] == "records_doubtful"]
+    assert (logged["level"], logged["runs"]) == ("error", [str(run.pk)])
+    assert not Run.objects.filter(organisation=elsewhere.organisation).exists()
 
 
 # A little at a time.
