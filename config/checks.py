@@ -15,7 +15,7 @@ from config.redaction import describe
 from cronjobs.hooks import EVENTS, find_functions
 from cronjobs.monitoring import alerts
 from notifications.channels import CHANNELS
-from notifications.delivery import LEASE
+from notifications.claims import LEASE
 from notifications.gateway import HAS_PLACE, PLACE, Gateway, open_service, places_calls
 
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket")

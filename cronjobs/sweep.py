@@ -22,7 +22,7 @@ from django.db.models import Max
 from cronjobs import after_close, dispatch, nightly, starting
 from cronjobs.models import CronJob, Run
 from cronjobs.schedules import missed_slots
-from notifications import delivery
+from notifications import claims, delivery
 from notifications import dispatch as delivery_queue
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ def sweep(*, now: datetime) -> None:
         _isolated(make_up_missed_slots if job.enabled else record_paused_slots, job, now=now)
     for run in Run.objects.not_concluded():
         _isolated(conclude_run, run, now=now)
-    delivery.free_stuck(now=now)
+    claims.free_stuck(now=now)
     delivery_queue.deliver_after_commit(workers=delivery.workers_wanted(now=now))
 
 

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
@@ -101,7 +102,7 @@ def record_bounce(report: DeliveryReport, *, now: datetime) -> bool:
     note = SAID[report.outcome](reason=reason)
     if row.error == note:  # said before; and somebody may have removed the mark since
         return True
-    _note(row, report.outcome, note)
+    _note(row, report.outcome, note, now=now)
     if report.outcome in {Outcome.BAD_ADDRESS, Outcome.UNWANTED}:
         mark_bad(row.channel, address, reason=reason, now=now)
     return True
@@ -123,7 +124,7 @@ def _find(message_ids: Iterable[str]) -> Notification | None:
     return None
 
 
-def _note(row: Notification, outcome: Outcome, note: RecordText) -> None:
+def _note(row: Notification, outcome: Outcome, note: RecordText, *, now: datetime) -> None:
     log.warning("message reported", event_name="message_reported", notification_id=row.pk, outcome=outcome.name.lower())
     rows = Notification.objects.filter(pk=row.pk)
     if outcome in {Outcome.DELAYED, Outcome.UNWANTED}:
@@ -131,8 +132,13 @@ def _note(row: Notification, outcome: Outcome, note: RecordText) -> None:
         return
     # A report may be faster than the worker that writes down that the message has left. One that is queued was
     # refused before, or somebody sends it again: what becomes of that is not known yet.
-    left = (Notification.Status.SENDING, Notification.Status.SENT, Notification.Status.FAILED)
-    rows.filter(status__in=left).update(status=Notification.Status.FAILED, error=note, next_attempt_at=None)
+    left = (Notification.Status.SENDING, Notification.Status.SENT, *Notification.DEAD_LETTERS)
+    rows.filter(status__in=left).update(
+        status=Notification.Status.FAILED,
+        error=note,
+        next_attempt_at=None,
+        sent_at=Coalesce("sent_at", Value(now)),
+    )
 
 
 def _tell_of_mentors(bad: BadAddress, *, now: datetime) -> None:

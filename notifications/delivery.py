@@ -1,9 +1,10 @@
 """Delivering what is queued, outside every transaction that changes a mentor.
 
 1. Defer: what is due while its organisation's sending hours are over waits until they open.
-2. Claim: a batch of due rows becomes `sending`, with a lease, and is committed.
-3. Check (rule 8): what is no longer true is cancelled with its reason.
-4. Send each over the connection that its batch shares, and write down at once what became of it, before the next.
+2. Claim: a batch of due rows becomes `sending`, with a lease, and is committed (notifications/claims.py).
+3. Check (rule 8): what is no longer true is cancelled with its reason. A row that cannot be read fails alone.
+4. Send each over the connection that its batch shares, if it still is this batch's, and write down at once what became
+   of it, before the next. What was checked some seconds ago is checked again first.
 
 A worker that dies after step 2 leaves rows in `sending`; when their lease is over, `free_stuck` queues them again. One
 that dies between the host's answer and step 4's commit has its one message sent again, under the same Message-ID.
@@ -14,16 +15,17 @@ from __future__ import annotations
 import random
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from time import monotonic, sleep
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Count, Min
 from django.utils import timezone
 
@@ -33,6 +35,7 @@ from notifications import record_text
 from notifications.bounces import mark_app_gone, mark_bad, tell_of_mentor
 from notifications.channel import Channel, Envelope, Refused, Send, TryLater, Unreachable
 from notifications.channels import CHANNELS, EMAIL
+from notifications.claims import claim_due, give_up, mark_sent, put_back, put_back_untried, renew
 from notifications.links import add_secret
 from notifications.messages.context import Message, gather, read_notifications
 from notifications.messages.payload import payload_of
@@ -42,8 +45,9 @@ from notifications.rates import reserve
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(minutes=15)
 LONGEST_PAUSE = timedelta(hours=6)
+# For so long what was found true is taken for true: a batch may take longer to be sent.
+FRESH_SECONDS = 2.0
 # So many tasks are begun at a time for what has become due; each goes on by itself while there is more.
 MOST_WORKERS = 8
 # A batch gives a host up after so many connections in a row that came to nothing.
@@ -55,53 +59,19 @@ AT_ANY_HOUR = (Notification.Kind.INVITED,)
 # rule 8 is known two floors up.
 FindOutdated = Callable[[Sequence[Message]], dict[int, RecordText]]
 
-CLAIM = """
-    UPDATE notifications_notification
-    SET status = 'sending', attempts = attempts + 1, next_attempt_at = %(lease)s,
-        -- Kept before it is sent: what is sent again after a crash is known by it as the same message.
-        message_id = COALESCE(NULLIF(message_id, ''), '<' || id || '.' || gen_random_uuid() || %(domain)s)
-    WHERE id IN (
-        SELECT id FROM notifications_notification
-        WHERE status = 'queued' AND next_attempt_at <= %(now)s
-        ORDER BY next_attempt_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-    )
-    RETURNING id
-"""
-SENT = """
-    UPDATE notifications_notification
-    SET status = 'sent', sent_at = %s, next_attempt_at = NULL, error = '[]' WHERE id = %s AND status = 'sending'
-"""
-
 
 def deliver_batch(*, now: datetime, recheck_messages: FindOutdated) -> int:
     """Deliver up to `DELIVERY_BATCH_SIZE` due notifications; return how many were claimed."""
-    began = monotonic()
+    batch = _Batch(began_at=now, recheck_messages=recheck_messages)
     defer(now=now)
-    claimed = _claim(now=now)
-    messages = gather(claimed, now=now)
-    outdated = recheck_messages(messages)
-    bad = _bad_addresses(messages)
-    groups: dict[tuple[str, str], deque[tuple[Message, str]]] = defaultdict(deque)
-    for message in messages:
-        row = message.notification
-        address = CHANNELS[row.channel].address_of(message.recipient) if row.channel in CHANNELS else ""
-        if row.pk in outdated:
-            _give_up(row, Notification.Status.CANCELLED, outdated[row.pk])
-        elif not address and row.channel != EMAIL and CHANNELS[EMAIL].address_of(message.recipient):
-            # Its channel cannot deliver any more: an app is gone, a gateway was switched off.
-            _queue_untried(row, at=now, channel=EMAIL)
-        elif not address:
-            _give_up(row, Notification.Status.FAILED, record_text.NO_ADDRESS(channel=row.channel))
-        elif marked := bad.get((row.channel, address.lower())):
-            _give_up(row, Notification.Status.FAILED, record_text.BAD_ADDRESS())
-            if row.recipient_mentor:
-                tell_of_mentor(marked, row.recipient_mentor, now=now)
-        else:
-            groups[row.channel, CHANNELS[row.channel].host_of(address)].append((message, address))
+    claimed = claim_due(batch.claim, now=now)
+    groups: dict[tuple[str, str], deque[Outgoing]] = defaultdict(deque)
+    for outgoing in batch.check(claimed):
+        groups[outgoing.channel, outgoing.host].append(outgoing)
     for (code, host), group in groups.items():
-        _deliver_group(CHANNELS[code], host, group, now=now)
-    _log_outcomes(claimed, seconds=monotonic() - began)
-    return len(messages)
+        _deliver_group(CHANNELS[code], host, group, batch)
+    _log_outcomes(claimed, seconds=batch.seconds())
+    return len(claimed)
 
 
 def deliver_all(*, now: Callable[[], datetime], recheck_messages: FindOutdated) -> None:
@@ -120,15 +90,6 @@ def defer(*, now: datetime) -> None:
     due = Notification.objects.due(now=now).exclude(channel__in=at_any_hour).exclude(kind__in=AT_ANY_HOUR)
     for opens_at, organisations in closed.items():
         due.filter(organisation__in=organisations).update(next_attempt_at=opens_at)
-
-
-def free_stuck(*, now: datetime) -> int:
-    """Queue again what a dead worker left in `sending`; return how many. What has had its attempts has failed."""
-    stuck = Notification.objects.filter(status=Notification.Status.SENDING, next_attempt_at__lte=now)
-    stuck.filter(attempts__gte=settings.DELIVERY_MAX_ATTEMPTS).update(
-        status=Notification.Status.FAILED, next_attempt_at=None, error=record_text.LOST()
-    )
-    return stuck.update(status=Notification.Status.QUEUED)
 
 
 def next_due_at() -> datetime | None:
@@ -150,8 +111,8 @@ def send_again(notifications: Iterable[Notification], *, now: datetime) -> int:
     queued = 0
     for row in notifications:
         at = row.organisation.next_sending_time(now) if _keeps_hours(row) else now
-        failed = Notification.objects.filter(pk=row.pk, status=Notification.Status.FAILED)
-        queued += failed.update(status=Notification.Status.QUEUED, attempts=0, next_attempt_at=at)
+        dead = Notification.objects.filter(pk=row.pk, status__in=Notification.DEAD_LETTERS)
+        queued += dead.update(status=Notification.Status.QUEUED, attempts=0, next_attempt_at=at)
     return queued
 
 
@@ -160,24 +121,93 @@ def _keeps_hours(row: Notification) -> bool:
     return row.kind not in AT_ANY_HOUR and (row.channel not in CHANNELS or CHANNELS[row.channel].keeps_hours)
 
 
-def _claim(*, now: datetime) -> list[Notification]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            CLAIM,
-            {
-                "now": now,
-                "lease": now + LEASE,
-                "limit": settings.DELIVERY_BATCH_SIZE,
-                "domain": f"@{settings.MESSAGE_ID_DOMAIN}>",
-            },
-        )
-        ids = [pk for (pk,) in cursor.fetchall()]
-    return list(read_notifications().filter(pk__in=ids).order_by("pk")) if ids else []
+@dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    """A message that may leave, and where it goes."""
+
+    message: Message
+    address: str = field(repr=False)
+
+    @property
+    def row(self) -> Notification:
+        return self.message.notification
+
+    @property
+    def channel(self) -> str:
+        return self.row.channel
+
+    @property
+    def host(self) -> str:
+        return CHANNELS[self.channel].host_of(self.address)
 
 
-def _log_outcomes(claimed: Sequence[Notification], *, seconds: float) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """What one call has claimed, and its clock."""
+
+    began_at: datetime
+    recheck_messages: FindOutdated
+    claim: UUID = field(default_factory=uuid4)
+    _began: float = field(default_factory=monotonic)
+
+    def seconds(self) -> float:
+        return monotonic() - self._began
+
+    def now(self) -> datetime:
+        return self.began_at + timedelta(seconds=self.seconds())
+
+    def check(self, ids: Sequence[int]) -> list[Outgoing]:
+        """Return what may leave of these; the others are cancelled, have failed, or go another way.
+
+        If they cannot be read or checked together, each is by itself, so that one bad row stops only itself.
+        """
+        try:
+            with transaction.atomic():
+                mine = read_notifications().filter(pk__in=ids, status=Notification.Status.SENDING, claim=self.claim)
+                messages = gather(mine.order_by("pk"), now=self.began_at)
+                outdated = self.recheck_messages(messages)
+        except (SoftTimeLimitExceeded, OperationalError, InterfaceError):
+            raise  # no row's fault: all are queued again when their lease is over
+        except Exception as error:
+            if len(ids) > 1:
+                return [outgoing for pk in ids for outgoing in self.check([pk])]
+            self._keep_error(ids[0], error)
+            return []
+        bad = _bad_addresses(messages)
+        return [outgoing for message in messages if (outgoing := self._address(message, outdated, bad))]
+
+    def _address(
+        self, message: Message, outdated: dict[int, RecordText], bad: dict[tuple[str, str], BadAddress]
+    ) -> Outgoing | None:
+        row = message.notification
+        address = CHANNELS[row.channel].address_of(message.recipient) if row.channel in CHANNELS else ""
+        if row.pk in outdated:
+            give_up(row, Notification.Status.CANCELLED, outdated[row.pk])
+        elif not address and row.channel != EMAIL and CHANNELS[EMAIL].address_of(message.recipient):
+            # Its channel cannot deliver any more: an app is gone, a gateway was switched off.
+            put_back_untried(row, at=self.began_at, channel=EMAIL)
+        elif not address:
+            give_up(row, Notification.Status.FAILED, record_text.NO_ADDRESS(channel=row.channel))
+        elif marked := bad.get((row.channel, address.lower())):
+            give_up(row, Notification.Status.FAILED, record_text.BAD_ADDRESS())
+            if row.recipient_mentor:
+                tell_of_mentor(marked, row.recipient_mentor, now=self.began_at)
+        else:
+            return Outgoing(message=message, address=address)
+        return None
+
+    def _keep_error(self, pk: int, error: Exception) -> None:
+        """Try the row later, with its error: the code may be mended, or what it reads."""
+        # The log gets the error's type only: a database error quotes the row.
+        log.error("message broke", event_name="message_broke", notification_id=pk, error=type(error).__name__)
+        needed = Notification.objects.only("organisation", "kind", "channel", "claim", "attempts", "in_doubt")
+        if row := needed.filter(pk=pk, claim=self.claim).first():
+            _try_later(row, record_text.BROKE(error=type(error).__name__), now=self.began_at)
+
+
+def _log_outcomes(claimed: Sequence[int], *, seconds: float) -> None:
     """Say of each run how many of its messages came to what; `queued` is for later."""
-    rows = Notification.objects.filter(pk__in=[row.pk for row in claimed]).order_by("run_id", "status")
+    rows = Notification.objects.filter(pk__in=claimed).order_by("run_id", "status")
     counts: dict[UUID | None, dict[str, int]] = defaultdict(dict)
     for run_id, status, count in rows.values_list("run_id", "status").annotate(Count("pk")) if claimed else ():
         counts[run_id][status] = count
@@ -201,37 +231,58 @@ def _bad_addresses(messages: Sequence[Message]) -> dict[tuple[str, str], BadAddr
     return {(bad.channel, bad.address): bad for bad in marked}
 
 
-def _deliver_group(channel: Channel, host: str, group: deque[tuple[Message, str]], *, now: datetime) -> None:
+def _deliver_group(channel: Channel, host: str, group: deque[Outgoing], batch: _Batch) -> None:
     """Send what the host's rate allows, and queue the rest for when it allows more."""
-    reservation = reserve(host, len(group), now=now)
+    reservation = reserve(host, len(group), now=batch.began_at)
     allowed = deque(islice(group, reservation.count))
-    for message, _address in islice(group, reservation.count, None):
-        _queue_untried(message.notification, at=reservation.next_at)
-    reason, connections = EMPTY, 0
+    for outgoing in islice(group, reservation.count, None):
+        put_back_untried(outgoing.row, at=reservation.next_at)
+    reason, connections, checked = EMPTY, 0, batch.seconds()
     while allowed and connections < CONNECTIONS:
         try:
             with channel.connect() as send:
                 while allowed:
                     sleep(reservation.seconds_until_next())
-                    message, address = allowed.popleft()
-                    connections = 0 if _send(send, message, address, now=now) else connections
+                    if batch.seconds() - checked > FRESH_SECONDS:
+                        allowed, checked = _check_again(allowed, batch), batch.seconds()
+                    if allowed and _send(send, allowed.popleft(), batch):
+                        connections = 0
         except Unreachable as error:
             reason, connections = error.reason, connections + 1
-    for message, _address in allowed:
-        _try_later(message.notification, reason, now=now)
+    for outgoing in allowed:
+        _try_later(outgoing.row, reason, now=batch.began_at)
 
 
-def _send(send: Send, message: Message, address: str, *, now: datetime) -> bool:
+def _check_again(group: deque[Outgoing], batch: _Batch) -> deque[Outgoing]:
+    """Return what may still leave of the group; what goes to another host by now is left to another batch."""
+    known = {outgoing.row.pk: (outgoing.channel, outgoing.host) for outgoing in group}
+    still = deque[Outgoing]()
+    for outgoing in batch.check(list(known)):
+        if known[outgoing.row.pk] == (outgoing.channel, outgoing.host):
+            still.append(outgoing)
+        else:
+            put_back_untried(outgoing.row, at=batch.began_at)
+    return still
+
+
+def _send(send: Send, outgoing: Outgoing, batch: _Batch) -> bool:
     """Send one and write down what became of it; return whether it left. Raises Unreachable, for those after it."""
-    row = message.notification
+    row, now = outgoing.row, batch.began_at
+    was_in_doubt = row.in_doubt
     try:
-        send(_envelope(message, address))
+        envelope = _envelope(outgoing.message, outgoing.address)
+        if not renew(row, now=batch.now()):
+            return False
+        row.in_doubt = True
+        send(envelope)
     except Refused as error:
-        _refuse(row, address, error, now=now)
+        row.in_doubt = was_in_doubt
+        _refuse(row, outgoing.address, error, now=now)
     except Unreachable as error:
         _try_later(row, error.reason, now=now)
         raise
     except TryLater as error:
+        row.in_doubt = was_in_doubt
         _try_later(row, error.reason, now=now, after=timedelta(seconds=error.after_seconds))
     except SoftTimeLimitExceeded:
         raise  # what is left of the batch is queued again when its lease is over
@@ -240,8 +291,7 @@ def _send(send: Send, message: Message, address: str, *, now: datetime) -> bool:
         log.error("message broke", event_name="message_broke", notification_id=row.pk, error=type(error).__name__)
         _try_later(row, record_text.BROKE(error=type(error).__name__), now=now)
     else:
-        with connection.cursor() as cursor:
-            cursor.execute(SENT, [now, row.pk])
+        mark_sent(row, now=batch.now())
         return True
     return False
 
@@ -263,7 +313,7 @@ def _envelope(message: Message, address: str) -> Envelope:
 
 
 def _refuse(row: Notification, address: str, error: Refused, *, now: datetime) -> None:
-    _give_up(row, Notification.Status.FAILED, error.reason)
+    give_up(row, Notification.Status.FAILED, error.reason)
     if error.bad_address:
         mark_bad(row.channel, address, reason=error.reason.in_english(), now=now)
     if error.host_is_gone:
@@ -272,27 +322,11 @@ def _refuse(row: Notification, address: str, error: Refused, *, now: datetime) -
 
 def _try_later(row: Notification, reason: RecordText, *, now: datetime, after: timedelta = timedelta()) -> None:
     if row.attempts >= settings.DELIVERY_MAX_ATTEMPTS:
-        _give_up(row, Notification.Status.FAILED, record_text.GIVEN_UP(attempts=row.attempts, reason=reason))
+        give_up(row, Notification.Status.FAILED, record_text.GIVEN_UP(attempts=row.attempts, reason=reason))
         return
     pause = min(timedelta(seconds=settings.DELIVERY_RETRY_SECONDS * 2 ** (row.attempts - 1)), LONGEST_PAUSE)
     # With jitter, or what failed together would come back together.
     at = now + max(pause * random.uniform(0.75, 1.25), after)  # noqa: S311
     if _keeps_hours(row):
         at = row.organisation.next_sending_time(at)
-    Notification.objects.filter(pk=row.pk, status=Notification.Status.SENDING).update(
-        status=Notification.Status.QUEUED, next_attempt_at=at, error=reason
-    )
-
-
-def _queue_untried(row: Notification, *, at: datetime, **changes: str) -> None:
-    """Queue again what was not tried, so that it costs no attempt."""
-    Notification.objects.filter(pk=row.pk, status=Notification.Status.SENDING).update(
-        status=Notification.Status.QUEUED, next_attempt_at=at, attempts=row.attempts - 1, **changes
-    )
-
-
-def _give_up(row: Notification, status: Notification.Status, reason: RecordText) -> None:
-    Notification.objects.filter(pk=row.pk, status=Notification.Status.SENDING).update(
-        status=status, error=reason, next_attempt_at=None
-    )
-    log.warning("message not sent", event_name="message_not_sent", notification_id=row.pk, status=status)
+    put_back(row, at=at, error=reason)

@@ -53,6 +53,11 @@ class Notification(models.Model):
         SENT = "sent", _("sent")
         FAILED = "failed", _("not delivered")  # the dead letters: `error` says why, and they can be sent again
         CANCELLED = "cancelled", _("cancelled")  # no longer true when it was about to leave: `error` says what
+        # Given up after somebody may have taken it and never said so: nobody knows whether it was received.
+        UNCERTAIN = "uncertain", _("perhaps received")
+
+    # What is given up without having arrived, as far as is known; somebody can send it again.
+    DEAD_LETTERS = (Status.FAILED, Status.UNCERTAIN)
 
     # The same message is never written twice, whoever tries again: every insert relies on it.
     dedupe_key = models.CharField(_("key"), max_length=200)
@@ -84,6 +89,11 @@ class Notification(models.Model):
     )
     status = models.CharField(_("status"), max_length=9, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    # Whose batch it is in while it is being sent: nobody else sends it, or writes down what became of it.
+    claim = models.UUIDField(_("claim"), null=True)
+    in_doubt = models.BooleanField(
+        _("in doubt"), default=False, db_default=False, help_text=_("It was handed over, and no answer came.")
+    )
     next_attempt_at = models.DateTimeField(_("next attempt at"), null=True)
     sent_at = models.DateTimeField(_("sent at"), null=True)
     read_at = models.DateTimeField(_("read at"), null=True)

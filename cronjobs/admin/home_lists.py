@@ -50,7 +50,7 @@ def find_paused(organisation: Organisation, *, scope: Scope, type_names: dict[st
 def find_undelivered(organisation: Organisation, *, scope: Scope) -> TopRows:
     """Return the newest messages about mentors whom the user sees that did not arrive."""
     undelivered = Notification.objects.filter(
-        scope.mentors("about"), organisation=organisation, status=Notification.Status.FAILED
+        scope.mentors("about"), organisation=organisation, status__in=Notification.DEAD_LETTERS
     )
     people = undelivered.select_related("about", "recipient_mentor", "recipient_user")
     return _first(people.order_by("-id"), MOST_UNDELIVERED)

@@ -161,6 +161,7 @@ def _fate(entry: Entry) -> str:
         Notification.Status.SENDING: _("Is being sent."),
         Notification.Status.FAILED: _("Not delivered."),
         Notification.Status.CANCELLED: _("Not sent."),
+        Notification.Status.UNCERTAIN: _("Perhaps received: it was handed over, and no answer came."),
     }
     return fates[Notification.Status(entry["status"])]
 

@@ -17,7 +17,7 @@ from django.test import override_settings
 from environs import EnvError
 from ruamel.yaml import YAML
 
-from notifications import delivery
+from notifications import claims
 from tests.support.processes import PROJECT
 from tests.support.settings import read_settings, variables_of_the_settings
 
@@ -120,7 +120,7 @@ def test_what_only_comes_close_is_none(changes: dict[str, Any]) -> None:
 def test_a_lease_shorter_than_a_task_may_take_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("config.checks.LEASE", timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT - 1))
 
-    assert timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT) <= delivery.LEASE
+    assert timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT) <= claims.LEASE
     assert found() == {"nattevakt.E003"}
 
 

@@ -10,7 +10,8 @@ import pytest
 from certifications.recheck import recheck_messages
 from mentors.models import Mentor, Organisation, User
 from notifications.channels import EMAIL
-from notifications.delivery import LEASE, LONGEST_PAUSE, deliver_batch, free_stuck, send_again
+from notifications.claims import LEASE, free_stuck
+from notifications.delivery import LONGEST_PAUSE, deliver_batch, send_again
 from notifications.models import BadAddress, Notification
 from tests.conftest import Certify
 from tests.support.delivery import Write, deliver, fate
