@@ -11,6 +11,7 @@ from certifications.coverage import find_stand_ins
 from certifications.reminders import find_due_reminders
 from mentors.models import Mentor, Organisation
 from mentors.record_text import RecordText
+from mentors.status import latest_changes
 from notifications.answers import Reminded, find_answered
 from notifications.messages.context import Message, NotificationEvent
 from notifications.models import Notification
@@ -29,12 +30,13 @@ def recheck_messages(messages: Sequence[Message]) -> dict[int, RecordText]:
     due = _find_what_is_still_due(messages)
     recipients = {message.notification.recipient_mentor_id for message in messages}
     answered = find_answered({pk for pk in recipients if pk})
+    latest = latest_changes({event.mentor.pk for message in messages for event in message.events})
     outdated = {}
     for message in messages:
         if not message.tells_of_mentors:
             continue
         reminded = due - answered if message.notification.recipient_mentor_id else due
-        message.events = [event for event in message.events if _is_true(event, reminded)]
+        message.events = [event for event in message.events if _is_true(event, message, reminded, latest)]
         if not message.events:
             outdated[message.notification.pk] = record_text.OUTDATED()
     name_stand_ins(messages)
@@ -57,11 +59,16 @@ def _chapters_of_paused(message: Message) -> set[int]:
     return {event.mentor.chapter_id for event in message.events if event.kind == Notification.Kind.PAUSE}
 
 
-def _is_true(event: NotificationEvent, due: set[Reminded]) -> bool:
+def _is_true(event: NotificationEvent, message: Message, due: set[Reminded], latest: dict[int, int]) -> bool:
     if event.kind == Notification.Kind.REMIND:
-        return (event.facts["certification_id"], event.facts["expires_on"]) in due
+        # A paused mentor's reminders are for her coordinators only (rule 12).
+        is_for_her = event.mentor.status != Mentor.Status.PAUSED or not message.notification.recipient_mentor_id
+        return is_for_her and (event.facts["certification_id"], event.facts["expires_on"]) in due
     said = STATUS_SAID.get(event.kind)
-    return said is None or event.mentor.status == said
+    if said is None:
+        return True
+    change = event.facts.get("change")  # a message of before does not have it
+    return event.mentor.status == said and change in {None, latest.get(event.mentor.pk)}
 
 
 def _find_what_is_still_due(messages: Sequence[Message]) -> set[Reminded]:

@@ -8,9 +8,10 @@ from types import MappingProxyType
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Max
 from psycopg.types.json import Jsonb
 
-from mentors.models import Mentor, User
+from mentors.models import Mentor, StatusChange, User
 from mentors.record_text import RecordText
 
 CHANGE_AND_LOG = """
@@ -77,3 +78,9 @@ def change_status(
 
 def _as_array(ids: Iterable[int] | None) -> str | None:
     return None if ids is None else f"{{{','.join(map(str, ids))}}}"
+
+
+def latest_changes(mentor_ids: Iterable[int]) -> dict[int, int]:
+    """Return the id of each mentor's newest `StatusChange`, by mentor id; who has none is not among them."""
+    changes = StatusChange.objects.filter(mentor__in=list(mentor_ids)).order_by()
+    return dict(changes.values_list("mentor").annotate(latest=Max("pk")))

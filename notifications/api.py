@@ -22,6 +22,7 @@ from mentors.rest.views import ScopedViewSet
 from notifications.messages.context import gather, read_notifications
 from notifications.messages.render import render_message
 from notifications.models import Notification, NotificationQuerySet
+from notifications.readers import leave_out_unseen
 from notifications.rendered_message import as_note
 
 Rows = list[dict[str, Any]]
@@ -68,7 +69,7 @@ class NotificationFilter(AskedFilterSet):
 
 
 class NotificationViewSet(ScopedViewSet):
-    """What the user was told, newest first. Everybody has their own, whatever their roles."""
+    """What the user was told, newest first, as far as their roles of today reach."""
 
     queryset = Notification.objects.all()
     serializer_class = NotificationSerializer
@@ -77,7 +78,8 @@ class NotificationViewSet(ScopedViewSet):
     permissions_by_action = {"read": Permission.SEE}
 
     def get_queryset(self) -> NotificationQuerySet:
-        return read_notifications().inbox_of(cast("User", self.request.user)).order_by("-id")
+        user = cast("User", self.request.user)
+        return read_notifications().inbox_of(user, scope=self.scope).order_by("-id")
 
     def list(self, request: Request) -> Response:
         """List them, newest first."""
@@ -105,6 +107,7 @@ class NotificationViewSet(ScopedViewSet):
 
     def represent(self, notifications: Sequence[Notification]) -> Rows:
         messages = gather(notifications, now=self.now)
+        leave_out_unseen(messages, scopes={cast("User", self.request.user).pk: self.scope})
         name_stand_ins(messages)
         rendered = [(message.notification, render_message(message)) for message in messages]
         return [

@@ -2,7 +2,8 @@
 
 1. Defer: what is due while its organisation's sending hours are over waits until they open.
 2. Claim: a batch of due rows becomes `sending`, with a lease, and is committed (notifications/claims.py).
-3. Check (rule 8): what is no longer true is cancelled with its reason. A row that cannot be read fails alone.
+3. Check (rule 8): what is no longer true, or not for this reader any more, is cancelled with its reason. A row that
+   cannot be read fails alone.
 4. Send each over the connection that its batch shares, if it still is this batch's, and write down at once what became
    of it, before the next. What was checked some seconds ago is checked again first.
 
@@ -42,6 +43,7 @@ from notifications.messages.payload import payload_of
 from notifications.messages.render import render_message
 from notifications.models import BadAddress, Notification
 from notifications.rates import reserve
+from notifications.readers import leave_out_unseen
 
 log = structlog.get_logger(__name__)
 
@@ -165,7 +167,7 @@ class _Batch:
             with transaction.atomic():
                 mine = read_notifications().filter(pk__in=ids, status=Notification.Status.SENDING, claim=self.claim)
                 messages = gather(mine.order_by("pk"), now=self.began_at)
-                outdated = self.recheck_messages(messages)
+                outdated = self.recheck_messages(messages) | leave_out_unseen(messages)
         except (SoftTimeLimitExceeded, OperationalError, InterfaceError):
             raise  # no row's fault: all are queued again when their lease is over
         except Exception as error:

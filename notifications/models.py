@@ -8,6 +8,7 @@ from django.core.validators import URLValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from mentors.accounts.scope import Scope
 from mentors.models import LANGUAGES, Mentor, Organisation, User
 from mentors.record_text import RecordTextField
 from notifications.channels import EMAIL, INBOX, OPERATIONS, channel_choices, personal_channel_choices
@@ -18,8 +19,18 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         """Those that may leave now."""
         return self.filter(status=Notification.Status.QUEUED, next_attempt_at__lte=now)
 
-    def inbox_of(self, user: User) -> NotificationQuerySet:
-        return self.filter(recipient_user=user, channel=INBOX)
+    def inbox_of(self, user: User, *, scope: Scope) -> NotificationQuerySet:
+        """What the user was told, as far as the user's roles of today reach (rule 8)."""
+        return self.filter(recipient_user=user, channel=INBOX).seen_by(scope)
+
+    def seen_by(self, scope: Scope) -> NotificationQuerySet:
+        """Those whose mentors, or whose organisation as a whole, the scope reaches."""
+        if scope.everything:
+            return self
+        hint = models.Q(kind=Notification.Kind.HANDOVER)  # about the mentors of a chapter
+        seen = models.Q(organisation__in=scope.led) | models.Q(about__chapter__in=scope.chapters)
+        seen |= hint & models.Q(context__chapter_id__in=list(scope.chapters))
+        return self.filter(seen | models.Q(about=None, organisation__in=scope.audited) & ~hint)
 
     def unread(self) -> NotificationQuerySet:
         return self.filter(read_at__isnull=True)

@@ -8,6 +8,8 @@ from mentors.record_text import Phrase
 
 NO_ADDRESS = Phrase("message_no_address", _("The recipient has no address for the channel %(channel)s."))
 BAD_ADDRESS = Phrase("message_bad_address", _("The address is marked as bad: messages came back from it."))
+NOT_ACTIVE = Phrase("message_recipient_not_active", _("The recipient's account is closed."))
+NO_ROLE = Phrase("message_recipient_has_no_role", _("The recipient has no role any more that lets them know it."))
 GIVEN_UP = Phrase("message_given_up", _("Given up after %(attempts)s attempts: %(reason)s"))
 LOST = Phrase("message_lost", _("Its worker never came back."))
 # What a server or a provider has reported.

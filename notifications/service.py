@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -16,11 +17,14 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from mentors.models import Mentor, Organisation, User
+from mentors.status import latest_changes
 from notifications.channels import EMAIL
 from notifications.models import Notification
 from notifications.outbox import Event, Outbox, as_facts
 from notifications.recipients import Coordinator, coordinators, coordinators_by_chapter, organisation_wide
 from notifications.summaries import paused_by_run, write_summaries
+
+TELLS_OF_STATUS = (Notification.Kind.PAUSE, Notification.Kind.RESUME)
 
 
 class NotificationService(Protocol):
@@ -77,6 +81,7 @@ class DatabaseNotificationService:
     ) -> None:
         if not events:
             return
+        events = _stamp(events)
         needed = Mentor.objects.select_related("preference").only(
             "chapter_id", "status", "email", "phone", "language", "preference__channel", "preference__address"
         )
@@ -169,13 +174,25 @@ def _paused_by_coordinator(
     return paused
 
 
+def _stamp(events: Sequence[Event]) -> list[Event]:
+    """Keep with each event which change of the mentor's status it tells of: it is not true of the next one."""
+    changes = latest_changes({event.mentor_id for event in events if event.kind in TELLS_OF_STATUS})
+    return [
+        replace(event, facts={**event.facts, "change": changes.get(event.mentor_id)})
+        if event.kind in TELLS_OF_STATUS
+        else event
+        for event in events
+    ]
+
+
 def _hand_over(outbox: Outbox, paused: dict[tuple[Coordinator, int], list[int]], *, key: str) -> None:
     """Hint to coordinators that somebody else must take over from the paused mentors of a chapter."""
+    changes = latest_changes({mentor_id for mentor_ids in paused.values() for mentor_id in mentor_ids})
     for (coordinator, chapter_id), mentor_ids in paused.items():
         outbox.tell_coordinator(
             coordinator,
             Notification.Kind.HANDOVER,
             # A run that is retried hands over once more, and nobody twice.
             f"handover:{key}:{chapter_id}:{min(mentor_ids)}",
-            {"paused": mentor_ids, "chapter_id": chapter_id},
+                        {"paused": mentor_ids, "changes": [changes.get(pk) for pk in mentor_ids], "chapter_id": chapter_id},
         )

@@ -93,8 +93,13 @@ def _told_in(summaries: list[int]) -> dict[int, list[NotificationEvent]]:
 
 def _events(row: Notification, paused: dict[int, Mentor]) -> list[NotificationEvent]:
     if row.about is None:
-        mentors: Iterable[Mentor] = (paused[pk] for pk in row.context.get("paused", ()) if pk in paused)
-        return [NotificationEvent(kind=Notification.Kind.PAUSE, mentor=mentor, facts={}) for mentor in mentors]
+        ids = row.context.get("paused", ())
+        changes = row.context.get("changes") or [None] * len(ids)
+        return [
+            NotificationEvent(kind=Notification.Kind.PAUSE, mentor=paused[pk], facts={"change": change})
+            for pk, change in zip(ids, changes, strict=True)
+            if pk in paused
+        ]
     if "events" not in row.context or row.kind == Notification.Kind.ANSWER:
         return [NotificationEvent(kind=Notification.Kind(row.kind), mentor=row.about, facts=row.context)]
     return [

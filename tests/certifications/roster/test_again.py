@@ -13,6 +13,7 @@ from certifications.mentor_status import end_mentor
 from certifications.models import Certification, CertificationType
 from certifications.record_text import LAPSED
 from certifications.roster import import_roster
+from mentors.accounts.scope import Scope
 from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
 from mentors.status import change_status
 from notifications.models import Notification
@@ -179,7 +180,7 @@ def test_a_renewal_in_the_file_resumes_the_mentor_at_once_and_tells_the_coordina
     assert (expired.status, report.resumed, again.resumed) == ("active", 1, 0)
     change = StatusChange.objects.get(to_status="active")
     assert (change.mentor, change.cause, change.at) == (expired, "certification_expired", NOW)
-    assert Notification.objects.inbox_of(kari).get().about == expired
+    assert Notification.objects.inbox_of(kari, scope=Scope.of(kari)).get().about == expired
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""Who may know what now: a message says to its reader only what the roles of today reach (rule 8: sent, and read)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mentors.accounts.scope import Permission, Scope
+from mentors.record_text import RecordText
+from notifications import record_text
+from notifications.messages.context import Message
+from notifications.models import Notification
+
+
+def leave_out_unseen(
+    messages: Sequence[Message], *, scopes: Mapping[int, Scope] | None = None
+) -> dict[int, RecordText]:
+    """Take out of messages to users what they may not know any more; `scopes`, by user, are read unless given.
+
+    Return why nothing is left, by the notification's id, for those of which nothing is.
+    """
+    to_users = [message for message in messages if message.notification.recipient_user_id]
+    if scopes is None:
+        scopes = Scope.of_all({message.notification.recipient_user_id or 0 for message in to_users})
+    reasons = {}
+    for message in to_users:
+        scope = scopes.get(message.notification.recipient_user_id or 0)
+        if scope is None:
+            message.events = []
+            reasons[message.notification.pk] = record_text.NOT_ACTIVE()
+        elif not _leave_out(message, scope):
+            reasons[message.notification.pk] = record_text.NO_ROLE()
+    return reasons
+
+
+def _leave_out(message: Message, scope: Scope) -> bool:
+    """Take out what the scope does not reach; return whether the reader may know what is left."""
+    row = message.notification
+    if not message.tells_of_mentors:
+        # An invitation is for any role in the organisation, all else is news of the organisation as a whole.
+        permission = Permission.SEE if row.kind == Notification.Kind.INVITED else Permission.LEAD
+        return scope.may(permission, organisation_id=row.organisation_id)
+    told = message.events
+    message.events = [
+        event
+        for event in told
+        if scope.may(
+            Permission.COORDINATE,
+            organisation_id=event.mentor.organisation_id,
+            chapter_id=event.mentor.chapter_id,
+        )
+    ]
+    return bool(message.events) or not told
