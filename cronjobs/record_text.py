@@ -48,6 +48,7 @@ CHANGED = Phrase("changed", _("Renewed, changed or revoked in between."))
 WOULD_PAUSE = Phrase("would_pause", _("Would be paused: these types have lapsed (rule 4)."))
 WOULD_RESUME = Phrase("would_resume", _("Would be resumed: no lapsed type is left (rule 5)."))
 WOULD_REMIND = Phrase("would_remind", _("Would be reminded: it expires within the stage (rule 6)."))
+TRIED_TOGETHER = Phrase("tried_together", _("Tried together with others, and no worker has come back yet."))
 GIVEN_UP = Phrase("given_up", _("Given up: no worker came back from it."))
 
 # How a night differs from what was expected of it.

@@ -32,7 +32,7 @@ from certifications.reminders import find_due_reminders, first_expiry
 from cronjobs import record_text
 from cronjobs.models import Action, Run, RunItem, RunItemQuerySet
 from mentors.models import Mentor
-from mentors.record_text import Phrase, RecordText, verbatim
+from mentors.record_text import EMPTY, Phrase, RecordText, verbatim
 from notifications.answers import Reminded, find_answered
 from notifications.models import Notification
 from notifications.outbox import Event
@@ -67,7 +67,7 @@ def work_batch(*, run_id: UUID, batch: Batch, now: datetime) -> list[Batch]:
     if not run.is_open:
         return []
     if batch.count_attempt_first:
-        tried = _pending_items(run, batch.mentor_ids).filter(attempts__gt=0)
+        tried = _pending_items(run, batch.mentor_ids).exclude(attempts=0, error=EMPTY)
         if len(batch.mentor_ids) > 1 and tried.exists():
             return _split(batch)
         _count_attempt(run, batch, now=now)
@@ -95,9 +95,16 @@ def work_batch(*, run_id: UUID, batch: Batch, now: datetime) -> list[Batch]:
 
 
 def _count_attempt(run: Run, batch: Batch, *, now: datetime) -> None:
-    """Commit one more attempt for the batch's items, and give up those that had theirs."""
+    """Commit one more attempt for a mentor's items, and give up those that had theirs.
+
+    An attempt together with others is none of one's own: it is only written down, so that the next time the batch is
+    split.
+    """
     with transaction.atomic():
         items = _claim_items(run, batch.mentor_ids, now=now)
+        if len(batch.mentor_ids) > 1:
+            RunItem.objects.filter(pk__in=[item.pk for item in items]).update(error=record_text.TRIED_TOGETHER())
+            return
         exhausted = [item.pk for item in items if item.attempts >= settings.NIGHTLY_MAX_ATTEMPTS]
         RunItem.objects.filter(pk__in=exhausted).update(
             status=RunItem.Status.FAILED, at=now, error=record_text.GIVEN_UP()

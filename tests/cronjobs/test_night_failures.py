@@ -158,3 +158,71 @@ def test_a_careful_batch_that_was_tried_before_is_split(hlf: Organisation, expir
     left = work_batch(run_id=run.pk, batch=Batch(mentor_ids=ids, count_attempt_first=True), now=noon(TODAY))
 
     assert left == [Batch(mentor_ids=[pk], count_attempt_first=True) for pk in ids]
+
+
+class TestOneAttempt:
+    """NIGHTLY_MAX_ATTEMPTS=1: each mentor's items are tried once by themselves, neither not at all nor twice."""
+
+    @pytest.fixture(autouse=True)
+    def one_attempt(self, settings: Settings) -> None:
+        settings.NIGHTLY_MAX_ATTEMPTS = 1
+
+    def test_a_failed_item_is_not_tried_again(self, hlf: Organisation, expired: Expired) -> None:
+        [bad] = expired(1)
+        break_mentor(bad)
+        run = plan_night(hlf, TODAY)
+
+        left = work_batch(run_id=run.pk, batch=Batch(mentor_ids=[bad.pk]), now=noon(TODAY))
+
+        item = run.items.get()
+        assert left == []
+        assert (item.status, item.attempts) == ("failed", 1)
+
+    @pytest.mark.parametrize("careful", [False, True])
+    def test_a_batch_that_fails_is_split_and_every_mentor_has_an_attempt(
+        self, hlf: Organisation, expired: Expired, careful: bool
+    ) -> None:
+        mentors = expired(3)
+        break_mentor(mentors[1])
+        run = plan_night(hlf, TODAY)
+
+        todo = [Batch(mentor_ids=[mentor.pk for mentor in mentors], count_attempt_first=careful)]
+        while todo:
+            todo += work_batch(run_id=run.pk, batch=todo.pop(0), now=noon(TODAY))
+
+        items = run.items.order_by("mentor")
+        assert [item.status for item in items] == ["done", "failed", "done"]
+        assert "bad_row" in items[1].error.in_english()
+
+    def test_a_batch_that_killed_its_worker_is_split_and_every_mentor_has_an_attempt(
+        self, hlf: Organisation, expired: Expired, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        mentors = expired(2)
+        run = plan_night(hlf, TODAY)
+        batch = Batch(mentor_ids=[mentor.pk for mentor in mentors], count_attempt_first=True)
+        monkeypatch.setattr("cronjobs.work._act", die)
+        with pytest.raises(SystemExit):
+            work_batch(run_id=run.pk, batch=batch, now=noon(TODAY))
+        monkeypatch.undo()
+
+        for single in work_batch(run_id=run.pk, batch=batch, now=noon(TODAY)):
+            assert work_batch(run_id=run.pk, batch=single, now=noon(TODAY)) == []
+
+        assert list(run.items.values_list("status", "attempts", "error")) == [("done", 1, EMPTY)] * 2
+
+    def test_what_kills_its_worker_is_given_up_after_one_attempt(
+        self, hlf: Organisation, expired: Expired, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        [mentor] = expired(1)
+        run = plan_night(hlf, TODAY)
+        batch = Batch(mentor_ids=[mentor.pk], count_attempt_first=True)
+        monkeypatch.setattr("cronjobs.work._act", die)
+        with pytest.raises(SystemExit):
+            work_batch(run_id=run.pk, batch=batch, now=noon(TODAY))
+        monkeypatch.undo()
+
+        work_batch(run_id=run.pk, batch=batch, now=noon(TODAY))
+
+        item = run.items.get()
+        assert (item.status, item.attempts) == ("failed", 1)
+        assert item.error.in_english() == "Given up: no worker came back from it."
