@@ -148,6 +148,7 @@ TIME_REPEATED = Phrase(
 
 # Why a night is not in order.
 UNREADABLE = Phrase("unreadable", _("Its cron expression cannot be read."))
+ZONE_GONE = Phrase("zone_gone", _("There is no time zone “%(zone)s” any more."))
 NOBODY_RAN = Phrase("nobody_ran", _("Nobody ran it."))
 STILL_OPEN = Phrase("still_open", _("Its run is still %(status)s."))
 NOT_GREEN = Phrase("not_green", _("Its run is %(status)s."))
@@ -162,6 +163,9 @@ NIGHT_PARTIAL = Phrase("night_partial", _("Night done in part: %(job)s, %(slot)s
 NIGHT_FAILED = Phrase("night_failed", _("Night failed: %(job)s, %(slot)s"))
 NIGHT_NOT_RUN = Phrase("night_not_run", _("Night not run: %(job)s, %(slot)s"))
 SCHEDULE_UNREADABLE = Phrase("schedule_unreadable", _("Schedule cannot be read: %(job)s"))
+NOT_LOOKED_AT = Phrase("not_looked_at", _("It cannot be looked at: %(key)s"))
+SWEEP_FAILS = Phrase("sweep_fails", _("The sweep fails: %(step)s"))
+ORGANISATION_ZONE_GONE = Phrase("organisation_zone_gone", _("Time zone unknown: %(organisation)s"))
 RUN_NOT_FINISHED = Phrase("run_not_finished", _("Run not finished: %(organisation)s, begun %(begun)s"))
 COMPONENT_SILENT = Phrase("component_silent", _("A component is silent: %(component)s"))
 MESSAGES_WAIT = Phrase("messages_wait", _("Messages do not leave"))
@@ -173,6 +177,7 @@ ALERT_TEST = Phrase("alert_test", _("Test of the alarm"))
 
 # What is known of an incident besides.
 RUN = Phrase("run", _("Run %(run)s."))
+BROKEN = Phrase("broken", "%(error)s.")
 LAST_HEARD = Phrase("last_heard", _("It was last heard of at %(at)s."))
 OLDEST_WAITS = Phrase("oldest_waits", _("The oldest should have left at %(at)s."))
 VERIFY_FOUND = Phrase("verify_found", _("verify_records found %(count)s, and prints them."))

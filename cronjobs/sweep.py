@@ -13,41 +13,62 @@ Every step is harmless when there is nothing to do, and when two sweeps meet.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.db.models import Max
 
 from cronjobs import after_close, dispatch, nightly, starting
 from cronjobs.models import CronJob, Run
 from cronjobs.schedules import missed_slots
+from mentors.models import Organisation
 from notifications import claims, delivery
 from notifications import dispatch as delivery_queue
 
 log = structlog.get_logger(__name__)
 
+# The database or the broker is away or gave up: that is told as such, and the next sweep comes in two minutes.
+TRANSIENT = (OperationalError, InterfaceError, dispatch.BrokerUnavailable)
 
-def sweep(*, now: datetime) -> None:
-    """Take up whatever was lost (steps 1–5). What fails for one run or job is logged and does not stop the others."""
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What the sweep could not do, and why: operations are told (`monitoring/incidents.py`)."""
+
+    step: str  # and of what
+    error: str
+    organisation: Organisation | None = None
+
+
+def sweep(*, now: datetime) -> list[Failure]:
+    """Take up whatever was lost (steps 1–5). Return what failed: for one run or job, it does not stop the others."""
+    failures: list[Failure] = []
     for run in Run.objects.open().select_related("organisation", "cron_job"):
-        _isolated(recover_run, run, now=now)
+        failures += _isolated(recover_run, run, now=now)
     for job in CronJob.objects.select_related("organisation"):
-        _isolated(make_up_missed_slots if job.enabled else record_paused_slots, job, now=now)
-    for run in Run.objects.not_concluded():
-        _isolated(conclude_run, run, now=now)
-    claims.free_stuck(now=now)
-    delivery_queue.deliver_after_commit(workers=delivery.workers_wanted(now=now))
+        failures += _isolated(make_up_missed_slots if job.enabled else record_paused_slots, job, now=now)
+    for run in Run.objects.not_concluded().select_related("organisation"):
+        failures += _isolated(conclude_run, run, now=now)
+    return failures + _isolated(nudge_delivery, now=now)
 
 
-def _isolated(step: Callable[..., None], subject: Run | CronJob, *, now: datetime) -> None:
+def _isolated(step: Callable[..., None], *subject: Run | CronJob, now: datetime) -> list[Failure]:
     try:
-        step(subject, now=now)
+        step(*subject, now=now)
     except nightly.RunAlreadyOpen as error:
         log.info("slot waits for an open run", event_name="slot_waits", run_id=str(error.run.pk))
     except Exception as error:
         # A sweep that stopped here would leave the next organisation's night undone.
-        log.error("sweep step failed", event_name="sweep_failed", step=step.__name__, error=type(error).__name__)
+        name, kind = step.__name__, type(error).__name__
+        log.error("sweep step failed", event_name="sweep_failed", step=name, error=kind)
+        if not isinstance(error, TRANSIENT):
+            about = [f"{type(each).__name__} {each.pk}" for each in subject]
+            organisation = subject[0].organisation if subject else None
+            return [Failure(step=" ".join([name, *about]), error=kind, organisation=organisation)]
+    return []
 
 
 def recover_run(run: Run, *, now: datetime) -> None:
@@ -74,6 +95,12 @@ def last_moved_at(run: Run) -> datetime:
     """Return when the run's ledger last changed or was sent out, or will change by itself (a retry that waits)."""
     moved_at: datetime | None = run.items.aggregate(moved_at=Max("at"))["moved_at"]
     return max(filter(None, (run.created_at, run.started_at, run.resent_at, moved_at)))
+
+
+def nudge_delivery(*, now: datetime) -> None:
+    """Queue again the messages that a dead worker left, and have what is due delivered."""
+    claims.free_stuck(now=now)
+    delivery_queue.deliver_after_commit(workers=delivery.workers_wanted(now=now))
 
 
 def make_up_missed_slots(job: CronJob, *, now: datetime) -> None:

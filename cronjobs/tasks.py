@@ -60,7 +60,7 @@ def sweep_up() -> None:
     heartbeats.record_heartbeat(
         Component.WORKERS, now=now
     )  # here, and not in the sweep, which the watchdog does when no worker does
-    sweep.sweep(now=now)
+    incidents.report_sweep(sweep.sweep(now=now), now=timezone.now())
     incidents.look(now=timezone.now())  # so that a dead watchdog is told of, and a place without one is watched too
 
 

@@ -194,5 +194,5 @@ def _hand_over(outbox: Outbox, paused: dict[tuple[Coordinator, int], list[int]],
             Notification.Kind.HANDOVER,
             # A run that is retried hands over once more, and nobody twice.
             f"handover:{key}:{chapter_id}:{min(mentor_ids)}",
-                        {"paused": mentor_ids, "changes": [changes.get(pk) for pk in mentor_ids], "chapter_id": chapter_id},
+            {"paused": mentor_ids, "changes": [changes.get(pk) for pk in mentor_ids], "chapter_id": chapter_id},
         )

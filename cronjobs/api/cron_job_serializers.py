@@ -9,11 +9,10 @@ from rest_framework import serializers
 
 from cronjobs.cron import MAX_LENGTH
 from cronjobs.ledger import check_business_date
-from cronjobs.models import Run
+from cronjobs.models import LONGEST_PATIENCE_MINUTES, Run
 from mentors.rest.openapi import examples
 from mentors.rest.serializers import OrganisationInScope, StrictSerializer
 
-LARGEST_NUMBER = 2**31 - 1
 EXAMPLE = {
     "id": 3,
     "organisation": "hlf",
@@ -92,7 +91,7 @@ class CronJobBody(StrictSerializer):
     pause_note = serializers.CharField(
         max_length=1000, allow_blank=True, required=False, help_text="Needed to switch it off; gone when it is on."
     )
-    alert_after_minutes = serializers.IntegerField(min_value=0, max_value=LARGEST_NUMBER, required=False)
+    alert_after_minutes = serializers.IntegerField(min_value=0, max_value=LONGEST_PATIENCE_MINUTES, required=False)
 
 
 @examples({"Every night": {"organisation": "hlf", "name": "nightly", "cron_expression": "30 0 * * *"}})

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import PeriodicTask
 
 from cronjobs.cron import normalise_cron
 from mentors.models import Organisation, validate_timezone
+
+LONGEST_PATIENCE_MINUTES = 7 * 24 * 60
 
 
 class CronJob(models.Model):
@@ -28,7 +31,9 @@ class CronJob(models.Model):
         _("switched off by"), max_length=150, blank=True, default="", db_default="", editable=False
     )
     paused_at = models.DateTimeField(_("switched off at"), null=True, editable=False)
-    alert_after_minutes = models.PositiveIntegerField(_("alarm after minutes"), default=60)
+    alert_after_minutes = models.PositiveIntegerField(
+        _("alarm after minutes"), default=60, validators=[MaxValueValidator(LONGEST_PATIENCE_MINUTES)]
+    )
     slots_from = models.DateTimeField(
         _("slots from"),
         editable=False,
@@ -49,7 +54,14 @@ class CronJob(models.Model):
         verbose_name = _("schedule")
         verbose_name_plural = _("schedules")
         ordering = ("organisation", "name")
-        constraints = [models.UniqueConstraint(fields=["organisation", "name"], name="cron_job_name_is_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "name"], name="cron_job_name_is_unique"),
+            # The watch reckons with it: a number out of range would stop it for every job.
+            models.CheckConstraint(
+                condition=models.Q(alert_after_minutes__lte=LONGEST_PATIENCE_MINUTES),
+                name="cron_job_patience_is_bounded",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -65,6 +65,8 @@ class Incident(models.Model):
         DELIVERY = "delivery", _("messages do not leave")
         DEVIATION = "deviation", _("a night differs from what was expected")
         DRIFT = "drift", _("beat has another schedule than the job")
+        SCHEDULE = "schedule", _("an organisation has no schedule that works")
+        SWEEP = "sweep", _("the sweep fails at something")
         RECORDS = "records", _("records do not agree with their seals")
         WEB = "web", _("the web server does not answer")
         TEST = "test", _("a test of the alarm")

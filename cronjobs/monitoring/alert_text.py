@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
 from cronjobs.models import Alert, Incident, Run
 from cronjobs.monitoring.alerts import AlertMessage
+from mentors.models import is_timezone
 
 # By kind: what to do first, and the section of docs/operations.md that says more.
 RUNBOOK = {
@@ -24,6 +25,11 @@ RUNBOOK = {
         "A night differs from what was expected",
     ),
     Incident.Kind.DRIFT: ("Decide which of the two is meant, and set it in the job.", "Beat has another schedule"),
+    Incident.Kind.SCHEDULE: (
+        "Give the organisation a schedule, or a time zone that there is.",
+        "No schedule that works",
+    ),
+    Incident.Kind.SWEEP: ("Look at the log of who sweeps, a worker or the watchdog.", "The sweep fails"),
     Incident.Kind.RECORDS: ("Keep a copy of the database, and ask who has changed records.", "Records do not agree"),
     Incident.Kind.WEB: ("Look at the web server and the proxy before it.", "The web server does not answer"),
     Incident.Kind.TEST: ("Nothing: somebody tests whether the alarm arrives.", "Is the alarm heard?"),
@@ -75,4 +81,6 @@ def _what_became_of_the_run(incident: Incident, zone: str) -> str:
 
 
 def _local(moment: datetime, zone: str) -> str:
-    return f"{moment.astimezone(ZoneInfo(zone) if zone != 'UTC' else UTC):%a %d %b %Y %H:%M} {zone}"
+    if not is_timezone(zone):  # what is wrong may be just that
+        zone = "UTC"
+    return f"{moment.astimezone(ZoneInfo(zone)):%a %d %b %Y %H:%M} {zone}"

@@ -20,8 +20,9 @@ from cronjobs import record_text
 from cronjobs.models import Alert, Incident
 from cronjobs.monitoring import alert_text
 from cronjobs.monitoring.alerts import AlertSender
-from cronjobs.monitoring.problems import WATCHED, Problem, find_cause, find_problems
-from mentors.record_text import RecordText
+from cronjobs.monitoring.problems import WATCH_ENDS, WATCHED, Problem, find_cause, find_problems
+from cronjobs.sweep import Failure
+from mentors.record_text import EMPTY, RecordText
 from notifications.models import Notification
 from notifications.service import get_notification_service
 
@@ -63,6 +64,22 @@ def report_records(faults: Mapping[str, Sequence[str]], *, now: datetime) -> boo
         if found
     ]
     return notify(reconcile(problems, now=now, kinds={Incident.Kind.RECORDS}), now=now, sender=AlertSender())
+
+
+def report_sweep(failures: Sequence[Failure], *, now: datetime) -> bool:
+    """Tell of what the sweep could not do; return whether all that had to be told was."""
+    problems = [
+        Problem(
+            kind=Incident.Kind.SWEEP,
+            key=f"sweep:{failure.step}",
+            title=record_text.SWEEP_FAILS(step=failure.step),
+            details=record_text.BROKEN(error=failure.error),
+            began_at=now,
+            organisation=failure.organisation,
+        )
+        for failure in failures
+    ]
+    return notify(reconcile(problems, now=now, kinds={Incident.Kind.SWEEP}), now=now, sender=AlertSender())
 
 
 def reconcile(problems: Sequence[Problem], *, now: datetime, kinds: Collection[Incident.Kind]) -> list[DueAlert]:
@@ -113,10 +130,16 @@ def notify(due: Sequence[DueAlert], *, now: datetime, sender: AlertSender) -> bo
     for each in due:
         if sender.has_given_up:
             return False
-        if claim(each, now=now):
-            all_notified = (
-                any(not error for error in notify_claimed(each, now=now, sender=sender).values()) and all_notified
-            )
+        try:
+            if claim(each, now=now):
+                errors = notify_claimed(each, now=now, sender=sender)
+                all_notified = not all(errors.values()) and all_notified
+        except WATCH_ENDS:
+            raise
+        except Exception as error:
+            # One alert's trouble must not keep the others from being told.
+            log.error("alert broke", event_name="alert_broke", key=each.incident.key, error=type(error).__name__)
+            all_notified = False
     return all_notified or not sender.routes
 
 
@@ -180,11 +203,22 @@ def _open(problems: Sequence[Problem], *, now: datetime) -> None:
     Incident.objects.bulk_create(incidents, ignore_conflicts=True)
     for problem in new:
         if problem.kind == Incident.Kind.NIGHT and problem.is_late:
-            _notify_coordinators(problem, now=now)
+            try:
+                _notify_coordinators(problem, now=now)
+            except WATCH_ENDS:
+                raise
+            except Exception as error:
+                log.error("alert broke", event_name="alert_broke", key=problem.key, error=type(error).__name__)
 
 
 def _details(problem: Problem, *, now: datetime) -> RecordText:
-    cause = find_cause(problem, now=now)
+    try:
+        cause = find_cause(problem, now=now)
+    except WATCH_ENDS:
+        raise
+    except Exception as error:  # the alarm is told without it
+        log.error("not looked at", event_name="not_looked_at", key=problem.key, error=type(error).__name__)
+        cause = EMPTY
     return problem.details + record_text.LIKELY_CAUSE(cause=cause) if cause else problem.details
 
 

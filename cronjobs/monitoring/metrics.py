@@ -1,7 +1,7 @@
 """What Prometheus is told (docs/metrics.md), counted in the database at the moment of the scrape.
 
 The workers are other processes, and may be dead; what they did, or left undone, stands in the database. Labels are
-slugs, ids and kinds, never a name that somebody typed. A scrape costs ten questions, however much there is.
+slugs, ids and kinds, never a name that somebody typed. A scrape costs twelve questions at most, however much there is.
 """
 
 from __future__ import annotations

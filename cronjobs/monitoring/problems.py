@@ -7,33 +7,53 @@ and the number of questions does not grow with the number of jobs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.exceptions import ValidationError
+from django.db import InterfaceError, OperationalError
 
 from cronjobs import record_text
 from cronjobs.cron import LOOK_AHEAD, slots
 from cronjobs.heartbeats import CHAIN, TOLERANCE, last_heard
-from cronjobs.models import Component, CronJob, Heartbeat, Incident, Outage, Run
+from cronjobs.models import (
+    LONGEST_PATIENCE_MINUTES,
+    Action,
+    Component,
+    CronJob,
+    Heartbeat,
+    Incident,
+    Outage,
+    Run,
+    RunQuerySet,
+)
 from cronjobs.schedules import causes
 from cronjobs.schedules.drift import find_drift
-from mentors.models import Organisation
+from mentors.models import Organisation, is_timezone
 from mentors.record_text import EMPTY, RecordText
 from notifications.backlog import find_backlog
 
+log = structlog.get_logger(__name__)
+Kind = Incident.Kind
+
+# What ends the whole look, and not one question of it: the database is away, or the time is over.
+WATCH_ENDS = (OperationalError, InterfaceError, TimeoutError, SoftTimeLimitExceeded)
 # Days: most jobs are nightly, some monthly, one may be for 29 February.
 LOOK_BACK = (2, 40, LOOK_AHEAD.days)
 # What `find_problems` judges; the web server is asked by the watchdog, the records by those who verify them.
 WATCHED = frozenset(
     {
-        Incident.Kind.NIGHT,
-        Incident.Kind.COMPONENT,
-        Incident.Kind.DELIVERY,
-        Incident.Kind.DEVIATION,
-        Incident.Kind.DRIFT,
+        Kind.NIGHT,
+        Kind.COMPONENT,
+        Kind.DELIVERY,
+        Kind.DEVIATION,
+        Kind.DRIFT,
+        Kind.SCHEDULE,
     }
 )
 # Long enough to restart or update a part; short beside a night's hour.
@@ -72,7 +92,7 @@ class Problem:
     has only just come back.
     """
 
-    kind: Incident.Kind
+    kind: Kind
     key: str
     title: RecordText
     details: RecordText
@@ -92,28 +112,71 @@ class Problem:
 def last_nights(*, now: datetime) -> list[NightStatus]:
     """Return for every enabled job the newest slot that can be judged: it is in order if closed green within its time.
 
-    That is the newest one if its run is closed already, else the newest one that is due, once `alert_after_minutes`
-    have passed. A job that was just made has none, and is in order.
+    That is the newest one that somebody ran and that is closed, else the newest one that is due, once
+    `alert_after_minutes` have passed. A job that was just made has none, and is in order; so is one whose organisation
+    has had a green run since. Each job is judged by itself: what cannot be judged is its fault, and no other's.
     """
     jobs = list(CronJob.objects.filter(enabled=True).select_related("organisation"))
-    candidates = {job.pk: _candidates(job, now=now) for job in jobs}
-    asked = {slot for found in candidates.values() for slot in found or () if slot}
-    runs = Run.objects.filter(cron_job__in=jobs, scheduled_for__in=asked).select_related("organisation")
-    by_slot = {(run.cron_job_id, run.scheduled_for): run for run in runs}
-    return [_night(job, candidates[job.pk], by_slot) for job in jobs]
+    due = {job.pk: _due_slot(job, now=now) for job in jobs}
+    runs = Run.objects.filter(cron_job__in=jobs).select_related("organisation")
+    of_due = runs.filter(scheduled_for__in={slot for slot, _fault in due.values() if slot})
+    by_slot = {(run.cron_job_id, run.scheduled_for): run for run in of_due}
+    newest = {run.cron_job_id: run for run in _newest_closed(runs, jobs, now=now)}
+    nights = [_night(job, *due[job.pk], by_slot, newest.get(job.pk)) for job in jobs]
+    return _forgive_what_was_made_good(nights)
+
+
+def _newest_closed(runs: RunQuerySet, jobs: Sequence[CronJob], *, now: datetime) -> RunQuerySet:
+    """Return of each job the run of the newest slot that is closed already; one that nobody ran is judged when due."""
+    longest = min(max((job.alert_after_minutes for job in jobs), default=0), LONGEST_PATIENCE_MINUTES)
+    recent = runs.filter(scheduled_for__gt=now - timedelta(minutes=longest), scheduled_for__lte=now)
+    closed = recent.filter(finished_at__isnull=False).exclude(status=Run.Status.MISSED)
+    return closed.order_by("cron_job_id", "-scheduled_for").distinct("cron_job_id")
 
 
 def _night(
     job: CronJob,
-    candidates: tuple[datetime | None, datetime | None] | None,
-    runs: dict[tuple[int | None, datetime | None], Run],
+    due: datetime | None,
+    fault: RecordText,
+    of_due: dict[tuple[int | None, datetime | None], Run],
+    newest: Run | None,
 ) -> NightStatus:
-    newest, due = candidates or (None, None)
-    of_newest = runs.get((job.pk, newest)) if newest else None
-    slot = newest if of_newest and of_newest.finished_at else due
-    run = runs.get((job.pk, slot)) if slot else None
-    fault = record_text.UNREADABLE() if candidates is None else _fault(job, slot, run)
+    slot, run = due, of_due.get((job.pk, due))
+    if newest and newest.scheduled_for and newest.scheduled_for > max(due or job.slots_from, job.slots_from):
+        slot, run = newest.scheduled_for, newest
+    fault = fault or _fault(job, slot, run)
     return NightStatus(organisation=job.organisation.slug, job=job.name, slot=slot, cron_job=job, run=run, fault=fault)
+
+
+def _forgive_what_was_made_good(nights: list[NightStatus]) -> list[NightStatus]:
+    """Take the fault from a night after which a run of the same organisation has paused whom it had to, and was green.
+
+    Else a monthly night that failed would be wrong all month, though a person has run it by hand.
+    """
+    faulty = [night for night in nights if night.fault and night.slot]
+    days = [night.slot.date() - timedelta(days=1) for night in faulty if night.slot]
+    if not days:
+        return nights
+    later = Run.objects.real().filter(
+        organisation__in=[night.cron_job.organisation_id for night in faulty],
+        business_date__gte=min(days),
+        status=Run.Status.SUCCEEDED,
+        actions__contains=[Action.PAUSE],
+    )
+    newest = later.order_by("organisation_id", "-business_date", "-created_at").distinct("organisation_id")
+    green = {run.organisation_id: run for run in newest}
+    return [
+        replace(night, fault=EMPTY) if _is_made_good(night, green.get(night.cron_job.organisation_id)) else night
+        for night in nights
+    ]
+
+
+def _is_made_good(night: NightStatus, green: Run | None) -> bool:
+    if night.slot is None or green is None or (night.run and night.run.finished_at is None):
+        return False
+    over_at = night.run.finished_at if night.run and night.run.finished_at else night.slot
+    local_date = night.slot.astimezone(ZoneInfo(night.cron_job.timezone)).date()
+    return green.created_at >= over_at and green.business_date >= local_date
 
 
 def _fault(job: CronJob, slot: datetime | None, run: Run | None) -> RecordText:
@@ -128,21 +191,22 @@ def _fault(job: CronJob, slot: datetime | None, run: Run | None) -> RecordText:
     return record_text.CLOSED_LATE() if run.finished_at > slot + _patience(job) else EMPTY
 
 
-def _candidates(job: CronJob, *, now: datetime) -> tuple[datetime | None, datetime | None] | None:
-    """Return the newest slot that has come and the newest that is due; None if the schedule cannot be read."""
-    until = now - _patience(job)
-    newest: datetime | None = None
+def _due_slot(job: CronJob, *, now: datetime) -> tuple[datetime | None, RecordText]:
+    """Return the newest slot that is due, or why there is no telling."""
     try:
+        until = now - _patience(job)
         for days in LOOK_BACK:
             after = max(job.slots_from, until - timedelta(days=days))
-            found = list(slots(job.cron_expression, job.timezone, after=after, until=now))
-            newest = max(found, default=None)
-            due = max((slot for slot in found if slot <= until), default=None)
+            due = max(slots(job.cron_expression, job.timezone, after=after, until=until), default=None)
             if due or after == job.slots_from:
-                return newest, due
+                return due, EMPTY
     except ValidationError:  # an edit past the checks; beat cannot read it either
-        return None
-    return newest, None
+        return None, record_text.UNREADABLE()
+    except Exception as error:  # any other value past the checks
+        gone = not is_timezone(job.timezone)
+        said = record_text.ZONE_GONE(zone=job.timezone) if gone else record_text.BROKEN(error=type(error).__name__)
+        return None, said
+    return None, EMPTY
 
 
 def _patience(job: CronJob) -> timedelta:
@@ -150,16 +214,56 @@ def _patience(job: CronJob) -> timedelta:
 
 
 def find_problems(*, now: datetime) -> list[Problem]:
-    """Return everything that is wrong now."""
-    nights = list(_nights_with_problems(last_nights(now=now)))
+    """Return everything that is wrong now. Each question, and in it each row, is asked by itself."""
+    nights = _ask(Kind.NIGHT, lambda: _nights_with_problems(last_nights(now=now)), now=now)
+    told = {problem.run.pk for problem in nights if problem.run}
     return [
         *nights,
-        *_late_runs({problem.run.pk for problem in nights if problem.run}, now=now),
-        *_silent_components(now=now),
-        *_backlog(now=now),
-        *_deviations(now=now),
-        *_drift(now=now),
+        *_ask(Kind.NIGHT, lambda: _late_runs(told, now=now), now=now),
+        *_ask(Kind.COMPONENT, lambda: _silent_components(now=now), now=now),
+        *_ask(Kind.DELIVERY, lambda: _backlog(now=now), now=now),
+        *_ask(Kind.DEVIATION, lambda: _deviations(now=now), now=now),
+        *_ask(Kind.DRIFT, lambda: _drift(now=now), now=now),
+        *_ask(Kind.SCHEDULE, lambda: _unwatched(now=now), now=now),
     ]
+
+
+def _ask(kind: Incident.Kind, question: Callable[[], Iterable[Problem]], *, now: datetime) -> list[Problem]:
+    """Ask one question. One that breaks is a problem itself, and what was wrong of its kind before stays so."""
+    try:
+        return list(question())
+    except WATCH_ENDS:
+        raise
+    except Exception as error:
+        still = Incident.objects.filter(kind=kind, ended_at=None)
+        return [
+            _not_looked_at(kind, f"look:{kind}", error, now=now),
+            *(
+                Problem(
+                    kind=kind,
+                    key=incident.key,
+                    title=incident.title,
+                    details=incident.details,
+                    began_at=incident.began_at,
+                    unconfirmed=True,
+                )
+                for incident in still
+            ),
+        ]
+
+
+def _not_looked_at(
+    kind: Incident.Kind, key: str, error: Exception, *, now: datetime, organisation: Organisation | None = None
+) -> Problem:
+    log.error("not looked at", event_name="not_looked_at", key=key, error=type(error).__name__)
+    return Problem(
+        kind=kind,
+        key=key,
+        title=record_text.NOT_LOOKED_AT(key=key),
+        details=record_text.BROKEN(error=type(error).__name__),
+        began_at=now,
+        organisation=organisation,
+    )
 
 
 def find_cause(problem: Problem, *, now: datetime) -> RecordText:
@@ -195,7 +299,7 @@ def _night_problem(night: NightStatus) -> Problem:
     failed = sum(count.get("failed", 0) for count in run.counts.values()) if run else 0
     details = night.fault + (record_text.FAILED_ITEMS(count=failed) if failed else EMPTY)
     return Problem(
-        kind=Incident.Kind.NIGHT,
+        kind=Kind.NIGHT,
         key=f"night:{job.pk}",
         title=title,
         details=details + (record_text.RUN(run=run.pk) if run else EMPTY),
@@ -207,23 +311,34 @@ def _night_problem(night: NightStatus) -> Problem:
     )
 
 
-def _late_runs(told: set[object], *, now: datetime) -> Iterator[Problem]:
+def _late_runs(told: set[UUID], *, now: datetime) -> Iterator[Problem]:
     """Yield the open runs that stand for no night, started by hand or retried, and do not come to an end."""
     for run in Run.objects.open().exclude(status=Run.Status.HELD).select_related("organisation", "cron_job"):
-        patience = _patience(run.cron_job) if run.cron_job else timedelta(minutes=60)
-        began_at = run.started_at or run.created_at  # a run that is retried hours later starts anew
-        if run.pk in told or now - max(began_at, run.scheduled_for or began_at) <= patience:
+        if run.pk in told:
             continue
-        local = began_at.astimezone(ZoneInfo(run.organisation.timezone))
-        yield Problem(
-            kind=Incident.Kind.NIGHT,
-            key=f"run:{run.pk}",
-            title=record_text.RUN_NOT_FINISHED(organisation=run.organisation.slug, begun=f"{local:%d %b %H:%M}"),
-            details=record_text.STILL_OPEN(status=run.status) + record_text.RUN(run=run.pk),
-            began_at=began_at,
-            organisation=run.organisation,
-            run=run,
-        )
+        try:
+            problem = _late_run(run, now=now)
+        except Exception as error:
+            problem = _not_looked_at(Kind.NIGHT, f"run:{run.pk}", error, now=now, organisation=run.organisation)
+        if problem:
+            yield problem
+
+
+def _late_run(run: Run, *, now: datetime) -> Problem | None:
+    patience = _patience(run.cron_job) if run.cron_job else timedelta(minutes=60)
+    began_at = run.started_at or run.created_at  # a run that is retried hours later starts anew
+    if now - max(began_at, run.scheduled_for or began_at) <= patience:
+        return None
+    local = began_at.astimezone(ZoneInfo(run.organisation.timezone))
+    return Problem(
+        kind=Kind.NIGHT,
+        key=f"run:{run.pk}",
+        title=record_text.RUN_NOT_FINISHED(organisation=run.organisation.slug, begun=f"{local:%d %b %H:%M}"),
+        details=record_text.STILL_OPEN(status=run.status) + record_text.RUN(run=run.pk),
+        began_at=began_at,
+        organisation=run.organisation,
+        run=run,
+    )
 
 
 def _silent_components(*, now: datetime) -> Iterator[Problem]:
@@ -260,7 +375,7 @@ def _were_others_away(component: Component, heard_at: datetime, outages: Sequenc
 
 def _component_problem(component: Component, heard_at: datetime, *, unconfirmed: bool) -> Problem:
     return Problem(
-        kind=Incident.Kind.COMPONENT,
+        kind=Kind.COMPONENT,
         key=f"component:{component}",
         title=record_text.COMPONENT_SILENT(component=component.value),
         details=record_text.LAST_HEARD(at=_utc(heard_at)),
@@ -272,7 +387,7 @@ def _component_problem(component: Component, heard_at: datetime, *, unconfirmed:
 def _backlog(*, now: datetime) -> Iterator[Problem]:
     if backlog := find_backlog(now=now):
         yield Problem(
-            kind=Incident.Kind.DELIVERY,
+            kind=Kind.DELIVERY,
             key="delivery",
             title=record_text.MESSAGES_WAIT(),
             details=record_text.OLDEST_WAITS(at=_utc(backlog.since)),
@@ -287,7 +402,7 @@ def _deviations(*, now: datetime) -> Iterator[Problem]:
         if run.deviation:
             slug, day = run.organisation.slug, f"{run.business_date:%d %b}"
             yield Problem(
-                kind=Incident.Kind.DEVIATION,
+                kind=Kind.DEVIATION,
                 key=f"deviation:{run.pk}",
                 title=record_text.NIGHT_DEVIATES(organisation=slug, day=day),
                 details=run.deviation + record_text.RUN(run=run.pk),
@@ -302,7 +417,7 @@ def _drift(*, now: datetime) -> Iterator[Problem]:
     for job_id, differences in find_drift(jobs.values()).items():
         job = jobs[job_id]
         yield Problem(
-            kind=Incident.Kind.DRIFT,
+            kind=Kind.DRIFT,
             key=f"drift:{job_id}",
             title=record_text.BEAT_DIFFERS(job=_one_line(f"{job.organisation.slug} {job.name}")),
             details=differences,
@@ -310,6 +425,20 @@ def _drift(*, now: datetime) -> Iterator[Problem]:
             organisation=job.organisation,
             cron_job=job,
         )
+
+
+def _unwatched(*, now: datetime) -> Iterator[Problem]:
+    """Yield the organisations whose nights nobody begins, or whose days nobody can reckon."""
+    for organisation in Organisation.objects.all():
+        if not is_timezone(organisation.timezone):
+            yield Problem(
+                kind=Kind.SCHEDULE,
+                key=f"zone:{organisation.pk}",
+                title=record_text.ORGANISATION_ZONE_GONE(organisation=organisation.slug),
+                details=record_text.ZONE_GONE(zone=organisation.timezone),
+                began_at=now,
+                organisation=organisation,
+            )
 
 
 def _one_line(name: str) -> str:

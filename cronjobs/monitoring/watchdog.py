@@ -162,7 +162,7 @@ class Watchdog:
 def _sweep_once(*, now: datetime) -> None:
     log.warning("no worker sweeps: the watchdog does", event_name="watchdog_sweeps")
     try:
-        sweep.sweep(now=now)
+        incidents.report_sweep(sweep.sweep(now=now), now=now)
     except Exception as error:
         log.error("sweep failed", event_name="sweep_failed", error=type(error).__name__)
     finally:

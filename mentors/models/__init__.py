@@ -8,6 +8,7 @@ from mentors.models.organisations import (
     Organisation,
     User,
     default_reminder_days,
+    is_timezone,
     validate_timezone,
 )
 from mentors.models.people import Mentor, MentorQuerySet, StatusChange, ids_if_few, validate_phone
@@ -24,6 +25,7 @@ __all__ = [
     "User",
     "default_reminder_days",
     "ids_if_few",
+    "is_timezone",
     "validate_phone",
     "validate_timezone",
 ]

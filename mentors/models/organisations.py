@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
@@ -15,6 +15,18 @@ from django.utils.translation import gettext_lazy as _
 from mentors.validators import validate_not_reserved, validate_origin
 
 LANGUAGES = [("nb", "Norsk bokmål"), ("nn", "Norsk nynorsk"), ("en", "English")]
+# More than anybody means; each is reckoned with at night, where a number out of range would stop more than one's own.
+MOST_BRAKE_MINIMUM = 1_000_000
+MOST_CATCH_UP_HOURS = 30 * 24
+
+
+def is_timezone(name: str) -> bool:
+    """Whether the IANA time zone database has it; one that it had when it was chosen may be gone later."""
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def validate_timezone(name: str) -> None:
@@ -80,7 +92,10 @@ class Organisation(models.Model):
         help_text=_("A night may pause this share of the mentors …"),
     )
     brake_minimum = models.PositiveIntegerField(
-        _("brake, at least"), default=20, help_text=_("… or this many, whichever is more.")
+        _("brake, at least"),
+        default=20,
+        validators=[MaxValueValidator(MOST_BRAKE_MINIMUM)],
+        help_text=_("… or this many, whichever is more."),
     )
     embed_on = ArrayField(
         models.CharField(max_length=200, validators=[validate_origin]),
@@ -93,7 +108,7 @@ class Organisation(models.Model):
     catch_up_hours = models.PositiveSmallIntegerField(
         _("made up within hours"),
         default=24,
-        validators=[MinValueValidator(1)],
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_CATCH_UP_HOURS)],
         help_text=_("How late a missed night may still run."),
     )
 
@@ -101,6 +116,17 @@ class Organisation(models.Model):
         verbose_name = _("organisation")
         verbose_name_plural = _("organisations")
         ordering = ("slug",)
+        constraints = [
+            # What is written past the forms must stop neither the night nor the watch, which reckon with it.
+            models.CheckConstraint(condition=models.Q(brake_percent__lte=100), name="organisation_brake_is_a_share"),
+            models.CheckConstraint(
+                condition=models.Q(brake_minimum__lte=MOST_BRAKE_MINIMUM), name="organisation_brake_is_bounded"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(catch_up_hours__range=(1, MOST_CATCH_UP_HOURS)),
+                name="organisation_catch_up_is_bounded",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -110,8 +136,11 @@ class Organisation(models.Model):
         return now.astimezone(zoneinfo.ZoneInfo(self.timezone)).date()
 
     def next_sending_time(self, now: datetime) -> datetime:
-        """Return `now` within the sending hours, else the next time they open (rule 12)."""
-        local = now.astimezone(zoneinfo.ZoneInfo(self.timezone))
+        """Return `now` within the sending hours, else the next time they open (rule 12).
+
+        By UTC if tzdata no longer knows the time zone: messages leave all the same, and the watch tells of it.
+        """
+        local = now.astimezone(zoneinfo.ZoneInfo(self.timezone) if is_timezone(self.timezone) else UTC)
         clock = local.time()
         if self.sending_from == self.sending_until:
             return now

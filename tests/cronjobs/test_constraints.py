@@ -128,6 +128,12 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
         "extension_is_undone_by_somebody": Extension(organisation=hlf, reason="x", by=user, at=NOW, undone_at=NOW),
         "calendar_feed_address_is_unique": CalendarFeed(user=User.objects.create_user("another"), **feed),
         "cron_job_name_is_unique": CronJob(organisation=hlf, name=job.name, timezone="Europe/Oslo", slots_from=NOW),
+        "cron_job_patience_is_bounded": CronJob(
+            organisation=hlf, name="patient", timezone="Europe/Oslo", slots_from=NOW, alert_after_minutes=2**31 - 1
+        ),
+        "organisation_brake_is_a_share": Organisation(slug="percent", brake_percent=101),
+        "organisation_brake_is_bounded": Organisation(slug="minimum", brake_minimum=2**31 - 1),
+        "organisation_catch_up_is_bounded": Organisation(slug="hours", catch_up_hours=32_767),
         "outage_is_written_once": Outage(**outage),
         "outage_ends_after_it_begins": Outage(component=Component.BROKER, from_at=NOW, until_at=NOW),
         "incident_is_open_once": Incident(**incident),
@@ -173,6 +179,10 @@ CONSTRAINTS = [
     "extension_is_undone_by_somebody",
     "calendar_feed_address_is_unique",
     "cron_job_name_is_unique",
+    "cron_job_patience_is_bounded",
+    "organisation_brake_is_a_share",
+    "organisation_brake_is_bounded",
+    "organisation_catch_up_is_bounded",
     "outage_is_written_once",
     "outage_ends_after_it_begins",
     "incident_is_open_once",

@@ -145,6 +145,7 @@ class TestMaking:
             ({"enabled": False, "pause_note": " "}, "pause_note"),
             ({"alert_after_minutes": -1}, "alert_after_minutes"),
             ({"alert_after_minutes": 10**30}, "alert_after_minutes"),
+            ({"alert_after_minutes": 2**31 - 1}, "alert_after_minutes"),
             ({"alert_after_minutes": True}, "alert_after_minutes"),
             ({"organisation": "\0"}, "organisation"),
             ({"organisation": 1}, "organisation"),

