@@ -12,7 +12,7 @@ CLAMP = """
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("mentors", "0002_record_text"),
+        ("mentors", "0004_status_change_of_day"),
     ]
 
     operations = [migrations.RunSQL(CLAMP, migrations.RunSQL.noop)]

@@ -6,7 +6,7 @@ CLAMP = "UPDATE cronjobs_cronjob SET alert_after_minutes = 10080 WHERE alert_aft
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cronjobs", "0005_plain_words"),
+        ("cronjobs", "0007_what_pauses_were_for"),
     ]
 
     operations = [migrations.RunSQL(CLAMP, migrations.RunSQL.noop)]
