@@ -30,6 +30,7 @@ from cronjobs.hooks import on_run_claimed, result_of
 from cronjobs.ledger import check_business_date, count_items, plan_items
 from cronjobs.models import Action, CronJob, Run, RunItem
 from cronjobs.records.retention import check_not_pruned
+from cronjobs.release import release_unheard
 from cronjobs.work import Batch
 from mentors.conflicts import ConflictError
 from mentors.models import Mentor, Organisation
@@ -158,6 +159,7 @@ def plan_run(run_id: UUID, *, now: datetime) -> Run:
     deadlock, a restart) does the run stay planned, for the sweep to plan it once more.
     """
     began = monotonic()
+    release_unheard(now=now)
     try:
         with transaction.atomic():
             run, is_new = _plan(run_id, now=now)

@@ -5,7 +5,8 @@
 3. A run with nothing pending is closed.
 4. A slot that has come and has no run is made up: the newest if it is not too old, the others are kept as missed. Those
    of a job that is switched off are kept as missed, each as it passes.
-5. Messages left in `sending` are queued again, and delivery is nudged when something is due.
+5. Reminders that were not told after all give their keys back.
+6. Messages left in `sending` are queued again, and delivery is nudged when something is due.
 
 Every step is harmless when there is nothing to do, and when two sweeps meet.
 """
@@ -21,7 +22,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.db.models import Max
 
-from cronjobs import after_close, dispatch, nightly, starting
+from cronjobs import after_close, dispatch, nightly, release, starting
 from cronjobs.models import CronJob, Run
 from cronjobs.schedules import missed_slots
 from mentors.models import Organisation
@@ -44,7 +45,7 @@ class Failure:
 
 
 def sweep(*, now: datetime) -> list[Failure]:
-    """Take up whatever was lost (steps 1–5). Return what failed: for one run or job, it does not stop the others."""
+    """Take up whatever was lost (steps 1–6). Return what failed: for one run or job, it does not stop the others."""
     failures: list[Failure] = []
     for run in Run.objects.open().select_related("organisation", "cron_job"):
         failures += _isolated(recover_run, run, now=now)
@@ -52,6 +53,7 @@ def sweep(*, now: datetime) -> list[Failure]:
         failures += _isolated(make_up_missed_slots if job.enabled else record_paused_slots, job, now=now)
     for run in Run.objects.not_concluded().select_related("organisation"):
         failures += _isolated(conclude_run, run, now=now)
+    failures += _isolated(release.release_unheard, now=now)
     return failures + _isolated(nudge_delivery, now=now)
 
 

@@ -121,10 +121,10 @@ def _act(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> list[RunItem]
     done = _do_what_is_still_due(run, items, now=now)
     answered = find_answered({item.mentor_id for item in done if item.action == Action.REMIND})
     names = CertificationType.objects.names_of(run.organisation)
-    get_notification_service().announce(
+    unheard = get_notification_service().announce(
         [_event(item, names, answered) for item in done], organisation=run.organisation, now=now, run_id=run.pk
     )
-    _mark(items, done, run=run, now=now, answered=answered)
+    _mark(items, done, run=run, now=now, answered=answered, unheard=unheard)
     return items
 
 
@@ -183,6 +183,7 @@ def _event(item: RunItem, names: dict[str, str], answered: set[Reminded]) -> Eve
         mentor_id=item.mentor_id,
         key=item.dedupe_key,
         to_mentor=not _is_answered(item, answered),
+        item_id=item.pk if item.action == Action.REMIND else None,
         facts=facts,
     )
 
@@ -195,11 +196,21 @@ def _is_answered(item: RunItem, answered: set[Reminded]) -> bool:
 OUTCOMES = {Action.PAUSE: record_text.PAUSED, Action.RESUME: record_text.RESUMED, Action.REMIND: record_text.REMINDED}
 
 
-def _mark(items: list[RunItem], done: list[RunItem], *, run: Run, now: datetime, answered: set[Reminded]) -> None:
+def _mark(
+    items: list[RunItem],
+    done: list[RunItem],
+    *,
+    run: Run,
+    now: datetime,
+    answered: set[Reminded],
+    unheard: set[str],
+) -> None:
     acted_on = {item.pk for item in done}
     mentors = Mentor.objects.in_bulk({item.mentor_id for item in items if item.pk not in acted_on})
     for item in items:
-        if item.pk in acted_on:
+        if item.action == Action.REMIND and item.dedupe_key in unheard:
+            item.status, item.outcome = RunItem.Status.SKIPPED, record_text.NOBODY_TO_TELL()
+        elif item.pk in acted_on:
             outcome = record_text.ANSWERED if _is_answered(item, answered) else OUTCOMES[Action(item.action)]
             item.status, item.outcome = RunItem.Status.DONE, outcome()
         else:

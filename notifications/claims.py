@@ -11,6 +11,7 @@ heard. It is tried again, under the same Message-ID; if it is given up instead, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -48,7 +49,7 @@ RENEW = """
 # Not by the claim: a person has it, whoever was to send it next. Unless a report was faster, and says it came back.
 SENT = """
     UPDATE notifications_notification
-    SET status = 'sent', sent_at = %s, next_attempt_at = NULL, error = '[]', in_doubt = false
+    SET status = 'sent', sent_at = %s, next_attempt_at = NULL, error = '[]', in_doubt = false, left_out = %s
     WHERE id = %s AND sent_at IS NULL
 """
 
@@ -79,10 +80,10 @@ def renew(row: Notification, *, now: datetime) -> bool:
     return is_mine
 
 
-def mark_sent(row: Notification, *, now: datetime) -> None:
-    """Keep that a host has taken the message."""
+def mark_sent(row: Notification, *, now: datetime, left_out: Sequence[int] = ()) -> None:
+    """Keep that a host has taken the message, and of which items it said nothing."""
     with connection.cursor() as cursor:
-        cursor.execute(SENT, [now, row.pk])
+        cursor.execute(SENT, [now, list(left_out), row.pk])
 
 
 def put_back(row: Notification, *, at: datetime, **changes: Any) -> None:
@@ -95,10 +96,13 @@ def put_back_untried(row: Notification, *, at: datetime, **changes: Any) -> None
     put_back(row, at=at, attempts=row.attempts - 1, **changes)
 
 
-def give_up(row: Notification, status: Notification.Status, reason: RecordText) -> None:
+def give_up(
+    row: Notification, status: Notification.Status, reason: RecordText, *, left_out: Sequence[int] = ()
+) -> None:
     """Try the message no more. One that is in doubt may have been received, whatever became of its last attempt."""
-    status = Notification.Status.UNCERTAIN if row.in_doubt else status
-    _mine(row, status=status, error=reason, next_attempt_at=None, in_doubt=row.in_doubt)
+    if row.in_doubt:
+        status, left_out = Notification.Status.UNCERTAIN, ()
+    _mine(row, status=status, error=reason, next_attempt_at=None, in_doubt=row.in_doubt, left_out=list(left_out))
     log.warning("message not sent", event_name="message_not_sent", notification_id=row.pk, status=status)
 
 

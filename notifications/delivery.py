@@ -184,7 +184,7 @@ class _Batch:
         row = message.notification
         address = CHANNELS[row.channel].address_of(message.recipient) if row.channel in CHANNELS else ""
         if row.pk in outdated:
-            give_up(row, Notification.Status.CANCELLED, outdated[row.pk])
+            give_up(row, Notification.Status.CANCELLED, outdated[row.pk], left_out=message.left_out)
         elif not address and row.channel != EMAIL and CHANNELS[EMAIL].address_of(message.recipient):
             # Its channel cannot deliver any more: an app is gone, a gateway was switched off.
             put_back_untried(row, at=self.began_at, channel=EMAIL)
@@ -293,7 +293,8 @@ def _send(send: Send, outgoing: Outgoing, batch: _Batch) -> bool:
         log.error("message broke", event_name="message_broke", notification_id=row.pk, error=type(error).__name__)
         _try_later(row, record_text.BROKE(error=type(error).__name__), now=now)
     else:
-        mark_sent(row, now=batch.now())
+        # An attempt of before may have said more.
+        mark_sent(row, now=batch.now(), left_out=[] if was_in_doubt else outgoing.message.left_out)
         return True
     return False
 

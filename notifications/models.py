@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import URLValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -94,6 +95,9 @@ class Notification(models.Model):
     run_id = models.UUIDField(_("run"), null=True)
     language = models.CharField(_("language"), max_length=2, choices=LANGUAGES)
     context = models.JSONField(_("context"), default=dict)
+    # Of a message to a mentor: the run's items of which it said nothing, because they were no longer true when it left.
+    # Nobody was reminded then, and cronjobs/release.py gives their keys back.
+    left_out = ArrayField(models.BigIntegerField(), verbose_name=_("left out"), default=list, blank=True, db_default=[])
     # Of a row in the inbox: the summary that told of it by another channel.
     digest = models.ForeignKey(
         "self", verbose_name=_("told in"), on_delete=models.SET_NULL, null=True, related_name="told", db_index=False
@@ -157,6 +161,8 @@ class Notification(models.Model):
                 condition=models.Q(channel=INBOX, digest__isnull=True),
                 name="notification_untold",
             ),
+            # What was not said after all: few, among years of what was.
+            models.Index(fields=["run_id"], condition=~models.Q(left_out=[]), name="notification_left_out"),
             models.Index(fields=["digest"], condition=models.Q(digest__isnull=False), name="notification_told_in"),
         ]
 

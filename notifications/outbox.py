@@ -45,6 +45,7 @@ class Event:
     mentor_id: int
     key: str  # unique to the happening, so that it is told once
     to_mentor: bool = True  # or to the coordinators alone
+    item_id: int | None = None  # of a run: what it does again, after nobody was told, is told to the mentor again
     facts: dict[str, Any] = field(default_factory=dict)  # JSON: what a message needs to know later
 
 
@@ -83,23 +84,28 @@ class Outbox:
                 about_id=about_id,
             )
 
-    def tell_mentor(self, mentor: Mentor, events: Sequence[Event]) -> None:
-        """One message for all that is due; a paused mentor's reminders go to coordinators only (rule 12)."""
+    def tell_mentor(self, mentor: Mentor, events: Sequence[Event]) -> Sequence[Event]:
+        """Write one message for all that is due; return what it tells.
+
+        A paused mentor's reminders go to coordinators only (rule 12), and some have no address.
+        """
         events = [event for event in events if event.to_mentor]
         if mentor.status == Mentor.Status.PAUSED:
             events = [event for event in events if event.kind != Notification.Kind.REMIND]
         channel = channel_for_mentor(mentor, self.organisation) if events else None
         if channel is None:
-            return
+            return []
+        first = events[0]
         self.add(
             Notification.Kind.NIGHT,
             channel,
-            events[0].key,
+            f"{first.key}:{first.item_id}" if first.item_id else first.key,
             {"events": [as_facts(event) for event in events]},
             language=mentor.language,
             recipient_mentor_id=mentor.pk,
             about_id=mentor.pk,
         )
+        return events
 
     def tell_operations(self, kind: Notification.Kind, key: str, facts: dict[str, Any]) -> None:
         log.warning("operations warned", event_name=kind, organisation=self.organisation.slug, run_id=str(self.run_id))
@@ -155,4 +161,5 @@ class Outbox:
 
 
 def as_facts(event: Event) -> dict[str, Any]:
-    return {"kind": event.kind, "key": event.key, **event.facts}
+    item = {"item": event.item_id} if event.item_id else {}
+    return {"kind": event.kind, "key": event.key, **item, **event.facts}

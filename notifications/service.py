@@ -30,8 +30,8 @@ TELLS_OF_STATUS = (Notification.Kind.PAUSE, Notification.Kind.RESUME)
 class NotificationService(Protocol):
     def announce(
         self, events: Sequence[Event], *, organisation: Organisation, now: datetime, run_id: UUID | None = None
-    ) -> None:
-        """Tell the mentors and their coordinators (rule 12)."""
+    ) -> set[str]:
+        """Tell the mentors and their coordinators (rule 12); return the keys of which nobody could be told."""
 
     def tell_coordinators(
         self,
@@ -78,9 +78,9 @@ class DatabaseNotificationService:
 
     def announce(
         self, events: Sequence[Event], *, organisation: Organisation, now: datetime, run_id: UUID | None = None
-    ) -> None:
+    ) -> set[str]:
         if not events:
-            return
+            return set()
         events = _stamp(events)
         needed = Mentor.objects.select_related("preference").only(
             "chapter_id", "status", "email", "phone", "language", "preference__channel", "preference__address"
@@ -89,13 +89,15 @@ class DatabaseNotificationService:
         by_chapter = coordinators_by_chapter(organisation, {mentor.chapter_id for mentor in mentors.values()})
         outbox = Outbox(organisation=organisation, now=now, run_id=run_id)
         by_mentor: dict[int, list[Event]] = defaultdict(list)
+        told: set[str] = set()
         for event in events:
             by_mentor[event.mentor_id].append(event)
             for coordinator in by_chapter[mentors[event.mentor_id].chapter_id]:
                 facts = {"events": [as_facts(event)]}
                 outbox.tell_coordinator(coordinator, event.kind, event.key, facts, about_id=event.mentor_id)
+                told.add(event.key)
         for mentor_id, own in by_mentor.items():
-            outbox.tell_mentor(mentors[mentor_id], own)
+            told |= {event.key for event in outbox.tell_mentor(mentors[mentor_id], own)}
         if run_id is None:
             _hand_over(outbox, _paused_by_coordinator(events, mentors, by_chapter), key=events[0].key)
         if not all(by_chapter[mentor.chapter_id] for mentor in mentors.values()):
@@ -103,6 +105,7 @@ class DatabaseNotificationService:
                 Notification.Kind.NO_COORDINATOR, f"no_coordinator:{run_id or events[0].key}:{organisation.pk}", {}
             )
         outbox.write()
+        return {event.key for event in events} - told
 
     def tell_coordinators(
         self,

@@ -31,7 +31,7 @@ class NotificationEvent:
 class Message:
     """A notification, and all that its words need.
 
-    `certifications.recheck` takes out of `happenings` what is no longer true when it leaves, and names in `stand_ins`
+    `certifications.recheck` takes out of `events` what is no longer true when it leaves, and names in `stand_ins`
     who may take over for the paused mentors of a chapter (by the chapter's id).
     """
 
@@ -46,6 +46,14 @@ class Message:
     @property
     def is_summary(self) -> bool:
         return self.notification.kind in SUMMARIES
+
+    @property
+    def left_out(self) -> list[int]:
+        """The run's items, by id, of which it was to tell the mentor and tells no more."""
+        row = self.notification
+        written = row.context.get("events", ()) if row.recipient_mentor_id else ()
+        told = {event.facts.get("item") for event in self.events}
+        return [facts["item"] for facts in written if "item" in facts and facts["item"] not in told]
 
     @property
     def tells_of_mentors(self) -> bool:

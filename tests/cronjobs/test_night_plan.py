@@ -12,7 +12,7 @@ from certifications.models import CertificationType
 from cronjobs import nightly
 from cronjobs.ledger import DueItem, show_due_items
 from cronjobs.models import Action, Run
-from mentors.models import Mentor, Organisation, StatusChange
+from mentors.models import Mentor, Organisation, StatusChange, User
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.cronjobs.conftest import Expired, change_by_hand, claim
 from tests.support.databases import alter
@@ -130,7 +130,7 @@ def as_shown(items: list[DueItem]) -> list[tuple[object, ...]]:
 
 
 def test_a_dry_run_shows_exactly_what_the_run_then_does_and_writes_nothing(
-    hlf: Organisation, secrecy: CertificationType, enrol: Enrol, expired: Expired, certify: Certify
+    hlf: Organisation, kari: User, secrecy: CertificationType, enrol: Enrol, expired: Expired, certify: Certify
 ) -> None:
     first, *_others = expired(3)
     certify(first, type=secrecy, expires_in=7)
