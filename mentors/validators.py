@@ -6,6 +6,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 
+# As PostgreSQL reads it too, which has no NUL in a text.
+HAS_CONTROL_CHARACTERS = r"[\x01-\x1f\x7f-\x9f]"
 # A name stands in the subject of messages, where a second line would be another header.
 validate_one_line = RegexValidator(
     r"[\x00-\x1f\x7f-\x9f]", _("Write it in one line, without control characters."), inverse_match=True

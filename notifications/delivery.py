@@ -39,6 +39,7 @@ from notifications.channels import CHANNELS, EMAIL
 from notifications.claims import claim_due, give_up, mark_sent, put_back, put_back_untried, renew
 from notifications.links import add_secret
 from notifications.messages.context import Message, gather, read_notifications
+from notifications.messages.fragments import clean
 from notifications.messages.payload import payload_of
 from notifications.messages.render import render_message
 from notifications.models import BadAddress, Notification
@@ -306,7 +307,7 @@ def _envelope(message: Message, address: str) -> Envelope:
     return Envelope(
         address=address,
         rendered=rendered,
-        sender=row.organisation.name,
+        sender=clean(row.organisation.name),
         message_id=row.message_id,
         written_at=timezone.now(),
         secret=message.recipient.app_secret,

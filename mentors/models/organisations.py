@@ -12,7 +12,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from mentors.validators import validate_not_reserved, validate_origin
+from mentors.validators import HAS_CONTROL_CHARACTERS, validate_not_reserved, validate_one_line, validate_origin
 
 LANGUAGES = [("nb", "Norsk bokmål"), ("nn", "Norsk nynorsk"), ("en", "English")]
 # More than anybody means; each is reckoned with at night, where a number out of range would stop more than one's own.
@@ -60,7 +60,7 @@ class Organisation(models.Model):
         EACH = "each", _("one e-mail for each mentor")
 
     slug = models.SlugField(_("slug"), unique=True, validators=[validate_not_reserved])
-    name = models.CharField(_("name"), max_length=200)
+    name = models.CharField(_("name"), max_length=200, validators=[validate_one_line])
     timezone = models.CharField(_("timezone"), max_length=64, default="Europe/Oslo", validators=[validate_timezone])
     language = models.CharField(_("language"), max_length=2, choices=LANGUAGES, default="nb")
     auto_pause = models.BooleanField(_("pauses by itself"), default=True)
@@ -126,6 +126,10 @@ class Organisation(models.Model):
                 condition=models.Q(catch_up_hours__range=(1, MOST_CATCH_UP_HOURS)),
                 name="organisation_catch_up_is_bounded",
             ),
+            # It stands in the From of every message, where a second line stops all of them.
+            models.CheckConstraint(
+                condition=~models.Q(name__regex=HAS_CONTROL_CHARACTERS), name="organisation_name_is_one_line"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -168,7 +172,7 @@ class Chapter(models.Model):
     organisation = models.ForeignKey(
         Organisation, verbose_name=_("organisation"), on_delete=models.PROTECT, related_name="chapters"
     )
-    name = models.CharField(_("name"), max_length=200)
+    name = models.CharField(_("name"), max_length=200, validators=[validate_one_line])
     slug = models.SlugField(_("slug"), max_length=200)
 
     objects = ChapterQuerySet.as_manager()
@@ -178,6 +182,9 @@ class Chapter(models.Model):
         verbose_name_plural = _("chapters")
         ordering = ("name",)
         constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(name__regex=HAS_CONTROL_CHARACTERS), name="chapter_name_is_one_line"
+            ),
             models.UniqueConstraint(fields=["organisation", "slug"], name="chapter_slug_is_unique"),
             # The roster knows a chapter by its name.
             models.UniqueConstraint(fields=["organisation", "name"], name="chapter_name_is_unique"),

@@ -29,8 +29,8 @@ class Draft:
 
 
 def clean(value: object) -> str:
-    """Return what somebody typed as one line: a subject may have no other."""
-    return " ".join(str(value).split())
+    """Return what somebody typed as one line without control characters: a header may have nothing else."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in str(value)).split())
 
 
 def listed(words: Sequence[str]) -> str:
