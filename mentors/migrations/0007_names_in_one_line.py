@@ -26,7 +26,7 @@ def in_one_line(model: str) -> migrations.AddConstraint:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("mentors", "0002_record_text")]
+    dependencies = [("mentors", "0006_bound_numbers")]
     operations = [
         migrations.RunSQL(IN_ONE_LINE.format(table="mentors_organisation"), migrations.RunSQL.noop),
         migrations.RunSQL(IN_ONE_LINE.format(table="mentors_chapter"), migrations.RunSQL.noop),
