@@ -57,7 +57,7 @@ def sweep(*, now: datetime) -> list[Failure]:
     return failures + _isolated(nudge_delivery, now=now)
 
 
-def _isolated(step: Callable[..., None], *subject: Run | CronJob, now: datetime) -> list[Failure]:
+def _isolated(step: Callable[..., object], *subject: Run | CronJob, now: datetime) -> list[Failure]:
     try:
         step(*subject, now=now)
     except nightly.RunAlreadyOpen as error:
