@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from celery.schedules import schedstate
 from django.core.exceptions import ValidationError
 from django.db import Error
 from django.db import connection as database
@@ -25,6 +26,7 @@ from cronjobs import heartbeats
 from cronjobs.cron import latest_slot
 from cronjobs.models import Component, CronJob, Run
 from cronjobs.schedules.drift import TASK
+from mentors.clock import latest_believed
 
 log = structlog.get_logger(__name__)
 
@@ -33,16 +35,34 @@ HEARTBEAT_INTERVAL = timedelta(seconds=20)
 BROKER_PATIENCE = {"socket_timeout": 5, "socket_connect_timeout": 5}
 
 
+class NightEntry(ModelEntry):  # type: ignore[misc]  # it has no types
+    """An entry that does not wait for a time that a wrong clock has written."""
+
+    def is_due(self) -> schedstate:
+        now = timezone.now()
+        if self.last_run_at > latest_believed(now=now):
+            self.last_run_at = self.model.last_run_at = now
+        due: schedstate = super().is_due()
+        return due
+
+
 class NightScheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no types
     """The scheduler of django-celery-beat with heartbeats, and without its gaps."""
 
+    Entry = NightEntry
+
     def __init__(self, *args: Any, **options: Any) -> None:
         self._heard_at: dict[Component, datetime] = {}
+        self._turned_at = timezone.now()
         super().__init__(*args, **options)
 
     def tick(self, *args: Any, **options: Any) -> float:
         """Turn once. First the heartbeat: the sweep that is sent below must know until when beat was silent."""
         self._record_heartbeat(Component.BEAT)
+        now = timezone.now()
+        if self._turned_at > latest_believed(now=now):  # the clock was ahead: what is planned by it lies too far ahead
+            self._read_anew()
+        self._turned_at = now
         seconds: float = super().tick(*args, **options)
         return seconds
 
@@ -71,6 +91,24 @@ class NightScheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no type
         enabled: QuerySet[PeriodicTask] = self.Model.objects.enabled()
         return enabled
 
+    def enabled_models(self) -> list[PeriodicTask]:
+        """Read each entry by itself: one that nobody can read, as of a time zone that is gone, stops no other."""
+        ids = list(self.enabled_models_qs().values_list("pk", flat=True))
+        return [model for pk in ids if (model := self._read(pk))]
+
+    def _read(self, pk: int) -> PeriodicTask | None:
+        try:
+            model = self.Model.objects.get(pk=pk)
+            self.Entry(model, app=self.app)
+        except Error:
+            raise
+        except self.Model.DoesNotExist:  # removed just now
+            return None
+        except Exception as error:
+            log.error("entry cannot be read", event_name="entry_broken", entry=pk, error=type(error).__name__)
+            return None
+        return model
+
     def all_as_schedule(self) -> dict[str, ModelEntry]:
         """Read the schedule; while the database is away, go on with the one that is known and ask again next turn."""
         read: dict[str, ModelEntry]
@@ -80,9 +118,14 @@ class NightScheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no type
             if self._schedule is None:
                 raise
             self._log_database_error(error)
-            self._last_full_sync = datetime.min  # noqa: DTZ901  it is compared with naive ones, there
-            read = self._schedule
+            self._read_anew()
+            # As they have run meanwhile: those that are known say when each had run before.
+            read = {name: self.Entry(entry.model, app=self.app) for name, entry in self._schedule.items()}
         return read
+
+    def _read_anew(self) -> None:
+        """Have the whole schedule read next turn."""
+        self._last_full_sync = datetime.min  # noqa: DTZ901  it is compared with naive ones, there
 
     @cached_property
     def connection(self) -> Connection:

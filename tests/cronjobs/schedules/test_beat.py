@@ -14,7 +14,8 @@ import time_machine
 from celery import current_app
 from django.conf import settings
 from django.db import OperationalError, connection
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django.db.models import CharField, Value
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from cronjobs import heartbeats
@@ -199,6 +200,26 @@ def test_while_the_schedule_cannot_be_read_it_goes_on_with_the_one_it_knows_and_
     assert facts("beat_database_error")
 
 
+def test_while_the_database_is_away_what_is_due_is_sent_once_and_not_every_turn(
+    job: CronJob, monkeypatch: pytest.MonkeyPatch, clock: time_machine.Traveller, start_beat: StartBeat
+) -> None:
+    clock.move_to(SLOT - MINUTE, tick=False)
+    scheduler = start_beat()
+    turn(scheduler)
+    received("night")
+    clock.move_to(SLOT + SECOND)
+
+    with monkeypatch.context() as away:
+        away.setattr(DatabaseScheduler, "all_as_schedule", give_up)
+        scheduler._last_full_sync -= ONE_DAY
+        for _ in range(20):
+            scheduler.tick()
+
+    sent = [name for name, _args in received("night")]
+    assert sent.count("cronjobs.nightly") == 1
+    assert sent.count("cronjobs.sweep") <= 1
+
+
 def give_up(_scheduler: object) -> None:
     raise OperationalError
 
@@ -212,7 +233,59 @@ def test_a_database_that_is_away_at_the_start_ends_it_for_its_supervisor_to_star
         start_beat()
 
 
+# A clock that was ahead.
+
+
+def test_a_clock_that_was_ahead_holds_up_neither_the_sweep_nor_the_night(
+    job: CronJob, clock: time_machine.Traveller, start_beat: StartBeat
+) -> None:
+    clock.move_to(SLOT - MINUTE, tick=False)
+    PeriodicTask.objects.update(last_run_at=SLOT + 7 * ONE_DAY)
+    scheduler = start_beat()
+    turn(scheduler)
+
+    clock.move_to(SLOT + 2 * MINUTE)
+    turn(scheduler)
+
+    sent = [name for name, _args in received("night")]
+    assert (sent.count("cronjobs.nightly"), sent.count("cronjobs.sweep")) == (1, 1)
+
+
+def test_a_clock_that_is_set_right_while_it_runs_holds_up_neither(
+    job: CronJob, clock: time_machine.Traveller, start_beat: StartBeat
+) -> None:
+    clock.move_to(SLOT + 7 * ONE_DAY + MINUTE, tick=False)
+    scheduler = start_beat()
+    turn(scheduler)
+    received("night")
+
+    clock.move_to(SLOT - MINUTE)
+    turn(scheduler)
+    clock.move_to(SLOT + 2 * MINUTE)
+    turn(scheduler)
+
+    sent = [name for name, _args in received("night")]
+    assert (sent.count("cronjobs.nightly"), sent.count("cronjobs.sweep")) == (1, 1)
+
+
 # What it loads.
+
+
+def test_an_entry_that_cannot_be_read_stops_no_other(job: CronJob, start_beat: StartBeat, facts: Facts) -> None:
+    other = Organisation.objects.create(slug="other", name="Other")
+    jobs = [
+        create_cron_job(organisation=other, name=name, cron_expression=f"{name} 3 * * *", now=SLOT) for name in "12"
+    ]
+    unknown_zone, nonsense = (PeriodicTask.objects.get(cron_job=each).crontab_id for each in jobs)
+    zone = Value("Europe/Asgard", output_field=CharField())
+    CrontabSchedule.objects.filter(pk=unknown_zone).update(timezone=zone)
+    CrontabSchedule.objects.filter(pk=nonsense).update(hour="x")
+
+    names = set(start_beat().schedule)
+
+    assert f"nightly:{job.pk}" in names
+    assert not names & {f"nightly:{each.pk}" for each in jobs}
+    assert len({line["entry"] for line in facts("entry_broken")}) == 2
 
 
 def test_it_loads_every_entry_that_is_on_whatever_its_hour(hlf: Organisation, start_beat: StartBeat) -> None:
