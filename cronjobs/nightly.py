@@ -28,7 +28,7 @@ from cronjobs import record_text
 from cronjobs.after_close import conclude
 from cronjobs.hooks import on_run_claimed, result_of
 from cronjobs.ledger import check_business_date, count_items, plan_items
-from cronjobs.models import Action, CronJob, Run, RunItem
+from cronjobs.models import Action, CronJob, Run, RunItem, missed_by_a_wrong_clock
 from cronjobs.records.retention import check_not_pruned
 from cronjobs.release import release_unheard
 from cronjobs.work import Batch
@@ -133,6 +133,8 @@ def _insert_claim(run: Run, *, now: datetime) -> bool:
     try:
         # Together: no held run is closed without its successor. Durable: whoever is told of the claim can rely on it.
         with transaction.atomic(durable=True):
+            # A clock that was ahead wrote it down as missed before it came: now it is run.
+            Run.objects.filter(missed_by_a_wrong_clock(now=now), pk=run.pk).delete()
             if _slot_is_taken(run):
                 return False
             if run.approved or run.trigger != Run.Trigger.MANUAL:

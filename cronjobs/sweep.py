@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from django.conf import settings
@@ -25,6 +25,7 @@ from django.db.models import Max
 from cronjobs import after_close, dispatch, nightly, release, starting
 from cronjobs.models import CronJob, Run
 from cronjobs.schedules import missed_slots
+from mentors.clock import latest_believed
 from mentors.models import Organisation
 from notifications import claims, delivery
 from notifications import dispatch as delivery_queue
@@ -77,7 +78,7 @@ def recover_run(run: Run, *, now: datetime) -> None:
     """Plan, close or send out again an open run that has not moved by itself."""
     if nightly.close_run(run.pk, now=now):
         return
-    if last_moved_at(run) > now - timedelta(seconds=settings.NIGHTLY_STUCK_SECONDS):
+    if last_moved_at(run, now=now) > now - timedelta(seconds=settings.NIGHTLY_STUCK_SECONDS):
         return
     if run.status == Run.Status.PLANNED:
         log.warning("planning a run again", event_name="run_replanned", run_id=str(run.pk))
@@ -93,10 +94,15 @@ def conclude_run(run: Run, *, now: datetime) -> None:
     after_close.conclude(run.pk, now=now)
 
 
-def last_moved_at(run: Run) -> datetime:
-    """Return when the run's ledger last changed or was sent out, or will change by itself (a retry that waits)."""
-    moved_at: datetime | None = run.items.aggregate(moved_at=Max("at"))["moved_at"]
-    return max(filter(None, (run.created_at, run.started_at, run.resent_at, moved_at)))
+def last_moved_at(run: Run, *, now: datetime) -> datetime:
+    """Return when the run's ledger last changed or was sent out, or will change by itself (a retry that waits).
+
+    A time that lies further ahead was written by a wrong clock, and counts for nothing.
+    """
+    latest = latest_believed(now=now, ahead=timedelta(seconds=settings.VISIBILITY_TIMEOUT_SECONDS))
+    moved_at: datetime | None = run.items.filter(at__lte=latest).aggregate(moved_at=Max("at"))["moved_at"]
+    times = (run.created_at, run.started_at, run.resent_at, moved_at)
+    return max((at for at in times if at and at <= latest), default=datetime.min.replace(tzinfo=UTC))
 
 
 def nudge_delivery(*, now: datetime) -> None:

@@ -13,6 +13,7 @@ from time import monotonic
 from django.conf import settings
 from django.db import transaction
 
+from mentors.clock import latest_believed
 from notifications.models import HostBudget
 
 # For so long a worker waits within a batch; what comes later goes back into the queue.
@@ -37,6 +38,11 @@ class Reservation:
         return max(0.0, at - monotonic()) if self.interval_seconds else 0.0
 
 
+def longest_wait() -> timedelta:
+    """Return how far ahead a host may have been reserved."""
+    return PATIENCE + max(settings.DELIVERY_RATES.values(), default=timedelta())
+
+
 def reserve(host: str, wanted: int, *, now: datetime) -> Reservation:
     """Take places for up to `wanted` messages to the host within `PATIENCE`."""
     interval = settings.DELIVERY_RATES.get(host.lower(), settings.DELIVERY_RATES.get("*"))
@@ -45,7 +51,8 @@ def reserve(host: str, wanted: int, *, now: datetime) -> Reservation:
     with transaction.atomic():
         HostBudget.objects.bulk_create([HostBudget(host=host.lower(), free_at=now)], ignore_conflicts=True)
         budget = HostBudget.objects.select_for_update().get(host=host.lower())
-        first = max(budget.free_at, now)
+        is_believed = budget.free_at <= latest_believed(now=now, ahead=PATIENCE + interval)
+        first = max(budget.free_at, now) if is_believed else now
         fits = max(0, (now + PATIENCE - first) // interval + 1)
         count = min(wanted, fits)
         budget.free_at = first + count * interval

@@ -3,7 +3,16 @@
 from cronjobs.models.jobs import LONGEST_PATIENCE_MINUTES, CronJob
 from cronjobs.models.monitoring import Alert, Component, Heartbeat, Incident, Outage
 from cronjobs.models.records import Forecast, RunSummary, Seal
-from cronjobs.models.runs import NEWEST_FIRST, OLDEST_FIRST, Action, Run, RunItem, RunItemQuerySet, RunQuerySet
+from cronjobs.models.runs import (
+    NEWEST_FIRST,
+    OLDEST_FIRST,
+    Action,
+    Run,
+    RunItem,
+    RunItemQuerySet,
+    RunQuerySet,
+    missed_by_a_wrong_clock,
+)
 
 __all__ = [
     "LONGEST_PATIENCE_MINUTES",
@@ -23,4 +32,5 @@ __all__ = [
     "RunQuerySet",
     "RunSummary",
     "Seal",
+    "missed_by_a_wrong_clock",
 ]

@@ -66,6 +66,7 @@ class Incident(models.Model):
         DEVIATION = "deviation", _("a night differs from what was expected")
         DRIFT = "drift", _("beat has another schedule than the job")
         SCHEDULE = "schedule", _("an organisation has no schedule that works")
+        CLOCK = "clock", _("a clock was ahead")
         SWEEP = "sweep", _("the sweep fails at something")
         RECORDS = "records", _("records do not agree with their seals")
         WEB = "web", _("the web server does not answer")

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from certifications.models import Certification
 from cronjobs import record_text
 from cronjobs.models.jobs import CronJob
+from mentors.clock import latest_believed
 from mentors.models import Mentor, Organisation
 from mentors.record_text import RecordTextField
 
@@ -31,6 +32,11 @@ OLDEST_FIRST = ("created_at", "scheduled_for", "id")
 NEWEST_FIRST = ("-created_at", "-scheduled_for", "-id")
 
 SLOTS = uuid.UUID("8f6f0a0e-52c9-4d0b-9c1e-6a1f3f0c7b11")  # the namespace of the runs of slots
+
+
+def missed_by_a_wrong_clock(*, now: datetime) -> models.Q:
+    """Return what says of a run that a clock that was ahead wrote its slot down as missed, before it came."""
+    return models.Q(status="missed", created_at__gt=latest_believed(now=now))
 
 
 class RunQuerySet(models.QuerySet["Run"]):

@@ -29,6 +29,7 @@ RUNBOOK = {
         "Give the organisation a schedule, or a time zone that there is.",
         "No schedule that works",
     ),
+    Incident.Kind.CLOCK: ("Look at the clocks of all machines. What waited for it goes on.", "A clock was ahead"),
     Incident.Kind.SWEEP: ("Look at the log of who sweeps, a worker or the watchdog.", "The sweep fails"),
     Incident.Kind.RECORDS: ("Keep a copy of the database, and ask who has changed records.", "Records do not agree"),
     Incident.Kind.WEB: ("Look at the web server and the proxy before it.", "The web server does not answer"),

@@ -16,12 +16,13 @@ from datetime import datetime, timedelta
 import structlog
 from django.db.models import Exists, OuterRef, Q
 
-from cronjobs import record_text
+from cronjobs import clock, record_text
 from cronjobs.models import Alert, Incident
 from cronjobs.monitoring import alert_text
 from cronjobs.monitoring.alerts import AlertSender
 from cronjobs.monitoring.problems import WATCH_ENDS, WATCHED, Problem, find_cause, find_problems
 from cronjobs.sweep import Failure
+from mentors.clock import latest_believed
 from mentors.record_text import EMPTY, RecordText
 from notifications.models import Notification
 from notifications.service import get_notification_service
@@ -44,6 +45,7 @@ class DueAlert:
 def look(*, now: datetime) -> bool:
     """Find what is wrong, and tell of it; return whether all that had to be told was."""
     due = reconcile(find_problems(now=now), now=now, kinds=WATCHED)
+    clock.mend(now=now)
     return notify(due, now=now, sender=AlertSender())
 
 
@@ -93,7 +95,11 @@ def reconcile(problems: Sequence[Problem], *, now: datetime, kinds: Collection[I
             _keep(incidents[problem.key], problem, now=now)
     _open([problem for problem in problems if problem.key not in incidents and not problem.unconfirmed], now=now)
     keys = {problem.key for problem in problems}
-    over = [incident.pk for incident in incidents.values() if incident.key not in keys and incident.seen_at < now]
+    over = [
+        incident.pk
+        for incident in incidents.values()
+        if incident.key not in keys and not now <= incident.seen_at <= latest_believed(now=now)
+    ]
     if over:
         Incident.objects.filter(pk__in=over, ended_at=None).update(ended_at=now)
         log.info("incidents ended", event_name="incidents_ended", incidents=over)
@@ -120,6 +126,8 @@ def _event(incident: Incident, *, now: datetime) -> Alert.Event | None:
     since = now - incident.notified_at
     if not incident.is_known and since >= CLAIM_TIMEOUT:  # type: ignore[attr-defined]  # annotated
         return Alert.Event.RAISED
+    if incident.kind == Incident.Kind.CLOCK:  # there is nothing more to do but to wait until the records are true
+        return None
     every = HOURLY if now - incident.seen_at < DAILY else DAILY
     return Alert.Event.STILL if since >= every else None
 
@@ -184,7 +192,8 @@ def _open(problems: Sequence[Problem], *, now: datetime) -> None:
     if not problems:
         return
     # What another watcher has ended while this one was still looking is over.
-    over = Incident.objects.filter(key__in=[problem.key for problem in problems], ended_at__gte=now)
+    just_now = (now, latest_believed(now=now))
+    over = Incident.objects.filter(key__in=[problem.key for problem in problems], ended_at__range=just_now)
     ended = set(over.values_list("key", flat=True))
     new = [problem for problem in problems if problem.key not in ended]
     incidents = [

@@ -19,6 +19,7 @@ from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError
 
 from cronjobs import record_text
+from cronjobs.clock import find_ahead
 from cronjobs.cron import LOOK_AHEAD, slots
 from cronjobs.heartbeats import CHAIN, TOLERANCE, last_heard
 from cronjobs.models import (
@@ -34,6 +35,7 @@ from cronjobs.models import (
 )
 from cronjobs.schedules import causes
 from cronjobs.schedules.drift import find_drift
+from mentors.clock import latest_believed
 from mentors.models import Organisation, is_timezone
 from mentors.record_text import EMPTY, RecordText
 from notifications.backlog import find_backlog
@@ -54,6 +56,7 @@ WATCHED = frozenset(
         Kind.DEVIATION,
         Kind.DRIFT,
         Kind.SCHEDULE,
+        Kind.CLOCK,
     }
 )
 # Long enough to restart or update a part; short beside a night's hour.
@@ -225,6 +228,7 @@ def find_problems(*, now: datetime) -> list[Problem]:
         *_ask(Kind.DEVIATION, lambda: _deviations(now=now), now=now),
         *_ask(Kind.DRIFT, lambda: _drift(now=now), now=now),
         *_ask(Kind.SCHEDULE, lambda: _unwatched(now=now), now=now),
+        *_ask(Kind.CLOCK, lambda: _clock(now=now), now=now),
     ]
 
 
@@ -396,7 +400,9 @@ def _backlog(*, now: datetime) -> Iterator[Problem]:
 
 
 def _deviations(*, now: datetime) -> Iterator[Problem]:
-    recent = Run.objects.filter(concluded_at__isnull=False, created_at__gt=now - DEVIATION_LASTS)
+    recent = Run.objects.filter(
+        concluded_at__isnull=False, created_at__gt=now - DEVIATION_LASTS, created_at__lte=latest_believed(now=now)
+    )
     newest = recent.order_by("organisation_id", "-created_at", "-id").distinct("organisation_id")
     for run in newest.select_related("organisation", "cron_job"):
         if run.deviation:
@@ -439,6 +445,17 @@ def _unwatched(*, now: datetime) -> Iterator[Problem]:
                 began_at=now,
                 organisation=organisation,
             )
+
+
+def _clock(*, now: datetime) -> Iterator[Problem]:
+    if found := find_ahead(now=now):
+        yield Problem(
+            kind=Kind.CLOCK,
+            key="clock",
+            title=record_text.CLOCK_AHEAD(),
+            details=record_text.WRITTEN_AHEAD(what=found),
+            began_at=now,
+        )
 
 
 def _one_line(name: str) -> str:

@@ -21,12 +21,13 @@ import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
-from cronjobs import heartbeats, record_text, sweep
+from cronjobs import clock, heartbeats, record_text, sweep
 from cronjobs.models import Alert, Component, Incident
 from cronjobs.monitoring import alert_text, incidents
 from cronjobs.monitoring.alerts import AlertSender, ping
 from cronjobs.monitoring.http_probe import answer_of
 from cronjobs.monitoring.problems import SETTLE_TIME, WATCHED, Problem, expect_components, find_problems
+from mentors.clock import latest_believed
 from mentors.record_text import RecordText
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,7 @@ class Watchdog:
     """What the watchdog knows from one round to the next."""
 
     def __init__(self, *, now: datetime) -> None:
+        self.looked_at = now
         self.reconciles_from = now + SETTLE_TIME
         self.streak: FailureStreak | None = None
         self.over: FailureStreak | None = None  # of which the all-clear has still to be told
@@ -75,6 +77,9 @@ class Watchdog:
 
     def make_round(self, *, now: datetime, once: bool = False) -> bool:
         """Look and tell; return whether the round could be made and everything was told. Raises nothing."""
+        if self.looked_at > latest_believed(now=now):  # the clock was ahead: what it remembers lies too far ahead
+            self.reconciles_from, self.swept_at = now + SETTLE_TIME, None
+        self.looked_at = now
         web_problems = self._ask_web(now=now)
         kinds = KINDS if once or now >= self.reconciles_from else KINDS - {Incident.Kind.COMPONENT}
         try:
@@ -83,6 +88,7 @@ class Watchdog:
                 expect_components(now=now)
                 problems = [problem for problem in find_problems(now=now) if problem.kind in kinds]
                 due = incidents.reconcile([*problems, *web_problems], now=now, kinds=kinds)
+                clock.mend(now=now)
                 sweep_is_due = self._sweep_is_due(now=now)
             with _within(TELL_SECONDS):
                 all_notified = incidents.notify(due, now=now, sender=AlertSender())

@@ -38,6 +38,8 @@ BROKER_PATIENCE = {"socket_timeout": 5, "socket_connect_timeout": 5}
 class NightEntry(ModelEntry):  # type: ignore[misc]  # it has no types
     """An entry that does not wait for a time that a wrong clock has written."""
 
+    last_run_at: datetime
+
     def is_due(self) -> schedstate:
         now = timezone.now()
         if self.last_run_at > latest_believed(now=now):

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Max
 
 from cronjobs import cron, nightly, record_text
-from cronjobs.models import CronJob, Run
+from cronjobs.models import CronJob, Run, missed_by_a_wrong_clock
 from cronjobs.schedules.causes import why_not_run
 from mentors.record_text import EMPTY, RecordText
 
@@ -22,7 +22,9 @@ def unclaimed_slots(job: CronJob, *, until: datetime) -> list[datetime]:
 
     Raises ValidationError if the job's expression cannot be read.
     """
-    last_run = Run.objects.filter(cron_job=job).aggregate(slot=Max("scheduled_for"))["slot"]
+    # A clock that was ahead may have run slots that are still to come, and written others down as missed.
+    come = Run.objects.filter(cron_job=job, scheduled_for__lte=until).exclude(missed_by_a_wrong_clock(now=until))
+    last_run = come.aggregate(slot=Max("scheduled_for"))["slot"]
     after = max(last_run or job.slots_from, job.slots_from)
     if not job.enabled:
         after = max(after, until - LOOK_BACK)
