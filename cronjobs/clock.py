@@ -20,7 +20,7 @@ from cronjobs.models import CronJob, Heartbeat, Incident, Outage, Run, RunItem
 from mentors.clock import TOLERANCE, latest_believed
 from mentors.models import Organisation
 from notifications import rates
-from notifications.delivery import LEASE
+from notifications.claims import LEASE
 from notifications.models import HostBudget, Notification
 
 # A retry waits for what a host has asked for, a day at most, and then for the sending hours.
