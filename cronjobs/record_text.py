@@ -173,6 +173,7 @@ ORGANISATION_ZONE_GONE = Phrase("organisation_zone_gone", _("Time zone unknown: 
 RUN_NOT_FINISHED = Phrase("run_not_finished", _("Run not finished: %(organisation)s, begun %(begun)s"))
 COMPONENT_SILENT = Phrase("component_silent", _("A component is silent: %(component)s"))
 MESSAGES_WAIT = Phrase("messages_wait", _("Messages do not leave"))
+MESSAGES_REFUSED = Phrase("messages_refused", _("Messages are refused"))
 NIGHT_DEVIATES = Phrase("night_deviates", _("A night differs from what was expected: %(organisation)s, %(day)s"))
 BEAT_DIFFERS = Phrase("beat_differs", _("Beat has another schedule: %(job)s"))
 CLOCK_AHEAD = Phrase("clock_ahead", _("A clock was ahead"))
@@ -186,6 +187,13 @@ BROKEN = Phrase("broken", "%(error)s.")
 WRITTEN_AHEAD = Phrase("written_ahead", _("Times that lie ahead of now were written, of these: %(what)s."))
 LAST_HEARD = Phrase("last_heard", _("It was last heard of at %(at)s."))
 OLDEST_WAITS = Phrase("oldest_waits", _("The oldest should have left at %(at)s."))
+GIVEN_UP_OF = Phrase(
+    "given_up_of",
+    _(
+        "%(count)s of %(total)s messages of the last days were given up, and not for their recipients. "
+        "Each has its reason."
+    ),
+)
 VERIFY_FOUND = Phrase("verify_found", _("verify_records found %(count)s, and prints them."))
 WEB_NO_ANSWER = Phrase("web_no_answer", _("Asked as WATCHDOG_WEB_URL says, it does not answer."))
 WEB_ANSWERS = Phrase("web_answers", _("Asked as WATCHDOG_WEB_URL says, it answers %(status)s."))

@@ -1,4 +1,4 @@
-"""Do messages leave? What should have left long ago and is still here."""
+"""Do messages leave? What should have left long ago and is still here, and what was given up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from django.db.models import Count, Min, Q, QuerySet
 
 from mentors.models import Organisation
 from notifications import record_text
-from notifications.channels import CHANNELS
+from notifications.channel import Fault
+from notifications.channels import CHANNELS, INBOX
 from notifications.models import Notification
 
 # A mail server that greylists takes a message at its second or third attempt, within ten minutes.
@@ -20,6 +21,11 @@ PATIENCE = timedelta(minutes=30)
 MANY = 5
 # A mail server's "not now" is about one message; all else is about the server.
 ABOUT_ONE_MESSAGE = Q(error__contains=[{"code": record_text.NOT_NOW.code}])
+
+# So long back goes a message that is given up by now: its last attempt was a day and some hours after its first.
+GIVEN_UP_WITHIN = timedelta(days=3)
+# So many, or such a share of all, given up for what is ours or a provider's to mend, are an outage.
+MANY_GIVEN_UP, LARGE_SHARE = 20, 0.2
 
 WAITING = (Notification.Status.QUEUED, Notification.Status.SENDING)
 
@@ -30,6 +36,32 @@ class Backlog:
 
     count: int
     since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusals:
+    """How many messages of the last days were given up, though their recipients are there, of how many in all."""
+
+    count: int
+    total: int
+    since: datetime
+
+
+def find_refusals(*, now: datetime) -> Refusals | None:
+    """Return what was given up for what is ours or a provider's to mend, by count or by share; none if it is little.
+
+    A message that went another way then counts too: its first way is as closed as for the others.
+    """
+    recent = Notification.objects.filter(created_at__gt=now - GIVEN_UP_WITHIN, created_at__lte=now).order_by()
+    ours = recent.filter(fault__in=[Fault.OURSELVES, Fault.PROVIDER])
+    given_up = ours.filter(Q(status__in=Notification.DEAD_LETTERS) | ~Q(given_up=[]))
+    found = given_up.aggregate(count=Count("pk"), since=Min("created_at"))
+    if not found["count"]:
+        return None
+    total = recent.exclude(channel=INBOX).exclude(status=Notification.Status.CANCELLED).count()
+    if found["count"] < MANY_GIVEN_UP and found["count"] < total * LARGE_SHARE:
+        return None
+    return Refusals(count=found["count"], total=total, since=found["since"])
 
 
 def find_backlog(*, now: datetime) -> Backlog | None:

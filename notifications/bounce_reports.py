@@ -19,6 +19,8 @@ from typing import Any
 
 from anymail.signals import EventType, RejectReason
 
+from notifications.replies import ENHANCED_CODE, NOBODY_IN_WORDS, NOT_THE_ADDRESS, OF_THE_ADDRESS
+
 LONGEST = 256 * 1024  # bytes of a report that are read; ours come back in a tenth of it
 LONGEST_HEADER = 1000
 DEEPEST = 20  # parts within parts; each makes the parser slower at every line
@@ -29,15 +31,6 @@ RETURNED_TYPES = {"message/rfc822", "message/global", "text/rfc822-headers", "me
 MESSAGE_ID = re.compile(r"<[^<>\s]{1,250}>")
 BLANK_LINE = re.compile(r"\r?\n[ \t]*\r?\n")
 
-# RFC 3463; not part of an IP address or a version.
-ENHANCED_CODE = re.compile(r"(?<![\d.])([45])\.(\d{1,3})\.(\d{1,3})(?!\d|\.\d)")
-# Of servers that say it in words only.
-NOBODY_IN_WORDS = re.compile(
-    r"\b55[0134]\b.*(no such|unknown|not exist|not found|mailbox unavailable|disabled|inactive|have an? \S+ account)",
-    re.IGNORECASE,
-)
-# The same codes, and it is we whom they do not want, or not so many messages at once.
-NOT_THE_ADDRESS = re.compile(r"\bsender\b|at a rate", re.IGNORECASE)
 # How providers spell that the next message may arrive.
 SOFT = re.compile(r"soft[ _-]?bounce|transient|temporar|quota|mailbox ?full", re.IGNORECASE)
 
@@ -165,7 +158,7 @@ def is_about_address(said: str) -> bool | None:
     if not subject or subject == "5":  # Outlook.com says 5.5.0
         return True if NOBODY_IN_WORDS.search(said) else None
     if subject == "1":
-        return detail not in {"7", "8"}  # those are about the sender
+        return detail in OF_THE_ADDRESS
     if (subject, detail) == ("4", "1"):
         return "recipient address rejected" in said.lower()  # Exchange Online, of a recipient that it does not have
     return (subject, detail) in {("2", "1"), ("4", "4")}  # a mailbox that is closed, a domain that is not there

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.db import models
+from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
 from mentors.record_text import RecordText
@@ -42,32 +44,48 @@ class Envelope:
 Send = Callable[[Envelope], None]
 
 
+class Fault(models.TextChoices):
+    """Whose fault it is that a message does not leave. What is not the recipient's is tried later, or another way."""
+
+    RECIPIENT = "recipient", _("the recipient's")
+    OURSELVES = "ourselves", _("ours")
+    PROVIDER = "provider", _("the provider's")
+
+
 class Undelivered(Exception):
     """A message did not leave. The reason names no recipient: it is kept, and shown."""
 
-    def __init__(self, reason: RecordText) -> None:
+    def __init__(self, reason: RecordText, *, fault: Fault = Fault.PROVIDER) -> None:
         self.reason = reason
+        self.fault = fault
         super().__init__(reason.in_english())
 
 
 class Refused(Undelivered):
-    """Refused for good: trying again would be of no use.
+    """Refused for good: trying again the same way would be of no use.
 
     With `bad_address` nobody is there; with `host_is_gone` the whole host wants nothing any more.
     """
 
-    def __init__(self, reason: RecordText, *, bad_address: bool = False, host_is_gone: bool = False) -> None:
+    def __init__(
+        self,
+        reason: RecordText,
+        *,
+        fault: Fault = Fault.RECIPIENT,
+        bad_address: bool = False,
+        host_is_gone: bool = False,
+    ) -> None:
         self.bad_address = bad_address
         self.host_is_gone = host_is_gone
-        super().__init__(reason)
+        super().__init__(reason, fault=fault)
 
 
 class TryLater(Undelivered):
     """Not now; the message may pass later, not before `after_seconds` if the host said so."""
 
-    def __init__(self, reason: RecordText, *, after_seconds: float = 0) -> None:
+    def __init__(self, reason: RecordText, *, after_seconds: float = 0, fault: Fault = Fault.PROVIDER) -> None:
         self.after_seconds = after_seconds
-        super().__init__(reason)
+        super().__init__(reason, fault=fault)
 
 
 class Unreachable(Undelivered):

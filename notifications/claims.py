@@ -23,6 +23,7 @@ from django.db.models import Case, Value, When
 
 from mentors.record_text import RecordText
 from notifications import record_text
+from notifications.channel import Fault
 from notifications.models import Notification
 
 log = structlog.get_logger(__name__)
@@ -97,12 +98,25 @@ def put_back_untried(row: Notification, *, at: datetime, **changes: Any) -> None
 
 
 def give_up(
-    row: Notification, status: Notification.Status, reason: RecordText, *, left_out: Sequence[int] = ()
+    row: Notification,
+    status: Notification.Status,
+    reason: RecordText,
+    *,
+    left_out: Sequence[int] = (),
+    fault: Fault = Fault.RECIPIENT,
 ) -> None:
     """Try the message no more. One that is in doubt may have been received, whatever became of its last attempt."""
     if row.in_doubt:
         status, left_out = Notification.Status.UNCERTAIN, ()
-    _mine(row, status=status, error=reason, next_attempt_at=None, in_doubt=row.in_doubt, left_out=list(left_out))
+    _mine(
+        row,
+        status=status,
+        error=reason,
+        fault=fault,
+        next_attempt_at=None,
+        in_doubt=row.in_doubt,
+        left_out=list(left_out),
+    )
     log.warning("message not sent", event_name="message_not_sent", notification_id=row.pk, status=status)
 
 

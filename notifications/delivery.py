@@ -34,7 +34,7 @@ from mentors.models import Organisation
 from mentors.record_text import EMPTY, RecordText
 from notifications import record_text
 from notifications.bounces import mark_app_gone, mark_bad, tell_of_mentor
-from notifications.channel import Channel, Envelope, Refused, Send, TryLater, Unreachable
+from notifications.channel import Channel, Envelope, Fault, Recipient, Refused, Send, TryLater, Unreachable
 from notifications.channels import CHANNELS, EMAIL
 from notifications.claims import claim_due, give_up, mark_sent, put_back, put_back_untried, renew
 from notifications.links import add_secret
@@ -45,6 +45,7 @@ from notifications.messages.render import render_message
 from notifications.models import BadAddress, Notification
 from notifications.rates import reserve
 from notifications.readers import leave_out_unseen
+from notifications.recipients import next_channel
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ FRESH_SECONDS = 2.0
 MOST_WORKERS = 8
 # A batch gives a host up after so many connections in a row that came to nothing.
 CONNECTIONS = 2
+NOBODY_KNOWN = Recipient()
 # Somebody waits for it: it leaves at any hour.
 AT_ANY_HOUR = (Notification.Kind.INVITED,)
 
@@ -113,9 +115,8 @@ def send_again(notifications: Iterable[Notification], *, now: datetime) -> int:
     """Queue dead letters anew, with all their attempts, under the Message-ID they had; return how many there were."""
     queued = 0
     for row in notifications:
-        at = row.organisation.next_sending_time(now) if _keeps_hours(row) else now
         dead = Notification.objects.filter(pk=row.pk, status__in=Notification.DEAD_LETTERS)
-        queued += dead.update(status=Notification.Status.QUEUED, attempts=0, next_attempt_at=at)
+        queued += dead.update(status=Notification.Status.QUEUED, attempts=0, next_attempt_at=_within_hours(row, now))
     return queued
 
 
@@ -240,7 +241,7 @@ def _deliver_group(channel: Channel, host: str, group: deque[Outgoing], batch: _
     allowed = deque(islice(group, reservation.count))
     for outgoing in islice(group, reservation.count, None):
         put_back_untried(outgoing.row, at=reservation.next_at)
-    reason, connections, checked = EMPTY, 0, batch.seconds()
+    reason, fault, connections, checked = EMPTY, Fault.PROVIDER, 0, batch.seconds()
     while allowed and connections < CONNECTIONS:
         try:
             with channel.connect() as send:
@@ -251,9 +252,10 @@ def _deliver_group(channel: Channel, host: str, group: deque[Outgoing], batch: _
                     if allowed and _send(send, allowed.popleft(), batch):
                         connections = 0
         except Unreachable as error:
-            reason, connections = error.reason, connections + 1
+            reason, fault, connections = error.reason, error.fault, connections + 1
     for outgoing in allowed:
-        _try_later(outgoing.row, reason, now=batch.began_at)
+        recipient = outgoing.message.recipient
+        _try_later(outgoing.row, reason, now=batch.began_at, fault=fault, recipient=recipient)
 
 
 def _check_again(group: deque[Outgoing], batch: _Batch) -> deque[Outgoing]:
@@ -270,7 +272,7 @@ def _check_again(group: deque[Outgoing], batch: _Batch) -> deque[Outgoing]:
 
 def _send(send: Send, outgoing: Outgoing, batch: _Batch) -> bool:
     """Send one and write down what became of it; return whether it left. Raises Unreachable, for those after it."""
-    row, now = outgoing.row, batch.began_at
+    row, recipient, now = outgoing.row, outgoing.message.recipient, batch.began_at
     was_in_doubt = row.in_doubt
     try:
         envelope = _envelope(outgoing.message, outgoing.address)
@@ -280,13 +282,14 @@ def _send(send: Send, outgoing: Outgoing, batch: _Batch) -> bool:
         send(envelope)
     except Refused as error:
         row.in_doubt = was_in_doubt
-        _refuse(row, outgoing.address, error, now=now)
+        _refuse(outgoing, error, now=now)
     except Unreachable as error:
-        _try_later(row, error.reason, now=now)
+        _try_later(row, error.reason, now=now, fault=error.fault, recipient=recipient)
         raise
     except TryLater as error:
         row.in_doubt = was_in_doubt
-        _try_later(row, error.reason, now=now, after=timedelta(seconds=error.after_seconds))
+        after = timedelta(seconds=error.after_seconds)
+        _try_later(row, error.reason, now=now, after=after, fault=error.fault, recipient=recipient)
     except SoftTimeLimitExceeded:
         raise  # what is left of the batch is queued again when its lease is over
     except Exception as error:
@@ -316,21 +319,44 @@ def _envelope(message: Message, address: str) -> Envelope:
     )
 
 
-def _refuse(row: Notification, address: str, error: Refused, *, now: datetime) -> None:
-    give_up(row, Notification.Status.FAILED, error.reason)
+def _refuse(outgoing: Outgoing, error: Refused, *, now: datetime) -> None:
+    _go_another_way(outgoing.row, outgoing.message.recipient, error.reason, fault=error.fault, now=now)
     if error.bad_address:
-        mark_bad(row.channel, address, reason=error.reason.in_english(), now=now)
+        mark_bad(outgoing.channel, outgoing.address, reason=error.reason.in_english(), now=now)
     if error.host_is_gone:
-        mark_app_gone(row.organisation, now=now)
+        mark_app_gone(outgoing.row.organisation, now=now)
 
 
-def _try_later(row: Notification, reason: RecordText, *, now: datetime, after: timedelta = timedelta()) -> None:
+def _try_later(
+    row: Notification,
+    reason: RecordText,
+    *,
+    now: datetime,
+    after: timedelta = timedelta(),
+    fault: Fault = Fault.PROVIDER,
+    recipient: Recipient = NOBODY_KNOWN,
+) -> None:
     if row.attempts >= settings.DELIVERY_MAX_ATTEMPTS:
-        give_up(row, Notification.Status.FAILED, record_text.GIVEN_UP(attempts=row.attempts, reason=reason))
+        given_up = record_text.GIVEN_UP(attempts=row.attempts, reason=reason)
+        _go_another_way(row, recipient, given_up, fault=fault, now=now)
         return
     pause = min(timedelta(seconds=settings.DELIVERY_RETRY_SECONDS * 2 ** (row.attempts - 1)), LONGEST_PAUSE)
     # With jitter, or what failed together would come back together.
     at = now + max(pause * random.uniform(0.75, 1.25), after)  # noqa: S311
-    if _keeps_hours(row):
-        at = row.organisation.next_sending_time(at)
-    put_back(row, at=at, error=reason)
+    put_back(row, at=_within_hours(row, at), error=reason, fault=fault)
+
+
+def _go_another_way(
+    row: Notification, recipient: Recipient, reason: RecordText, *, fault: Fault, now: datetime
+) -> None:
+    """Give a message up on its channel: the recipient's next one takes it over, unless it is the recipient's fault."""
+    tried = [*row.given_up, row.channel]
+    if fault == Fault.RECIPIENT or not (channel := next_channel(recipient, tried=tried)):
+        give_up(row, Notification.Status.FAILED, reason, fault=fault)
+        return
+    log.warning("message goes another way", event_name="message_rerouted", notification_id=row.pk, channel=channel)
+    put_back(row, at=_within_hours(row, now), attempts=0, channel=channel, given_up=tried, error=reason, fault=fault)
+
+
+def _within_hours(row: Notification, at: datetime) -> datetime:
+    return row.organisation.next_sending_time(at) if _keeps_hours(row) else at

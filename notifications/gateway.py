@@ -16,7 +16,17 @@ from urllib.parse import quote
 from django.conf import settings
 
 from notifications import record_text
-from notifications.channel import Channel, Envelope, Recipient, Refused, Send, TryLater, Undelivered, Unreachable
+from notifications.channel import (
+    Channel,
+    Envelope,
+    Fault,
+    Recipient,
+    Refused,
+    Send,
+    TryLater,
+    Undelivered,
+    Unreachable,
+)
 from notifications.rendered_message import RenderedMessage
 
 PLACE = "{to}"
@@ -28,8 +38,9 @@ SPOKEN = re.compile(r"call|voice|tts", re.IGNORECASE)
 # the status of the gateway's answer there, and that there was none.
 ANSWERED = re.compile(r"\berror=(\d{3})\b")
 NO_ANSWER = re.compile(r"connection error", re.IGNORECASE)
-# Ours to mend, as a password or a bill, or asked too often: then the message may pass.
-TRY_LATER = {401, 402, 403, 408, 425, 429}
+# A number that is none, or a text that it does not like. All else is ours to mend, as a password, a bill or an address
+# that has moved, or theirs: then the message may pass.
+ABOUT_THE_MESSAGE = {400, 422}
 
 
 class Gateway(Channel):
@@ -70,7 +81,7 @@ class Gateway(Channel):
     @contextmanager
     def connect(self) -> Iterator[Send]:
         if self.open_example() is None:  # or every address of the batch would be taken for a bad one
-            raise Unreachable(record_text.GATEWAY_UNUSABLE(setting=self.setting))
+            raise Unreachable(record_text.GATEWAY_UNUSABLE(setting=self.setting), fault=Fault.OURSELVES)
         yield self._send
 
     def _send(self, envelope: Envelope) -> None:
@@ -122,8 +133,11 @@ def _failure(said: list[str]) -> Undelivered:
     statuses = [int(status) for line in said for status in ANSWERED.findall(line)]
     if statuses:
         status = statuses[-1]
-        is_for_good = 400 <= status < 500 and status not in TRY_LATER
-        return (Refused if is_for_good else TryLater)(record_text.GATEWAY_ANSWERED(status=status))
+        reason = record_text.GATEWAY_ANSWERED(status=status)
+        if status in ABOUT_THE_MESSAGE:
+            return Refused(reason)
+        is_theirs = status in {408, 425, 429} or status >= 500
+        return TryLater(reason, fault=Fault.PROVIDER if is_theirs else Fault.OURSELVES)
     if any(NO_ANSWER.search(line) for line in said):
         return Unreachable(record_text.GATEWAY_SILENT())
     return TryLater(record_text.GATEWAY_NOT_NOW())

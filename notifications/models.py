@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from mentors.accounts.scope import Scope
 from mentors.models import LANGUAGES, Mentor, Organisation, User
 from mentors.record_text import RecordTextField
+from notifications.channel import Fault
 from notifications.channels import EMAIL, INBOX, OPERATIONS, channel_choices, personal_channel_choices
 
 
@@ -114,6 +115,11 @@ class Notification(models.Model):
     read_at = models.DateTimeField(_("read at"), null=True)
     message_id = models.CharField(_("message id"), max_length=255, blank=True)
     error = RecordTextField(_("error"))
+    # Of its last trouble, and by which channels it was given up before it went another way.
+    fault = models.CharField(_("whose fault"), max_length=9, choices=Fault, blank=True, default="", db_default="")
+    given_up = ArrayField(
+        models.CharField(max_length=10), verbose_name=_("given up by"), default=list, blank=True, db_default=[]
+    )
     created_at = models.DateTimeField(_("created at"))
 
     objects = NotificationQuerySet.as_manager()
@@ -160,6 +166,12 @@ class Notification(models.Model):
                 fields=["organisation", "created_at"],
                 condition=models.Q(channel=INBOX, digest__isnull=True),
                 name="notification_untold",
+            ),
+            # What is ours or a provider's to mend (notifications/backlog.py).
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(fault__in=["ourselves", "provider"]),
+                name="notification_ours_to_mend",
             ),
             # What was not said after all: few, among years of what was.
             models.Index(fields=["run_id"], condition=~models.Q(left_out=[]), name="notification_left_out"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +49,17 @@ def channel_for_mentor(mentor: Mentor, organisation: Organisation) -> str | None
     chosen: Preference | None = getattr(mentor, "preference", None)
     code, address = (chosen.channel, chosen.address) if chosen else (EMAIL, "")
     return _reaching(code, Recipient(email=mentor.email, phone=mentor.phone, chosen=address), organisation)
+
+
+def next_channel(recipient: Recipient, *, tried: Sequence[str]) -> str | None:
+    """Return the next channel that reaches the recipient, e-mail first, after those that were tried; None: none."""
+    if not all(code in CHANNELS and CHANNELS[code].is_personal for code in tried):
+        return None  # operations have another way, and an inbox needs none
+    for code in sorted(CHANNELS, key=lambda code: code != EMAIL):
+        channel = CHANNELS[code]
+        if code not in tried and channel.is_personal and channel.is_set_up() and channel.address_of(recipient):
+            return code
+    return None
 
 
 def _reaching(code: str, recipient: Recipient, organisation: Organisation) -> str | None:

@@ -38,7 +38,7 @@ from cronjobs.schedules.drift import find_drift
 from mentors.clock import latest_believed
 from mentors.models import Organisation, is_timezone
 from mentors.record_text import EMPTY, RecordText
-from notifications.backlog import find_backlog
+from notifications.backlog import find_backlog, find_refusals
 
 log = structlog.get_logger(__name__)
 Kind = Incident.Kind
@@ -225,6 +225,7 @@ def find_problems(*, now: datetime) -> list[Problem]:
         *_ask(Kind.NIGHT, lambda: _late_runs(told, now=now), now=now),
         *_ask(Kind.COMPONENT, lambda: _silent_components(now=now), now=now),
         *_ask(Kind.DELIVERY, lambda: _backlog(now=now), now=now),
+        *_ask(Kind.DELIVERY, lambda: _refusals(now=now), now=now),
         *_ask(Kind.DEVIATION, lambda: _deviations(now=now), now=now),
         *_ask(Kind.DRIFT, lambda: _drift(now=now), now=now),
         *_ask(Kind.SCHEDULE, lambda: _unwatched(now=now), now=now),
@@ -396,6 +397,17 @@ def _backlog(*, now: datetime) -> Iterator[Problem]:
             title=record_text.MESSAGES_WAIT(),
             details=record_text.OLDEST_WAITS(at=_utc(backlog.since)),
             began_at=backlog.since,
+        )
+
+
+def _refusals(*, now: datetime) -> Iterator[Problem]:
+    if refusals := find_refusals(now=now):
+        yield Problem(
+            kind=Incident.Kind.DELIVERY,
+            key="refusals",
+            title=record_text.MESSAGES_REFUSED(),
+            details=record_text.GIVEN_UP_OF(count=refusals.count, total=refusals.total),
+            began_at=refusals.since,
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.utils import formataddr, parseaddr
 from smtplib import (
+    SMTPAuthenticationError,
     SMTPConnectError,
     SMTPException,
     SMTPRecipientsRefused,
@@ -24,12 +25,19 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.utils.translation import gettext_lazy as _
 
 from notifications import record_text
-from notifications.bounce_reports import is_about_address
-from notifications.channel import Channel, Envelope, Recipient, Refused, Send, TryLater, Undelivered, Unreachable
+from notifications.channel import (
+    Channel,
+    Envelope,
+    Fault,
+    Recipient,
+    Refused,
+    Send,
+    TryLater,
+    Undelivered,
+    Unreachable,
+)
 from notifications.rendered_message import as_html, as_text
-
-# RFC 3463: the sender's address is not one, or its domain takes no mail. That is ours to mend, and then it may pass.
-OUR_FAULT = re.compile(r"\b5\.1\.[78]\b")
+from notifications.replies import OURS_LATER, sort_reply
 
 
 class Email(Channel):
@@ -47,6 +55,8 @@ class Email(Channel):
         connection = get_connection()
         try:
             connection.open()
+        except SMTPAuthenticationError as error:
+            raise Unreachable(record_text.BROKE(error=_name(error)), fault=Fault.OURSELVES) from error
         except (OSError, SMTPException, AnymailError) as error:
             raise Unreachable(record_text.BROKE(error=_name(error))) from error
 
@@ -124,29 +134,29 @@ def _as_mail(envelope: Envelope, connection: BaseEmailBackend) -> Mail:
 def _answer(
     code: int, said: bytes | str, envelope: Envelope, *, is_about_recipient: bool = False, is_about_sender: bool = False
 ) -> Undelivered:
-    """Return what a server's answer means for the message: later (4xx), never (5xx), or goodbye (421)."""
+    """Return what a server's answer means: later, never, or goodbye (421); by whose fault it is."""
     words = said.decode(errors="replace") if isinstance(said, bytes) else said
     clean = words  # but for the recipient
     for personal in filter(None, (envelope.address, envelope.address.partition("@")[0])):
         clean = re.sub(re.escape(personal), "…", clean, flags=re.IGNORECASE)
     answer = f"{code} {clean}"[:500]
+    verdict = OURS_LATER if is_about_sender else sort_reply(code, words)
     if code == 421:
-        return Unreachable(record_text.MAIL_SERVER_SAID(answer=answer))
+        return Unreachable(record_text.MAIL_SERVER_SAID(answer=answer), fault=verdict.fault)
     if code < 500:
-        return TryLater(record_text.NOT_NOW(answer=answer))
-    if is_about_sender or OUR_FAULT.search(words):
-        return TryLater(record_text.MAIL_SERVER_SAID(answer=answer))
-    is_bad = is_about_recipient and is_about_address(f"{code} {words}") is True
-    return Refused(record_text.MAIL_SERVER_SAID(answer=answer), bad_address=is_bad)
+        return TryLater(record_text.NOT_NOW(answer=answer), fault=verdict.fault)
+    if not verdict.for_good:
+        return TryLater(record_text.MAIL_SERVER_SAID(answer=answer), fault=verdict.fault)
+    return Refused(record_text.MAIL_SERVER_SAID(answer=answer), bad_address=is_about_recipient and verdict.bad_address)
 
 
-def _answer_of_provider(error: AnymailAPIError) -> Refused | TryLater | Unreachable:
+def _answer_of_provider(error: AnymailAPIError) -> TryLater | Unreachable:
     status = getattr(error, "status_code", None)
     if status is None:
         return Unreachable(record_text.BROKE(error=_name(error)))
-    if status in {401, 403, 408, 429} or status >= 500:  # ours to mend, too often, theirs to mend
-        return TryLater(record_text.PROVIDER_ANSWERED(status=status))
-    return Refused(record_text.PROVIDER_ANSWERED(status=status))
+    # Of a recipient it says so by AnymailRecipientsRefused, or in a report: all else is theirs or ours to mend.
+    fault = Fault.PROVIDER if status in {408, 429} or status >= 500 else Fault.OURSELVES
+    return TryLater(record_text.PROVIDER_ANSWERED(status=status), fault=fault)
 
 
 def _name(error: Exception) -> str:

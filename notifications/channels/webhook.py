@@ -24,7 +24,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from notifications import record_text
-from notifications.channel import Channel, Envelope, Recipient, Refused, Send, TryLater, Unreachable
+from notifications.channel import Channel, Envelope, Fault, Recipient, Refused, Send, TryLater, Unreachable
 
 GONE = 410
 TRY_LATER = {408, 425, 429}
@@ -58,7 +58,7 @@ class WebhookChannel(Channel):
 
     def _send(self, session: requests.Session, envelope: Envelope) -> None:
         if not settings.WEBHOOK_PRIVATE_HOSTS and urlsplit(envelope.address).scheme != "https":
-            raise Refused(record_text.NOT_HTTPS())
+            raise Refused(record_text.NOT_HTTPS(), fault=Fault.OURSELVES)
         body = json.dumps(envelope.payload(), ensure_ascii=False)
         try:
             with session.post(
@@ -73,7 +73,7 @@ class WebhookChannel(Channel):
         except (requests.ConnectionError, requests.Timeout) as error:
             raise Unreachable(record_text.BROKE(error=type(error).__name__)) from error
         except (requests.RequestException, ValueError) as error:  # not an address at all, or not HTTP
-            raise Refused(record_text.BROKE(error=type(error).__name__)) from error
+            raise Refused(record_text.BROKE(error=type(error).__name__), fault=Fault.OURSELVES) from error
         _judge(response, now=envelope.written_at)
 
 
@@ -103,7 +103,10 @@ def _judge(response: requests.Response, *, now: datetime) -> None:
     reason = record_text.APP_ANSWERED(status=status)
     if status in TRY_LATER or status >= 500:
         raise TryLater(reason, after_seconds=_retry_after(response.headers.get("Retry-After", ""), now=now))
-    raise Refused(reason, host_is_gone=status == GONE)
+    if status == GONE:
+        raise Refused(reason, fault=Fault.OURSELVES, host_is_gone=True)
+    # Whatever else it says is between the app and us: an address that moved, a secret that does not fit.
+    raise TryLater(reason, fault=Fault.OURSELVES)
 
 
 def _retry_after(value: str, *, now: datetime) -> float:
@@ -156,7 +159,7 @@ def _public_addresses(host: str, port: int) -> list[str]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(address) for *_, (address, *_) in found]
     if not all(_is_public(address) for address in addresses):
-        raise Refused(record_text.NOT_PUBLIC())
+        raise Refused(record_text.NOT_PUBLIC(), fault=Fault.OURSELVES)
     return addresses[:MOST_ADDRESSES]
 
 

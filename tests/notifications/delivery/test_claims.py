@@ -224,8 +224,8 @@ class TestFreshness:
         first, second = write(), write()
         second_mentor = Mentor.objects.filter(messages=second)
 
-        def end_the_second(row: Notification, *, now: datetime) -> None:
-            mark_sent(row, now=now)
+        def end_the_second(row: Notification, **fields: Any) -> None:
+            mark_sent(row, **fields)
             second_mentor.update(status="ended")
 
         monkeypatch.setattr(delivery, "mark_sent", end_the_second)

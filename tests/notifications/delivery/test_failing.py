@@ -69,7 +69,7 @@ class TestFailure:
 
         assert fate(notification) == ("failed", "Given up after 12 attempts: 451 later")
 
-    @pytest.mark.parametrize("answer", ["550 5.7.1 refused by policy", "554 looks like spam", "552 too large"])
+    @pytest.mark.parametrize("answer", ["552 5.2.2 mailbox full", "552 too large"])
     def test_what_the_server_refuses_for_good_is_not_tried_again(
         self, write: Write, post: MailServer, now: datetime, answer: str
     ) -> None:
@@ -161,7 +161,7 @@ class TestFailure:
     ) -> None:
         certify(mentor, expires_in=-1)
         run_night(always_open, today)
-        post.after_data = always("554 no")
+        post.after_data = always("552 5.2.2 mailbox full")
 
         deliver(now)
 
@@ -195,7 +195,7 @@ class TestSendAgain:
         self, write: Write, post: MailServer, now: datetime
     ) -> None:
         notification = write()
-        post.after_data = always("554 no")
+        post.after_data = always("552 5.2.2 mailbox full")
         deliver(now)
         post.after_data = None
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from notifications.channel import Refused
+from notifications.channel import TryLater
 from tests.support.processes import free_port, running
 from tests.support.webhooks import ANOTHER, SECRET, blocks, envelope, send
 
@@ -32,7 +32,7 @@ def test_the_receiver_of_the_documentation_takes_each_message_once_and_none_of_a
         receiver.wait_until(lambda: is_listening(port), what="its port")
         send(envelope(url))
         send(envelope(url))
-        with pytest.raises(Refused, match="401"):
+        with pytest.raises(TryLater, match="401"):
             send(envelope(url, secret=ANOTHER, message_id="<2@nattevakt.example>"))
         send(envelope(url, message_id="<3@nattevakt.example>", payload=lambda: {"data": {"subject": "Etterpå"}}))
         receiver.wait_for("Etterpå")

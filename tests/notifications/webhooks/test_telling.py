@@ -79,7 +79,7 @@ class TestDelivery:
         reminded.refresh_from_db()
         assert (reminded.status, reminded.next_attempt_at) == ("queued", now + timedelta(hours=2))
 
-    def test_an_app_that_is_gone_is_left_alone(
+    def test_an_app_that_is_gone_is_left_alone_and_the_message_goes_by_mail(
         self, app: Receiver, hook: Webhook, reminded: Notification, now: datetime
     ) -> None:
         app.always(410)
@@ -88,7 +88,7 @@ class TestDelivery:
 
         hook.refresh_from_db()
         reminded.refresh_from_db()
-        assert (reminded.status, reminded.error.in_english()) == ("failed", "The app answered 410.")
+        assert (reminded.status, reminded.channel, reminded.given_up) == ("sent", "email", ["webhook"])
         assert hook.gone_at == now
 
     def test_a_new_version_is_a_new_secret(self, hook: Webhook, elsewhere: Chapter) -> None:

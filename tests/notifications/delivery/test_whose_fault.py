@@ -1,0 +1,163 @@
+"""What is not the recipient's fault is tried later, goes another way, and is told to operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cronjobs.monitoring.problems import find_problems
+from notifications.backlog import Refusals, find_refusals
+from notifications.models import BadAddress, Notification, Preference
+from tests.support.delivery import Write, deliver, fate
+from tests.support.mail import MailServer, always
+from tests.support.receiver import Receiver, http_receiver
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
+]
+
+DAILY_LIMIT = "550 5.4.5 Daily user sending limit exceeded."
+
+
+@pytest.fixture
+def gateway(settings: Any) -> Iterator[Receiver]:
+    with http_receiver() as server:
+        settings.SMS_URL = f"json://127.0.0.1:{server.port}/sms/{{to}}"
+        yield server
+
+
+def exhaust() -> None:
+    Notification.objects.update(attempts=11)
+
+
+class TestLater:
+    @pytest.mark.parametrize("answer", [DAILY_LIMIT, "550 5.7.1 refused by policy", "554 looks like spam"])
+    def test_what_is_ours_to_mend_is_tried_later_and_marks_nobody(
+        self, write: Write, post: MailServer, now: datetime, answer: str
+    ) -> None:
+        notification = write()
+        post.at_rcpt = always(answer)
+
+        deliver(now)
+
+        assert fate(notification) == ("queued", answer)
+        assert notification.fault == "ourselves"
+        assert not BadAddress.objects.exists()
+
+    def test_what_was_mended_in_time_is_sent(self, write: Write, post: MailServer, now: datetime) -> None:
+        notification = write()
+        post.at_rcpt = always(DAILY_LIMIT)
+        deliver(now)
+        post.at_rcpt = None
+
+        deliver(now + timedelta(hours=1))
+
+        assert fate(notification)[0] == "sent"
+
+
+class TestAnotherWay:
+    def test_a_mail_that_was_given_up_goes_by_sms(
+        self, write: Write, post: MailServer, gateway: Receiver, now: datetime
+    ) -> None:
+        notification = write(phone="+4790000000")
+        post.at_rcpt = always(DAILY_LIMIT)
+        exhaust()
+
+        deliver(now)
+
+        assert fate(notification)[0] == "sent"
+        assert (notification.channel, notification.given_up) == ("sms", ["email"])
+        assert len(gateway.received) == 1
+
+    def test_a_gateway_that_has_moved_is_tried_later_and_then_it_is_e_mail(
+        self, write: Write, post: MailServer, gateway: Receiver, now: datetime
+    ) -> None:
+        notification = write(phone="+4790000000")
+        Preference.objects.create(mentor=notification.recipient_mentor, channel="sms")
+        Notification.objects.update(channel="sms")
+        gateway.always(404)
+
+        deliver(now)
+        assert fate(notification)[0] == "queued"
+        exhaust()
+        deliver(now + timedelta(hours=1))
+
+        assert fate(notification)[0] == "sent"
+        assert len(post.received) == 1
+
+    def test_where_every_way_is_closed_it_is_a_dead_letter(
+        self, write: Write, post: MailServer, gateway: Receiver, now: datetime
+    ) -> None:
+        notification = write(phone="+4790000000")
+        post.at_rcpt = always(DAILY_LIMIT)
+        gateway.always(403)
+        exhaust()
+        deliver(now)
+        exhaust()
+
+        deliver(now + timedelta(hours=1))
+
+        assert fate(notification)[0] == "failed"
+        assert (notification.given_up, notification.fault) == (["email"], "ourselves")
+
+    def test_an_address_where_nobody_is_is_not_gone_round(
+        self, write: Write, post: MailServer, gateway: Receiver, now: datetime
+    ) -> None:
+        notification = write(phone="+4790000000")
+        post.at_rcpt = always("550 5.1.1 user unknown")
+
+        deliver(now)
+
+        assert fate(notification)[0] == "failed"
+        assert gateway.received == []
+
+
+class TestIncident:
+    def test_a_night_that_nobody_heard_of_is_a_problem(self, write: Write, post: MailServer, now: datetime) -> None:
+        for _ in range(3):
+            write()
+        post.at_rcpt = always(DAILY_LIMIT)
+        exhaust()
+
+        deliver(now)
+
+        assert find_refusals(now=now) == Refusals(count=3, total=3, since=now)
+        assert "refusals" in {problem.key for problem in find_problems(now=now)}
+
+    def test_few_among_many_are_none(self, write: Write, now: datetime) -> None:
+        rows = [write() for _ in range(10)]
+        Notification.objects.update(status="sent")
+        Notification.objects.filter(pk=rows[0].pk).update(status="failed", fault="ourselves")
+
+        assert find_refusals(now=now) is None
+
+    def test_many_are_one_whatever_their_share(self, write: Write, now: datetime) -> None:
+        rows = [write() for _ in range(120)]
+        Notification.objects.update(status="sent")
+        Notification.objects.filter(pk__in=[row.pk for row in rows[:20]]).update(status="failed", fault="provider")
+
+        assert find_refusals(now=now) is not None
+
+    def test_addresses_where_nobody_is_are_none(self, write: Write, post: MailServer, now: datetime) -> None:
+        for _ in range(3):
+            write()
+        post.at_rcpt = always("550 5.1.1 user unknown")
+
+        deliver(now)
+
+        assert find_refusals(now=now) is None
+
+    def test_what_went_another_way_counts(
+        self, write: Write, post: MailServer, gateway: Receiver, now: datetime
+    ) -> None:
+        write(phone="+4790000000")
+        post.at_rcpt = always(DAILY_LIMIT)
+        exhaust()
+
+        deliver(now)
+
+        assert find_refusals(now=now) == Refusals(count=1, total=1, since=now)
