@@ -31,11 +31,12 @@ def run_slot(cron_job_id: int) -> str | None:
     if job is None:
         log.info("job removed", event_name="job_removed", cron_job=cron_job_id)  # since beat sent it
         return None
-    slot = cron.latest_slot(job.cron_expression, job.timezone, now=now)
+    until = now + starting.CLOCKS_APART
+    slot = cron.latest_slot(job.cron_expression, job.timezone, now=until)
     if slot is None:
         return None
     bind_contextvars(run_id=str(Run.id_of_slot(job.pk, slot)))
-    run = starting.execute_owed_slot(job, until=now, now=now)
+    run = starting.execute_owed_slot(job, until=until, now=now)
     if run is None:
         log.info("slot taken", event_name="slot_taken", cron_job=job.pk, slot=str(slot))
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pgtrigger
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
@@ -14,6 +15,13 @@ from cronjobs.cron import normalise_cron
 from mentors.models import Organisation, validate_timezone
 
 LONGEST_PATIENCE_MINUTES = 7 * 24 * 60
+# However a job goes, its organisation's removal included: an entry that is left would fire for ever. Beat notices.
+REMOVE_ENTRY = """
+    DELETE FROM django_celery_beat_periodictask WHERE id = OLD.periodic_task_id;
+    INSERT INTO django_celery_beat_periodictasks (ident, last_update) VALUES (1, clock_timestamp())
+    ON CONFLICT (ident) DO UPDATE SET last_update = excluded.last_update;
+    RETURN NULL;
+"""
 
 
 class CronJob(models.Model):
@@ -54,6 +62,11 @@ class CronJob(models.Model):
         verbose_name = _("schedule")
         verbose_name_plural = _("schedules")
         ordering = ("organisation", "name")
+        triggers = [
+            pgtrigger.Trigger(
+                name="takes_its_entry_along", when=pgtrigger.After, operation=pgtrigger.Delete, func=REMOVE_ENTRY
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["organisation", "name"], name="cron_job_name_is_unique"),
             # The watch reckons with it: a number out of range would stop it for every job.

@@ -17,6 +17,7 @@ import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError
+from django.db.models import Exists, OuterRef
 
 from cronjobs import record_text
 from cronjobs.clock import find_ahead
@@ -36,7 +37,7 @@ from cronjobs.models import (
 from cronjobs.schedules import causes
 from cronjobs.schedules.drift import find_drift
 from mentors.clock import latest_believed
-from mentors.models import Organisation, is_timezone
+from mentors.models import Mentor, Organisation, is_timezone
 from mentors.record_text import EMPTY, RecordText
 from notifications.backlog import find_backlog, find_refusals
 
@@ -63,6 +64,7 @@ WATCHED = frozenset(
 SILENT_AFTER = timedelta(minutes=15)
 # After an outage of the database the others need as long until they are heard of again.
 SETTLE_TIME = timedelta(minutes=3)
+CONCLUDED_WITHIN = timedelta(hours=1)
 DEVIATION_LASTS = timedelta(days=2)
 TITLES = {
     Run.Status.PLANNED: record_text.NIGHT_NOT_FINISHED,
@@ -223,6 +225,7 @@ def find_problems(*, now: datetime) -> list[Problem]:
     return [
         *nights,
         *_ask(Kind.NIGHT, lambda: _late_runs(told, now=now), now=now),
+        *_ask(Kind.NIGHT, lambda: _not_concluded(now=now), now=now),
         *_ask(Kind.COMPONENT, lambda: _silent_components(now=now), now=now),
         *_ask(Kind.DELIVERY, lambda: _backlog(now=now), now=now),
         *_ask(Kind.DELIVERY, lambda: _refusals(now=now), now=now),
@@ -346,6 +349,22 @@ def _late_run(run: Run, *, now: datetime) -> Problem | None:
     )
 
 
+def _not_concluded(*, now: datetime) -> Iterator[Problem]:
+    """Yield the closed runs that are not sealed and told of, though the sweep has tried it for an hour."""
+    for run in (
+        Run.objects.not_concluded().filter(finished_at__lte=now - CONCLUDED_WITHIN).select_related("organisation")
+    ):
+        closed_at = run.finished_at or now
+        yield Problem(
+            kind=Kind.NIGHT,
+            key=f"conclude:{run.pk}",
+            title=record_text.RUN_NOT_CONCLUDED(organisation=run.organisation.slug, day=f"{run.business_date:%d %b}"),
+            details=record_text.CLOSED_BUT_NOT_CONCLUDED(at=_utc(closed_at)) + record_text.RUN(run=run.pk),
+            began_at=closed_at,
+            organisation=run.organisation,
+        )
+
+
 def _silent_components(*, now: datetime) -> Iterator[Problem]:
     """Yield the components that were not heard of, the first of the chain for certain: those after it depend on it.
 
@@ -447,7 +466,18 @@ def _drift(*, now: datetime) -> Iterator[Problem]:
 
 def _unwatched(*, now: datetime) -> Iterator[Problem]:
     """Yield the organisations whose nights nobody begins, or whose days nobody can reckon."""
-    for organisation in Organisation.objects.all():
+    active = Mentor.objects.active().filter(organisation=OuterRef("pk"))
+    scheduled = CronJob.objects.filter(organisation=OuterRef("pk"), enabled=True)
+    for organisation in Organisation.objects.annotate(is_unwatched=Exists(active) & ~Exists(scheduled)):
+        if organisation.is_unwatched:
+            yield Problem(
+                kind=Kind.SCHEDULE,
+                key=f"unwatched:{organisation.pk}",
+                title=record_text.NO_SCHEDULE(organisation=organisation.slug),
+                details=record_text.NOT_WATCHED(),
+                began_at=now,
+                organisation=organisation,
+            )
         if not is_timezone(organisation.timezone):
             yield Problem(
                 kind=Kind.SCHEDULE,

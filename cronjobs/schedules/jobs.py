@@ -10,7 +10,6 @@ from typing import Literal, TypedDict, Unpack
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
-from django_celery_beat.models import PeriodicTask
 
 from cronjobs import record_text
 from cronjobs.models import CronJob
@@ -132,9 +131,6 @@ def _save(job: CronJob, *, by: str, now: datetime) -> CronJob:
     return job
 
 
-@transaction.atomic
 def remove_cron_job(job: CronJob) -> None:
-    """Remove a job and its beat entry; its runs stay."""
-    entry = PeriodicTask.objects.filter(pk=job.periodic_task_id)
-    job.delete()  # first the job and then its entry, in the order in which a change locks them
-    entry.delete()
+    """Remove a job, and by a trigger its beat entry; its runs stay."""
+    job.delete()

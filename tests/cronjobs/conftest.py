@@ -107,7 +107,9 @@ def break_planning(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run_of(job: CronJob, slot: datetime = SLOT, **fields: Any) -> Run:
     """Write a run of the slot, which was closed green in half an hour unless `fields` say something else."""
-    values = {"status": Run.Status.SUCCEEDED, "finished_at": slot + timedelta(minutes=30), "created_at": slot} | fields
+    closed_at = fields.get("finished_at", slot + timedelta(minutes=30))
+    closed = {"status": Run.Status.SUCCEEDED, "finished_at": closed_at, "concluded_at": closed_at}
+    values = closed | {"created_at": slot} | fields
     return Run.objects.create(
         id=Run.id_of_slot(job.pk, slot), organisation=job.organisation, cron_job=job, scheduled_for=slot,
         business_date=job.organisation.local_date(slot), trigger=Run.Trigger.SCHEDULE, actions=["pause"], **values,

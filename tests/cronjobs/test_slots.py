@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 import pytest
+from time_machine import Traveller
 
 from cronjobs.cron import slots
+from cronjobs.models import Run
 from cronjobs.starting import schedule_nightly_run
+from cronjobs.sweep import sweep
+from cronjobs.tasks import run_slot
 from mentors.models import Organisation
 from tests.cronjobs.conftest import SLOT
 
@@ -73,3 +77,29 @@ def test_every_night_of_a_year_has_one_slot(hlf: Organisation) -> None:
 
         assert len(found) == 365
         assert {hlf.local_date(slot) for slot in found} == {date(2026, 1, 1) + n * ONE_DAY for n in range(365)}
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("empty_queues")
+@pytest.mark.parametrize("behind", [timedelta(milliseconds=100), timedelta(seconds=9), timedelta()])
+def test_a_worker_whose_clock_is_behind_beats_runs_the_slot_for_which_it_was_called(
+    hlf: Organisation, clock: Traveller, behind: timedelta
+) -> None:
+    job = schedule_nightly_run(organisation=hlf, now=SLOT - ONE_DAY)
+    clock.move_to(SLOT - behind, tick=False)
+
+    run_slot(job.pk)
+    run_slot(job.pk)
+    sweep(now=SLOT + timedelta(minutes=4))
+
+    [run] = Run.objects.all()
+    assert (run.scheduled_for, run.trigger, run.cause.in_english()) == (SLOT, "schedule", "")
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("empty_queues")
+def test_a_task_that_comes_long_before_a_slot_does_not_run_it(hlf: Organisation, clock: Traveller) -> None:
+    job = schedule_nightly_run(organisation=hlf, now=SLOT - timedelta(hours=1))
+    clock.move_to(SLOT - timedelta(seconds=11), tick=False)
+
+    assert run_slot(job.pk) is None

@@ -42,7 +42,7 @@ def job(hlf: Organisation) -> CronJob:
 
 def run_of(job: CronJob, **fields: Any) -> Run:
     slot = (timezone.now() - 2 * HOUR).replace(second=0, microsecond=0)
-    values = {"status": Run.Status.SUCCEEDED, "finished_at": slot} | fields
+    values = {"status": Run.Status.SUCCEEDED, "finished_at": slot, "concluded_at": slot} | fields
     return Run.objects.create(
         id=Run.id_of_slot(job.pk, slot), organisation=job.organisation, cron_job=job, scheduled_for=slot,
         business_date=slot.date(), trigger=Run.Trigger.SCHEDULE, actions=["pause"], created_at=slot, **values,

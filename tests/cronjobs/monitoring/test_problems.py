@@ -9,22 +9,31 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from time_machine import Traveller
 
 from cronjobs import heartbeats, record_text
 from cronjobs.models import Component, CronJob, Heartbeat, Incident, Outage, Run
+from cronjobs.monitoring import incidents
 from cronjobs.monitoring.problems import Problem, expect_components, find_problems, last_nights
-from cronjobs.schedules.jobs import create_cron_job
-from mentors.models import Chapter, Organisation, User
+from cronjobs.schedules.jobs import change_cron_job, create_cron_job
+from cronjobs.tasks import sweep_up
+from mentors.models import Chapter, Mentor, Organisation, User
 from mentors.record_text import RecordText, verbatim
 from notifications.backlog import Backlog, find_backlog
 from notifications.models import Notification
 from notifications.record_text import BROKE, GATEWAY_SILENT, MAIL_SERVER_SAID, NOT_NOW
-from tests.cronjobs.conftest import SLOT, run_of
+from tests.conftest import Desk
+from tests.cronjobs.conftest import SLOT, run_of, subjects
+from tests.cronjobs.monitoring.test_check_nightly import check
 from tests.support.processes import free_port
+from tests.support.receiver import Receiver
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),  # by Apprise
+]
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
@@ -339,6 +348,61 @@ def test_beats_own_schedule_is_one_when_it_differs(job: CronJob) -> None:
     assert (problem.kind, problem.key) == ("drift", f"drift:{job.pk}")
     assert problem.title.in_english() == "Beat has another schedule: hlf nightly"
     assert problem.details == record_text.ENTRY_OFF()
+
+
+def test_an_organisation_with_active_mentors_and_no_schedule_that_is_on_is_one(
+    hlf: Organisation, mentor: Mentor
+) -> None:
+    [problem] = find_problems(now=SLOT)
+    assert (problem.kind, problem.key, problem.organisation) == ("schedule", f"unwatched:{hlf.pk}", hlf)
+    assert problem.title.in_english() == "No schedule: hlf"
+
+    job = create_cron_job(organisation=hlf, name="nightly", now=SLOT)
+    assert found(SLOT) == set()
+    change_cron_job(job, enabled=False, pause_note="Summer", now=SLOT)
+    assert found(SLOT) == {f"unwatched:{hlf.pk}"}
+    Mentor.objects.update(status="ended")
+    assert found(SLOT) == set()
+
+
+def test_it_is_told_shown_by_check_nightly_and_on_the_home_page_and_over_with_a_schedule(
+    hlf: Organisation, mentor: Mentor, olav: User, desk: Desk, alarms: Receiver, clock: Traveller
+) -> None:
+    incidents.look(now=timezone.now())
+    code, said = check()
+    page = desk(olav).get("/admin/").content.decode()
+
+    create_cron_job(organisation=hlf, name="nightly", now=timezone.now())
+    clock.shift(60)
+    incidents.look(now=timezone.now())
+
+    assert subjects(alarms) == ["No schedule: hlf", "All clear: No schedule: hlf"]
+    assert (code, "No schedule: hlf" in said) == (1, True)
+    assert "Something is wrong: an organisation has no schedule that works" in page
+
+
+def test_a_run_that_is_closed_and_never_concluded_is_one_after_an_hour(job: CronJob) -> None:
+    run = run_of(job, finished_at=SLOT, concluded_at=None)
+    assert found(SLOT + 59 * MINUTE) == set()
+    assert found(SLOT + HOUR) == {f"conclude:{run.pk}"}
+
+    Run.objects.update(concluded_at=SLOT)
+    assert found(SLOT + HOUR) == set()
+
+
+def test_a_conclusion_that_always_raises_is_told(
+    job: CronJob, alarms: Receiver, clock: Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_args: Any, **_options: Any) -> None:
+        raise ValueError
+
+    clock.move_to(SLOT + HOUR / 2)
+    run = run_of(job, finished_at=SLOT, concluded_at=None)
+    monkeypatch.setattr("cronjobs.after_close._record", broken)
+
+    sweep_up()
+
+    assert subjects(alarms) == [f"The sweep fails: conclude_run Run {run.pk}"]
 
 
 def test_the_questions_are_as_many_however_many_jobs_there_are(job: CronJob, django_assert_num_queries: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
+from django.db.models import Model
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from django_celery_beat.schedulers import ModelEntry
@@ -103,6 +104,20 @@ def test_beat_does_not_fire_at_once_for_a_new_time_that_has_passed_today(job: Cr
     change_cron_job(job, cron_expression=f"{an_hour_ago.minute} {an_hour_ago.hour} * * *", timezone="UTC", now=now)
 
     assert not ModelEntry(task_of(job)).is_due().is_due
+
+
+@pytest.mark.parametrize("removed", [CronJob, Organisation])
+def test_whatever_takes_a_job_away_takes_its_entry_along_and_beat_notices(job: CronJob, removed: type[Model]) -> None:
+    other = create_cron_job(
+        organisation=Organisation.objects.create(slug="other", name="Other"), name="nightly", now=NOW
+    )
+    PeriodicTasks.objects.update(last_update=NOW - timedelta(days=900))
+
+    removed._default_manager.filter(**{"slug" if removed is Organisation else "organisation__slug": "hlf"}).delete()
+
+    ours = PeriodicTask.objects.filter(task="cronjobs.nightly")
+    assert [entry.pk for entry in ours] == [other.periodic_task_id]
+    assert beat_last_saw_a_change() > NOW - timedelta(days=900)
 
 
 @pytest.mark.parametrize("note", ["", "  "])
