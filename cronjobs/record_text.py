@@ -185,7 +185,7 @@ ALERT_TEST = Phrase("alert_test", _("Test of the alarm"))
 
 # What is known of an incident besides.
 RUN = Phrase("run", _("Run %(run)s."))
-BROKEN = Phrase("broken", "%(error)s.")
+BROKEN = Phrase("broken", _("It ended with an error: %(error)s."))
 NOT_WATCHED = Phrase("not_watched", _("It has active mentors, and no schedule that is switched on."))
 CLOSED_BUT_NOT_CONCLUDED = Phrase(
     "closed_but_not_concluded", _("It was closed at %(at)s, and is neither sealed nor told of since.")

@@ -20,7 +20,7 @@ from certifications.models import (
     Extension,
 )
 from cronjobs.models import Component, CronJob, Forecast, Incident, Outage, Run, RunItem, RunSummary, Seal
-from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
+from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, StatusChange, User
 from mentors.record_text import verbatim
 from notifications.models import Answer, BadAddress, Notification, Preference
 from tests.conftest import NOW, TODAY
@@ -72,6 +72,7 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
     bad_address = {"channel": "email", "address": "liv@example.org", "reason": "550", "at": NOW}
     BadAddress.objects.create(**bad_address)
     CoordinatorRole.objects.create(user=user, organisation=hlf)
+    change = {"mentor": mentor, "from_status": "paused", "to_status": "active", "cause": "manual", "at": NOW}
     outage = {"component": Component.BEAT, "from_at": SLOT, "until_at": NOW}
     Outage.objects.create(**outage)
     incident = {"kind": "test", "key": "test", "title": verbatim("x"), "began_at": NOW, "seen_at": NOW}
@@ -131,6 +132,10 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
         "cron_job_patience_is_bounded": CronJob(
             organisation=hlf, name="patient", timezone="Europe/Oslo", slots_from=NOW, alert_after_minutes=2**31 - 1
         ),
+        "chapter_name_is_one_line": Chapter(organisation=hlf, name="Oslo\nVest", slug="oslo-vest"),
+        "organisation_name_is_one_line": Organisation(slug="lines", name="H\r\nLF"),
+        "status_change_changes_something": StatusChange(**change | {"from_status": "active"}),
+        "status_change_pauses_for_types": StatusChange(**change | {"paused_for": [course.pk]}),
         "organisation_brake_is_a_share": Organisation(slug="percent", brake_percent=101),
         "organisation_brake_is_bounded": Organisation(slug="minimum", brake_minimum=2**31 - 1),
         "organisation_catch_up_is_bounded": Organisation(slug="hours", catch_up_hours=32_767),
@@ -180,6 +185,10 @@ CONSTRAINTS = [
     "calendar_feed_address_is_unique",
     "cron_job_name_is_unique",
     "cron_job_patience_is_bounded",
+    "chapter_name_is_one_line",
+    "organisation_name_is_one_line",
+    "status_change_changes_something",
+    "status_change_pauses_for_types",
     "organisation_brake_is_a_share",
     "organisation_brake_is_bounded",
     "organisation_catch_up_is_bounded",

@@ -10,7 +10,7 @@ REMOVE = """
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cronjobs", "0009_take_entries_along"),
+        ("cronjobs", "0011_take_entries_along"),
     ]
 
     operations = [migrations.RunSQL(REMOVE, migrations.RunSQL.noop)]

@@ -14,7 +14,7 @@ REMOVE_ENTRY = """
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("cronjobs", "0008_kinds_of_incidents"),
+        ("cronjobs", "0010_kinds_of_incidents"),
     ]
 
     operations = [
