@@ -118,6 +118,7 @@ def _act(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> list[RunItem]
     if not items:
         return items
     list(Mentor.objects.filter(pk__in={item.mentor_id for item in items}).locked().values_list("pk"))
+    run.organisation.refresh_from_db()  # a setting may have been saved while this waited for the locks
     done = _do_what_is_still_due(run, items, now=now)
     answered = find_answered({item.mentor_id for item in done if item.action == Action.REMIND})
     names = CertificationType.objects.names_of(run.organisation)

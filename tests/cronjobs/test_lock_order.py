@@ -70,6 +70,18 @@ def test_create_organisation_is_run_again_while_the_night_is_at_work(
     assert outcomes(work_night(run)) == [("pause", "M0", "done", "paused")]
 
 
+def test_a_setting_that_is_saved_while_the_night_waits_for_a_mentor_holds(
+    hlf: Organisation, mentor: Mentor, certify: Certify, stop_after_the_claim: Callable[[Callable[[], object]], None]
+) -> None:
+    certify(mentor, expires_in=-1)
+    run = plan_night(hlf, TODAY)
+    stop_after_the_claim(lambda: start_beside(lambda: Organisation.objects.update(auto_pause=False)))
+
+    work_all(run)
+
+    assert outcomes(work_night(run)) == [("pause", "M0", "skipped", "no_pausing")]
+
+
 @pytest.mark.parametrize("count_attempt_first", [False, True])
 def test_a_deadlock_is_tried_again_and_costs_no_attempt(
     hlf: Organisation,
