@@ -115,8 +115,8 @@ class TestWhatIsInIt:
 
     def test_any_name_is_one_line_of_text(self, kari: User, enrol: Enrol, certify: Certify, oslo: Chapter) -> None:
         name = "Åse; Bø, \\n Æ" + " Øvre" * 30
-        Chapter.objects.update(name="Oslo\r\nBEGIN:VALARM")
-        Organisation.objects.update(name="HLF\r\nBEGIN:VALARM")
+        CertificationType.objects.update(name="Kurs\r\nBEGIN:VALARM")
+        Chapter.objects.update(name="Oslo\u2028BEGIN:VALARM")
         certify(enrol(name=name), expires_in=5)
 
         raw = build_calendar(kari, now=NOW)

@@ -102,6 +102,8 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
     elsewhere = Chapter.objects.create(organisation=other, name="Elsewhere", slug="elsewhere")
     someone = {"organisation": hlf, "name": "Someone"}
     return {
+        "organisation_name_is_one_line": Organisation(slug="two-lines", name="Two\nlines"),
+        "chapter_name_is_one_line": Chapter(organisation=hlf, name="Two\nlines", slug="two-lines"),
         "chapter_slug_is_unique": Chapter(organisation=hlf, name="Oslo Vest", slug="oslo"),
         "chapter_name_is_unique": Chapter(organisation=hlf, name="Oslo", slug="oslo-vest"),
         "role_is_unique": CoordinatorRole(user=user, organisation=hlf),
@@ -168,6 +170,8 @@ def save_at_once(row: Model) -> None:
 
 
 CONSTRAINTS = [
+    "organisation_name_is_one_line",
+    "chapter_name_is_one_line",
     "chapter_slug_is_unique",
     "chapter_name_is_unique",
     "role_is_unique",
