@@ -27,6 +27,8 @@ from mentors.rest.views import Router, no_such_address
 from notifications.api import NotificationViewSet
 from notifications.pages import answer_page, preference_page
 
+handler500 = "mentors.rest.errors.server_error"
+
 SLUG = "[-a-zA-Z0-9_]+"
 
 router = Router()

@@ -1,13 +1,18 @@
 """Every error in one shape: `{"type", "errors": [{"code", "detail", "attr"}]}`; a conflict also has `id`.
 
-A domain's `ConflictError` becomes 409, Django's `ValidationError` 400. Nothing that a client sends causes a 500.
+A domain's `ConflictError` becomes 409, Django's `ValidationError` 400, a database that is away 503. Nothing that a
+client sends causes a 500.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import ErrorResponse
@@ -15,13 +20,15 @@ from rest_framework import exceptions
 from rest_framework.settings import api_settings
 
 from mentors.conflicts import ConflictError
-from mentors.rest.exceptions import Conflict, RequestTooLarge
+from mentors.rest.exceptions import Conflict, DatabaseAway, RequestTooLarge
 
 
 class Handler(ExceptionHandler):
     def convert_known_exceptions(self, exc: Exception) -> Exception:
         if isinstance(exc, ConflictError):
             return Conflict(exc)
+        if isinstance(exc, (OperationalError, InterfaceError)):
+            return DatabaseAway()
         if isinstance(exc, RequestDataTooBig):
             return RequestTooLarge()
         if isinstance(exc, ValidationError):
@@ -35,6 +42,20 @@ class Formatter(ExceptionFormatter):
         if isinstance(self.exc, Conflict):
             body["id"] = self.exc.id if self.exc.id is None or isinstance(self.exc.id, int) else str(self.exc.id)
         return body
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer what broke outside of the API's views: 503 if the database is away, else 500."""
+    if not isinstance(sys.exception(), (OperationalError, InterfaceError)):
+        return defaults.server_error(request)
+    away = DatabaseAway()
+    headers = {"Retry-After": str(away.wait)}
+    if request.path.startswith("/api/"):
+        error = {"code": away.default_code, "detail": str(away.detail), "attr": None}
+        return JsonResponse({"type": "server_error", "errors": [error]}, status=away.status_code, headers=headers)
+    return HttpResponse(
+        str(away.detail), status=away.status_code, headers=headers, content_type="text/plain; charset=utf-8"
+    )
 
 
 def _by_field(error: ValidationError) -> dict[str, list[exceptions.ErrorDetail]]:

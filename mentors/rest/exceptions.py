@@ -23,6 +23,15 @@ class PreconditionFailed(exceptions.APIException):
     default_detail = _("It has changed since you read it, and nothing was done. Read it again, then decide.")
 
 
+class DatabaseAway(exceptions.APIException):
+    """PostgreSQL restarts, or gave this up for another's sake: nothing was done, and soon it can be."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "try_again"
+    default_detail = _("The database does not answer just now, and nothing was done. Try again in a few seconds.")
+    wait = 5  # seconds, for Retry-After
+
+
 class RequestTooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "request_too_large"

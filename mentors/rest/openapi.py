@@ -82,6 +82,7 @@ ERRORS: dict[int, tuple[type[serializers.Serializer[Any]], str]] = {
     413: (ErrorSerializer, "Too large."),
     415: (ErrorSerializer, "Not JSON."),
     429: (ErrorSerializer, "Too often; `Retry-After` says in how many seconds to try again."),
+    503: (ErrorSerializer, "The database is away; `Retry-After` says in how many seconds to try again."),
 }
 
 
@@ -122,7 +123,7 @@ class OperationSchema(AutoSchema):
             )  # fmt: skip
         parameters.append(
             OpenApiParameter(
-                "Retry-After", OpenApiTypes.INT, OpenApiParameter.HEADER, response=[429], description="In seconds."
+                "Retry-After", OpenApiTypes.INT, OpenApiParameter.HEADER, response=[429, 503], description="In seconds."
             )
         )
         return parameters
@@ -152,6 +153,7 @@ class OperationSchema(AutoSchema):
             413: has_body,
             415: has_body,
             429: True,
+            503: True,
         }
         return [status for status, does in happens.items() if does]
 
