@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 
 from cronjobs import heartbeats, record_text
-from cronjobs.models import Component, Outage, Run
+from cronjobs.models import Component, Outage, Run, RunItem
 from mentors.record_text import EMPTY, Phrase, RecordText, join
 
 # Of each component: that it was away, that it still is, and that it never came.
@@ -38,9 +38,17 @@ def describe_delay(run: Run, *, now: datetime) -> RecordText:
     if run.finished_at is None or run.finished_at - run.created_at <= LONG:
         return EMPTY
     outages = heartbeats.outages_between(run.created_at, run.finished_at, now=now)
+    outages = [outage for outage in outages if not _was_at_work(run, outage)]
     zone = ZoneInfo(run.cron_job.timezone if run.cron_job else run.organisation.timezone)
     found = _describe(outages, run.created_at, zone=zone) if outages else EMPTY
     return record_text.HELD_UP() + found if found else EMPTY
+
+
+def _was_at_work(run: Run, outage: Outage) -> bool:
+    """Whether workers who began no sweep and no slot did the run's own work meanwhile: then nothing held it up."""
+    done = run.items.exclude(status=RunItem.Status.PENDING)
+    during = (outage.from_at, outage.until_at)
+    return outage.component == Component.WORKERS and done.filter(at__range=during).exists()
 
 
 def _describe(outages: list[Outage], start: datetime, *, zone: ZoneInfo) -> RecordText:

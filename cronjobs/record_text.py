@@ -100,9 +100,9 @@ BROKER_STILL_SILENT = Phrase(
     "broker_still_silent", _("The broker took nothing from beat from %(since)s until this was written.")
 )
 BROKER_NEVER_HEARD = Phrase("broker_never_heard", _("The broker has never taken anything from beat."))
-WORKERS_SILENT = Phrase("workers_silent", _("No worker did anything from %(since)s to %(until)s."))
+WORKERS_SILENT = Phrase("workers_silent", _("No worker began a sweep or a slot from %(since)s to %(until)s."))
 WORKERS_STILL_SILENT = Phrase(
-    "workers_still_silent", _("No worker did anything from %(since)s until this was written.")
+    "workers_still_silent", _("No worker began a sweep or a slot from %(since)s until this was written.")
 )
 WORKERS_NEVER_HEARD = Phrase("workers_never_heard", _("No worker has ever been heard of."))
 DATABASE_AWAY = Phrase("database_away", _("The database was away, or the whole machine, from %(since)s to %(until)s."))

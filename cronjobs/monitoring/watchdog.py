@@ -1,7 +1,7 @@
 """The watchdog: a process of its own that needs neither Celery nor Redis, and tells even when the database is gone.
 
     each round ── show that it lives; look; ask the web server; tell; say to a heartbeat URL that all was told
-    no database ─ after three rounds in a row it says so from its own memory, again while it lasts, and the all-clear
+    no database ─ after three rounds in a row, or one that hangs as long, it says so from its own memory
     no sweep ──── if the workers have made none for five minutes, it makes them itself: beat may be gone
 
 Whatever hangs is given up, so that a round ends; whatever fails does not stop the next.
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Thread
+from time import monotonic
 
 import requests
 import structlog
@@ -37,7 +38,9 @@ KINDS = WATCHED | {Incident.Kind.WEB}
 ROUNDS = 3
 NO_SWEEP = timedelta(minutes=5)
 SWEEP_EVERY = timedelta(minutes=2)
-LOOK_SECONDS, TELL_SECONDS = 60, 300
+# So long a look may take at least; else as long as so many rounds, so that a frozen server is told of like one that is
+# gone.
+LOOK_SECONDS, TELL_SECONDS = 20, 300
 
 NO_DATABASE = (OperationalError, InterfaceError, TimeoutError)
 
@@ -56,8 +59,9 @@ class FailureStreak:
     notified_at: datetime | None = None
 
     def is_due(self, *, now: datetime) -> bool:
+        """Whether it is to be told at `now`, when the last round of it was over."""
         if self.notified_at is None:
-            return self.rounds >= ROUNDS
+            return self.rounds >= ROUNDS or now - self.began_at >= _time_of_rounds()
         return now - self.notified_at >= (
             incidents.HOURLY if now - self.began_at < incidents.DAILY else incidents.DAILY
         )
@@ -80,10 +84,11 @@ class Watchdog:
         if self.looked_at > latest_believed(now=now):  # the clock was ahead: what it remembers lies too far ahead
             self.reconciles_from, self.swept_at = now + SETTLE_TIME, None
         self.looked_at = now
+        began = monotonic()
         web_problems = self._ask_web(now=now)
         kinds = KINDS if once or now >= self.reconciles_from else KINDS - {Incident.Kind.COMPONENT}
         try:
-            with _within(LOOK_SECONDS):
+            with _within(max(LOOK_SECONDS, _time_of_rounds().total_seconds())):
                 heartbeats.record_heartbeat(Component.WATCHDOG, now=now)
                 expect_components(now=now)
                 problems = [problem for problem in find_problems(now=now) if problem.kind in kinds]
@@ -96,7 +101,7 @@ class Watchdog:
             # Whatever it is, the watch goes on; its text may quote a row.
             log.error("no round", event_name="watchdog_no_round", error=type(error).__name__)
             connections.close_all()
-            self._fail(error, now=now)
+            self._fail(error, now=now, over_at=now + timedelta(seconds=monotonic() - began))
             return False
         self._recover(now=now)
         if sweep_is_due:
@@ -108,7 +113,7 @@ class Watchdog:
         if self.sweeping:
             self.sweeping.join(seconds)
 
-    def _fail(self, error: Exception, *, now: datetime) -> None:
+    def _fail(self, error: Exception, *, now: datetime, over_at: datetime) -> None:
         """Count a failed round, and tell when there were enough of them."""
         title = "The database does not answer"
         if not isinstance(error, NO_DATABASE):
@@ -117,7 +122,7 @@ class Watchdog:
             self.streak = self.over or FailureStreak(title=title, began_at=now, rounds=0)
             self.over = None
         self.streak.rounds += 1
-        if self.streak.is_due(now=now):
+        if self.streak.is_due(now=over_at):
             event = Alert.Event.STILL if self.streak.notified_at else Alert.Event.RAISED
             if _notify_of(self.streak, event):
                 self.streak.notified_at = now
@@ -163,6 +168,11 @@ class Watchdog:
         self.swept_at = now
         self.sweeping = Thread(target=_sweep_once, kwargs={"now": now}, daemon=True)
         self.sweeping.start()
+
+
+def _time_of_rounds() -> timedelta:
+    """Return how long it takes from the first to the last of as many rounds as an alarm needs."""
+    return timedelta(seconds=(ROUNDS - 1) * settings.WATCHDOG_SECONDS)
 
 
 def _sweep_once(*, now: datetime) -> None:

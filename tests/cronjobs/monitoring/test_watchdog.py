@@ -122,9 +122,10 @@ class TestRounds:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_hangs_in_the_database_is_given_up_and_told_of_without_it(
-    alarms: Receiver, monkeypatch: pytest.MonkeyPatch
+def test_what_hangs_in_the_database_is_given_up_and_told_of_without_it_after_the_time_of_three_rounds(
+    alarms: Receiver, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
+
     def hang(*, now: datetime) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(600)")
@@ -132,10 +133,12 @@ def test_what_hangs_in_the_database_is_given_up_and_told_of_without_it(
     record_heartbeats(now=NOW)
     watchdog = Watchdog(now=NOW)
     with monkeypatch.context() as patched:
-        patched.setattr("cronjobs.monitoring.watchdog.LOOK_SECONDS", 0.2)
+        patched.setattr("cronjobs.monitoring.watchdog.LOOK_SECONDS", 0.1)
+        settings.WATCHDOG_SECONDS = 0.1
         patched.setattr("cronjobs.monitoring.watchdog.find_problems", hang)
-        for minutes in range(5):
-            assert not watchdog.make_round(now=NOW + minutes * MINUTE)
+        for number in range(5):
+            assert not watchdog.make_round(now=NOW + number * MINUTE)
+            assert subjects(alarms) == ["The database does not answer"]
     with connection.cursor() as cursor:  # whom nobody waits for any more sleeps on
         cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'")
     record_heartbeats(now=NOW + 5 * MINUTE)

@@ -9,14 +9,14 @@ from django_celery_beat.models import PeriodicTask
 from time_machine import Traveller
 
 from cronjobs import heartbeats, outages
-from cronjobs.models import Component, CronJob, Heartbeat, Outage, Run
+from cronjobs.models import Component, CronJob, Heartbeat, Outage, Run, RunItem
 from cronjobs.nightly import claim_run, close_run, plan_run
 from cronjobs.record_text import CAUSE_NOT_FOUND
 from cronjobs.schedules import causes
 from cronjobs.schedules.jobs import change_cron_job, create_cron_job
 from cronjobs.starting import execute_owed_slot
 from cronjobs.tasks import run_slot, sweep_up
-from mentors.models import Organisation
+from mentors.models import Mentor, Organisation
 from tests.support.at_once import run_at_once
 from tests.support.databases import ask
 
@@ -154,7 +154,7 @@ def test_workers_that_were_gone_are_named(job: CronJob) -> None:
     heard(Component.WORKERS, minutes=(-20, 300))
 
     assert why_not_run(job, SLOT, now=SLOT + 301 * MINUTE) == (
-        "No worker did anything from 2025-11-21 00:10:00 to 2025-11-21 05:30:00."
+        "No worker began a sweep or a slot from 2025-11-21 00:10:00 to 2025-11-21 05:30:00."
     )
 
 
@@ -344,3 +344,28 @@ def test_beat_and_the_watchdog_that_were_silent_one_after_the_other_had_no_cause
     held_up = describe_delay(run, now=SLOT + 21 * MINUTE)
 
     assert held_up == "It was held up. Beat was silent from 2025-11-21 00:30:00 to 2025-11-21 00:40:00."
+
+
+@pytest.mark.parametrize(
+    ("status", "minute", "held_up"), [("done", 10, False), ("pending", 10, True), ("done", 22, True)]
+)
+def test_workers_who_did_the_runs_own_work_meanwhile_did_not_hold_it_up(
+    job: CronJob, mentor: Mentor, status: str, minute: int, held_up: bool
+) -> None:
+    heard(Component.BEAT, Component.BROKER, Component.WATCHDOG, minutes=tuple(range(24)))
+    heard(Component.WORKERS, minutes=(0, 21, 23))
+    run = Run.objects.create(
+        organisation=job.organisation, business_date="2025-11-21", trigger="manual", actions=["pause"],
+        status="succeeded", created_at=SLOT, finished_at=SLOT + 23 * MINUTE,
+    )  # fmt: skip
+    RunItem.objects.create(
+        run=run, action="pause", mentor=mentor, dedupe_key="pause", status=status, at=SLOT + minute * MINUTE
+    )
+
+    said = describe_delay(run, now=SLOT + 23 * MINUTE)
+
+    assert said == (
+        "It was held up. No worker began a sweep or a slot from 2025-11-21 00:30:00 to 2025-11-21 00:51:00."
+        if held_up
+        else ""
+    )
