@@ -1,15 +1,43 @@
-"""How gunicorn logs: `gunicorn --logger-class=config.gunicorn.Logger config.wsgi`."""
+"""How gunicorn logs and starts: `gunicorn --config=python:config.gunicorn config.wsgi`."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import socket
+import time
 from logging.config import dictConfig
 from typing import Any
 
 from gunicorn import glogging
 
 from config.logs import configure_logging
+
+logger_class = "config.gunicorn.Logger"
+
+
+def on_starting(arbiter: Any) -> None:
+    """Wait for the address, which gunicorn itself gives up after five seconds.
+
+    The processes of a web server that was killed hold it until they notice, and one that waits for a database that is
+    away notices late.
+    """
+    for address in arbiter.cfg.address:
+        while isinstance(address, tuple) and _is_taken(address):
+            arbiter.log.warning("address taken: waiting for whoever listens at %s to end", address)
+            time.sleep(1)
+
+
+def _is_taken(address: tuple[str, int]) -> bool:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE  # of anything else gunicorn itself says what is wrong
+    return False
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types

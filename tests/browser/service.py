@@ -66,7 +66,7 @@ def service() -> Iterator[Service]:
             "PUBLIC_URL": url,
         }
         command = (
-            "gunicorn", "config.wsgi", "--logger-class=config.gunicorn.Logger", f"--bind=127.0.0.1:{port}",
+            "gunicorn", "config.wsgi", "--config=python:config.gunicorn", f"--bind=127.0.0.1:{port}",
             "--workers=1", "--threads=4", "--no-control-socket",
         )  # fmt: skip
         web = parts.enter_context(running(*command, env=live_environment(ALLOWED_HOSTS="127.0.0.1", **settings)))

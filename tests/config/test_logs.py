@@ -65,7 +65,7 @@ def test_one_run_is_followed_by_its_id_through_beat_worker_delivery_and_web(
         wait_until(lambda: "batch_delivered" in work.output, what="the messages")
         in_worker = lines_of(work.output)  # before its end: Celery's farewell is no line of the log
     port = free_port()
-    command = ("gunicorn", "config.wsgi", "--logger-class=config.gunicorn.Logger", f"--bind=127.0.0.1:{port}")
+    command = ("gunicorn", "config.wsgi", "--config=python:config.gunicorn", f"--bind=127.0.0.1:{port}")
     with running(*command, env=live_environment(ALLOWED_HOSTS="127.0.0.1")) as server:
         server.wait_for("Booting worker")
         undone = post(f"http://127.0.0.1:{port}/api/v1/runs/{run.pk}/undo", olav, {"reason": "Liv Moe, by mistake"})

@@ -171,7 +171,7 @@ def web(*, processes: int = 2, threads: int = 4, **environment: str) -> Iterator
     """Serve this test's database from gunicorn as the Procfile does; yields the address, as http://127.0.0.1:8000."""
     port = free_port()
     command = (
-        "gunicorn", "config.wsgi", "--logger-class=config.gunicorn.Logger", f"--bind=127.0.0.1:{port}",
+        "gunicorn", "config.wsgi", "--config=python:config.gunicorn", f"--bind=127.0.0.1:{port}",
         f"--workers={processes}", f"--threads={threads}", "--no-control-socket",
     )  # fmt: skip
     with running(*command, env=live_environment(ALLOWED_HOSTS="127.0.0.1", **environment)) as server:
