@@ -27,7 +27,7 @@ from pytest_django import Settings
 from certifications.coverage import public_names
 from certifications.models import Certification, CertificationType, Exemption
 from cronjobs.models import Run, RunItem
-from mentors.models import Chapter, Mentor, Organisation, StatusChange, User
+from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, StatusChange, User
 from mentors.record_text import verbatim
 from mentors.status import change_status
 from tests.support import model
@@ -301,9 +301,9 @@ def build(history: History) -> World:
     settings_twin = model.Organisation(
         reminder_days=tuple(history.reminder_days), valid_through_expiry_day=history.valid_through_expiry_day
     )
-    world = World(
-        organisation, chapter, User.objects.create_user("board"), model.Service(settings_twin), types=[], mentors=[]
-    )
+    board = User.objects.create_user("board")
+    CoordinatorRole.objects.create(user=board, organisation=organisation)  # whoever has no address: somebody is told
+    world = World(organisation, chapter, board, model.Service(settings_twin), types=[], mentors=[])
     for code, required, grace_days in zip(TYPES, history.required, history.grace_days, strict=True):
         row = CertificationType.objects.create(
             organisation=organisation, code=code, name=code, required=required, grace_days=grace_days

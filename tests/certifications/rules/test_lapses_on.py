@@ -16,7 +16,7 @@ from mentors.models import Mentor, Organisation
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.support.at_once import side_by_side
 from tests.support.commands import run as run_command
-from tests.support.nights import run_night
+from tests.support.nights import noon, run_night
 
 YESTERDAY = TODAY - timedelta(days=1)
 
@@ -111,7 +111,7 @@ def test_a_wrong_one_is_mended_by_the_next_night_which_says_so(
     assert (mentor.status, mentor.lapses_on) == ("paused", TODAY)
     assert run.repaired == 1
     assert record_text.REPAIRED in run.deviation
-    assert f"deviation:{run.pk}" in {problem.key for problem in find_problems(now=NOW)}
+    assert f"deviation:{run.pk}" in {problem.key for problem in find_problems(now=noon(TODAY))}
 
 
 def test_a_night_that_finds_nothing_wrong_says_nothing(hlf: Organisation, mentor: Mentor, certify: Certify) -> None:

@@ -149,7 +149,7 @@ def test_what_the_sweep_could_not_do_is_told_once_and_over_when_it_can(
 
     title = f"The sweep fails: record_paused_slots CronJob {job.pk}"
     assert subjects(alarms) == [title, f"All clear: {title}"]
-    assert Incident.objects.get().details.in_english() == "ValueError."
+    assert Incident.objects.get().details.in_english() == "It ended with an error: ValueError."
 
 
 def test_a_row_that_cannot_be_judged_is_a_problem_and_the_others_are_judged(

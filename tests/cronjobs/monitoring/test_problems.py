@@ -410,7 +410,7 @@ def test_the_questions_are_as_many_however_many_jobs_there_are(job: CronJob, dja
     for number in range(10):
         create_cron_job(organisation=job.organisation, name=str(number), now=SLOT - 48 * HOUR)
 
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):
         problems = find_problems(now=SLOT + 2 * HOUR)
 
     assert len([problem for problem in problems if problem.kind == "night"]) == 11
