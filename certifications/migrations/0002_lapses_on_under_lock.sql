@@ -52,13 +52,31 @@ BEGIN
 END
 $$;
 
--- The same for one organisation, whoever has written past the triggers; cheap where nothing is wrong.
-CREATE FUNCTION repair_lapses_on(organisation bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+-- The same for one organisation, whoever has written past the triggers. It asks what the view asks, in one pass over the
+-- organisation's certifications in the order of an index: the view asks mentor by mentor, which for all of them takes
+-- three times as long. Whoever seems wrong is computed again under the locks.
+CREATE FUNCTION repair_lapses_on(organisation bigint) RETURNS bigint LANGUAGE plpgsql
+SET enable_hashagg = off SET work_mem = '64MB' AS $$
 DECLARE
     wrong bigint[] := ARRAY(
-        SELECT mentor.id
-        FROM mentors_mentor mentor JOIN certifications_lapses_on latest ON latest.mentor_id = mentor.id
-        WHERE latest.organisation_id = organisation AND mentor.lapses_on IS DISTINCT FROM latest.lapses_on
+        SELECT mentor.id FROM mentors_mentor mentor LEFT JOIN (
+            SELECT held.mentor_id, min(COALESCE(lapses_on(
+                NULLIF(held.expires_on, 'infinity'), owner.valid_through_expiry_day, type.grace_days
+            ), 'infinity')) AS lapses_on
+            FROM (
+                SELECT certification.mentor_id, certification.type_id,
+                       max(COALESCE(certification.expires_on, 'infinity')) AS expires_on
+                FROM certifications_certification certification
+                JOIN mentors_mentor mentor ON mentor.id = certification.mentor_id
+                WHERE mentor.organisation_id = organisation AND certification.revoked_at IS NULL
+                GROUP BY certification.mentor_id, certification.type_id
+            ) held
+            JOIN certifications_certificationtype type ON type.id = held.type_id AND type.required
+            JOIN mentors_organisation owner ON owner.id = type.organisation_id
+            GROUP BY held.mentor_id
+        ) latest ON latest.mentor_id = mentor.id
+        WHERE mentor.organisation_id = organisation
+            AND mentor.lapses_on IS DISTINCT FROM NULLIF(latest.lapses_on, 'infinity')
     );
 BEGIN
     RETURN CASE WHEN cardinality(wrong) > 0 THEN refresh_lapses_on(wrong) ELSE 0 END;
