@@ -53,30 +53,34 @@ END
 $$;
 
 -- The same for one organisation, whoever has written past the triggers. It asks what the view asks, in one pass over the
--- organisation's certifications in the order of an index: the view asks mentor by mentor, which for all of them takes
--- three times as long. Whoever seems wrong is computed again under the locks.
+-- certifications in the order of an index: the view asks mentor by mentor, which for all of them takes several times as
+-- long. Nothing that is large is joined, so no statistics can lead the planner astray. Whoever seems wrong is computed
+-- again under the locks.
 CREATE FUNCTION repair_lapses_on(organisation bigint) RETURNS bigint LANGUAGE plpgsql
 SET enable_hashagg = off SET work_mem = '64MB' AS $$
 DECLARE
     wrong bigint[] := ARRAY(
-        SELECT mentor.id FROM mentors_mentor mentor LEFT JOIN (
-            SELECT held.mentor_id, min(COALESCE(lapses_on(
+        SELECT mentor_id FROM (
+            SELECT id AS mentor_id, lapses_on AS stored, NULL::date AS lapses_on
+            FROM mentors_mentor WHERE organisation_id = organisation
+            UNION ALL
+            SELECT held.mentor_id, NULL, min(COALESCE(lapses_on(
                 NULLIF(held.expires_on, 'infinity'), owner.valid_through_expiry_day, type.grace_days
-            ), 'infinity')) AS lapses_on
+            ), 'infinity'))
             FROM (
-                SELECT certification.mentor_id, certification.type_id,
-                       max(COALESCE(certification.expires_on, 'infinity')) AS expires_on
-                FROM certifications_certification certification
-                JOIN mentors_mentor mentor ON mentor.id = certification.mentor_id
-                WHERE mentor.organisation_id = organisation AND certification.revoked_at IS NULL
-                GROUP BY certification.mentor_id, certification.type_id
+                SELECT mentor_id, type_id, max(COALESCE(expires_on, 'infinity')) AS expires_on
+                FROM certifications_certification
+                WHERE revoked_at IS NULL AND type_id = ANY (ARRAY(
+                    SELECT id FROM certifications_certificationtype WHERE organisation_id = organisation AND required
+                ))
+                GROUP BY mentor_id, type_id
             ) held
-            JOIN certifications_certificationtype type ON type.id = held.type_id AND type.required
+            JOIN certifications_certificationtype type ON type.id = held.type_id
             JOIN mentors_organisation owner ON owner.id = type.organisation_id
             GROUP BY held.mentor_id
-        ) latest ON latest.mentor_id = mentor.id
-        WHERE mentor.organisation_id = organisation
-            AND mentor.lapses_on IS DISTINCT FROM NULLIF(latest.lapses_on, 'infinity')
+        ) compared
+        GROUP BY mentor_id
+        HAVING max(stored) IS DISTINCT FROM NULLIF(max(lapses_on), 'infinity')
     );
 BEGIN
     RETURN CASE WHEN cardinality(wrong) > 0 THEN refresh_lapses_on(wrong) ELSE 0 END;
