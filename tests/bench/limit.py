@@ -114,13 +114,20 @@ WITH covering AS NOT MATERIALIZED (
     FROM due WHERE due.action IN ('pause', 'resume') AND mentor.id = due.mentor_id
     RETURNING mentor.id, due.action, due.type
 ), logged AS (
-    INSERT INTO mentors_statuschange (mentor_id, from_status, to_status, cause, reason, run_id, at)
+    INSERT INTO mentors_statuschange (
+        mentor_id, from_status, to_status, cause, reason, run_id, at, paused_for, business_date
+    )
     SELECT id, CASE action WHEN 'pause' THEN 'active' ELSE 'paused' END,
            CASE action WHEN 'pause' THEN 'paused' ELSE 'active' END, 'certification_expired',
            jsonb_build_array(CASE action
                WHEN 'pause' THEN jsonb_build_object('code', 'lapsed', 'types', string_to_array(type, ','))
                ELSE jsonb_build_object('code', 'not_lapsed')
-           END), %(run)s, %(now)s
+           END), %(run)s, %(now)s,
+           CASE action WHEN 'pause' THEN ARRAY(
+               SELECT id FROM certifications_certificationtype
+               WHERE organisation_id = %(organisation)s AND code = ANY (string_to_array(changed.type, ','))
+               ORDER BY code
+           ) END, %(on)s
     FROM changed
 ), event AS MATERIALIZED (
     SELECT *, jsonb_build_object('events', jsonb_build_array(

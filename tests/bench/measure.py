@@ -50,12 +50,16 @@ SELECT 'history', concat_ws(' ', status, pause_cause), count(*), sum(hashtext(id
 FROM mentors_mentorevent WHERE pgh_label = 'update' AND id IN (SELECT id FROM mentor) GROUP BY 2
 UNION ALL
 SELECT 'status changes', from_status || ' to ' || to_status, count(*),
-       sum(hashtext(concat_ws('|', mentor_id, cause, reason)))
+       sum(hashtext(concat_ws('|', mentor_id, cause, reason, paused_for, business_date)))
 FROM mentors_statuschange WHERE mentor_id IN (SELECT id FROM mentor) GROUP BY 2
 UNION ALL
 SELECT 'messages', concat_ws(' ', kind, channel, status), count(*), sum(hashtext(concat_ws('|',
-    CASE WHEN kind IN ('digest', 'handover') THEN '' ELSE dedupe_key END, digest_id IS NULL, about_id,
-    recipient_user_id, recipient_mentor_id, language, context
+    -- The keys of digests have the run; that of a mentor's reminder ends with the item.
+    CASE kind WHEN 'digest' THEN '' WHEN 'handover' THEN ''
+        WHEN 'night' THEN regexp_replace(dedupe_key, '^(remind(:[^:]+){3}):[0-9]+(:[a-z]+:mentor)$', '\\1\\3')
+        ELSE dedupe_key END,
+    digest_id IS NULL, about_id, recipient_user_id, recipient_mentor_id, language,
+    regexp_replace(context::text, ', "(item|change|changes)": ([0-9]+|\\[[0-9, ]*\\])', '', 'g')
 )))
 FROM notifications_notification WHERE organisation_id = (SELECT id FROM organisation) GROUP BY 2
 ORDER BY 1, 2

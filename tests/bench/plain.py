@@ -43,9 +43,12 @@ def check_mentor(mentor_id: int, *, run_id: UUID, on: date) -> None:
     now = timezone.now()
     mentor = Mentor.objects.select_for_update(of=("self",)).select_related("organisation").get(pk=mentor_id)
     run = Run.objects.get(pk=run_id)
-    lapsed = [type.code for type in lapsed_types(mentor=mentor, on=on)]
+    types = lapsed_types(mentor=mentor, on=on)
+    lapsed = [type.code for type in types]
     if mentor.status == Mentor.Status.ACTIVE and lapsed:
-        _change_status(mentor, Mentor.Status.PAUSED, LAPSED(types=lapsed), run=run, now=now)
+        _change_status(
+            mentor, Mentor.Status.PAUSED, LAPSED(types=lapsed), run=run, now=now, paused_for=[type.pk for type in types]
+        )
         key = f"pause:{mentor.pk}:{_last_change(mentor, to=Mentor.Status.ACTIVE)}"
         _record(mentor, Action.PAUSE, key, run=run, now=now, type=",".join(lapsed))
     elif mentor.pause_cause == Mentor.PauseCause.CERTIFICATION_EXPIRED and not lapsed:
@@ -72,7 +75,15 @@ def _last_change(mentor: Mentor, *, to: Mentor.Status) -> int:
     return change.pk if change else 0
 
 
-def _change_status(mentor: Mentor, status: Mentor.Status, reason: RecordText, *, run: Run, now: datetime) -> None:
+def _change_status(
+    mentor: Mentor,
+    status: Mentor.Status,
+    reason: RecordText,
+    *,
+    run: Run,
+    now: datetime,
+    paused_for: list[int] | None = None,
+) -> None:
     before, mentor.status = mentor.status, status
     pauses = status == Mentor.Status.PAUSED
     mentor.pause_cause = Mentor.PauseCause.CERTIFICATION_EXPIRED if pauses else None
@@ -86,6 +97,8 @@ def _change_status(mentor: Mentor, status: Mentor.Status, reason: RecordText, *,
         reason=reason,
         run_id=run.pk,
         at=now,
+        paused_for=paused_for,
+        business_date=run.business_date,
     )
 
 
