@@ -17,21 +17,26 @@ from notifications.channel import Fault
 
 # RFC 3463; not part of an IP address or a version.
 ENHANCED_CODE = re.compile(r"(?<![\d.])([45])\.(\d{1,3})\.(\d{1,3})(?!\d|\.\d)")
-# Of servers that say it in words only.
+# Of servers that say it in words only; a host that is unknown may be ours.
 NOBODY_IN_WORDS = re.compile(
-    r"\b55[0134]\b.*(no such|unknown|not exist|not found|mailbox unavailable|disabled|inactive|have an? \S+ account)",
+    r"\b55[0134]\b(?!.*\bhost)"
+    r".*(no such|unknown|not exist|not found|mailbox unavailable|disabled|inactive|have an? \S+ account)",
     re.IGNORECASE,
 )
-# The same codes, and it is we whom they do not want, or not so many messages at once.
-NOT_THE_ADDRESS = re.compile(r"\bsender\b|at a rate", re.IGNORECASE)
+# Words about who sends, or how: with any code, it is we whom they do not want.
+OUR_SIDE = r"""authenti | credential | spam | unsolicited | block | black | reputation | policy | policies | violat
+    | \bspf\b | \bdkim\b | \bdmarc\b | \bptr\b | \bsender\b | outbound
+    | \b(helo|ehlo|client|hostname)\b | reverse\ dns | mail\ from"""
+# So many messages at once, or a sender whom they do not know yet: of a delay it is nobody's fault.
+GREYLISTED = re.compile(r"\bsender\b|at a rate", re.IGNORECASE)
+NOT_THE_ADDRESS = re.compile(rf"{OUR_SIDE} | at\ a\ rate", re.IGNORECASE | re.VERBOSE)
 # X.1.x that are about the recipient: the mailbox, the domain, the syntax, a mailbox that has moved, a null MX.
 # The others are about the sender (7, 8), or a provider's own: Microsoft's 5.1.90 is the daily limit of our account.
 OF_THE_ADDRESS = frozenset({"0", "1", "2", "3", "4", "6", "10"})
 # A mailbox that is closed, a domain that is not there, a mailbox that is another person's by now (RFC 7293).
 NOBODY_THERE = frozenset({("2", "1"), ("4", "4"), ("7", "17"), ("7", "18")})
 OURS = re.compile(
-    r"""authenti | credential | \brelay | spam | unsolicited | block | black | reputation | policy | policies | violat
-    | \bspf\b | \bdkim\b | \bdmarc\b | \bptr\b | \bsender\b | outbound | sending | daily | hourly | credits | verified
+    rf"""{OUR_SIDE} | \brelay | sending | daily | hourly | credits | verified
     | not\ allowed | authori[sz] | suspend | terminated | throttl
     | (limit|quota|rate)\W.*exceed | exceed.*\W(limit|rate)
     """,
@@ -55,7 +60,11 @@ PROVIDERS_LATER = Verdict(fault=Fault.PROVIDER)
 
 
 def sort_reply(code: int, words: str) -> Verdict:
-    """Say whose fault a refusal is, given the server's code and words; what is not known is the provider's."""
+    """Say whose fault a refusal is, given the server's code and words; what is not known is the provider's.
+
+    The words name no recipient: who is called spam@example.org is not spam.
+    """
+    words = " ".join(words.split())  # a reply may have several lines
     codes = [code for _class, *code in ENHANCED_CODE.findall(words) if code[0] != "0"]
     subject, detail = codes[0] if codes else ("", "")
     if code < 500:
@@ -82,7 +91,7 @@ def _is_nobody(subject: str, detail: str, words: str) -> bool:
 def _sort_delay(subject: str, words: str) -> Verdict:
     if subject == "3":  # their system is busy, whatever its limits are called
         return PROVIDERS_LATER
-    if OURS.search(words) and not FULL.search(words) and not NOT_THE_ADDRESS.search(words):
+    if OURS.search(words) and not FULL.search(words) and not GREYLISTED.search(words):
         return OURS_LATER
     return THEIRS_LATER if subject == "2" or FULL.search(words) else PROVIDERS_LATER
 

@@ -140,7 +140,7 @@ def _answer(
     for personal in filter(None, (envelope.address, envelope.address.partition("@")[0])):
         clean = re.sub(re.escape(personal), "…", clean, flags=re.IGNORECASE)
     answer = f"{code} {clean}"[:500]
-    verdict = OURS_LATER if is_about_sender else sort_reply(code, words)
+    verdict = OURS_LATER if is_about_sender else sort_reply(code, _without(envelope.address, words))
     if code == 421:
         return Unreachable(record_text.MAIL_SERVER_SAID(answer=answer), fault=verdict.fault)
     if code < 500:
@@ -148,6 +148,13 @@ def _answer(
     if not verdict.for_good:
         return TryLater(record_text.MAIL_SERVER_SAID(answer=answer), fault=verdict.fault)
     return Refused(record_text.MAIL_SERVER_SAID(answer=answer), bad_address=is_about_recipient and verdict.bad_address)
+
+
+def _without(address: str, words: str) -> str:
+    """Return the words without the address and its parts, where those are not parts of other words."""
+    local, _at, domain = address.partition("@")
+    names = "|".join(re.escape(name) for name in (address, domain, local) if name)
+    return re.sub(rf"(?<![\w.-])({names})(?![\w-])", "…", words, flags=re.IGNORECASE)
 
 
 def _answer_of_provider(error: AnymailAPIError) -> TryLater | Unreachable:

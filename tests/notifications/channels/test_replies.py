@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from notifications.replies import sort_reply
+from notifications.replies import IS_FULL, sort_reply
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "replies.md"
 # | provider | `reply` | whose fault | what follows | source |
@@ -36,3 +36,44 @@ def test_the_table_has_the_twelve_commonest_providers_and_more_than_one_reply_of
 
 def test_only_the_recipients_fault_marks_an_address() -> None:
     assert {row["fault"].strip() for row in ROWS if row["follows"].strip() == "address marked"} == {"the recipient's"}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "550 Requested action not taken: mailbox unavailable\nReject due to policy restrictions.",
+        "550 SPF record of example.org does not exist",
+        "550 Reverse DNS not found",
+        "550 PTR record does not exist",
+        "550 Mail from unknown host rejected",
+        "550 HELO name does not exist",
+        "554 Client host rejected: cannot find your hostname; host unknown",
+        "550 5.1.0 sending IP blocked for spam",
+        "550 5.1.1 Message blocked by policy",
+        "550 5.1.1 messages from [192.0.2.1] weren't sent. Part of their network is on our block list (S3140).",
+    ],
+)
+def test_what_is_said_of_the_sender_is_ours_whatever_code_and_words_come_with_it(reply: str) -> None:
+    code, _space, words = reply.partition(" ")
+
+    verdict = sort_reply(int(code), words)
+
+    assert (verdict.fault, verdict.bad_address) == ("ourselves", False)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "550 Callout verification failed:\nNo such user here",
+        "550 5.1.1 User unknown in relay recipient table",
+        "550 5.1.2 Host unknown (Name server: host not found)",
+    ],
+)
+def test_where_nobody_is_may_be_said_in_several_lines_and_in_words_that_we_know_from_elsewhere(reply: str) -> None:
+    code, _space, words = reply.partition(" ")
+
+    assert sort_reply(int(code), words).bad_address
+
+
+def test_a_full_mailbox_may_be_said_in_several_lines() -> None:
+    assert sort_reply(550, "The mailbox\nis full") == IS_FULL

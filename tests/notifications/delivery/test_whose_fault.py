@@ -59,6 +59,20 @@ class TestLater:
         assert fate(notification)[0] == "sent"
 
 
+class TestNobody:
+    @pytest.mark.parametrize("email", ["sender@example.org", "kari.black@example.org", "liv@spam.example", "a@b.no"])
+    def test_her_address_is_no_word_of_the_answer(
+        self, write: Write, post: MailServer, now: datetime, email: str
+    ) -> None:
+        notification = write(email=email)
+        post.at_rcpt = always(f"550 5.1.1 <{email}>: Recipient address rejected: mailbox of {email} unavailable")
+
+        deliver(now)
+
+        assert (fate(notification)[0], notification.fault) == ("failed", "recipient")
+        assert BadAddress.objects.filter(address=email).exists()
+
+
 class TestAnotherWay:
     def test_a_mail_that_was_given_up_goes_by_sms(
         self, write: Write, post: MailServer, gateway: Receiver, now: datetime
