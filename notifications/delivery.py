@@ -3,7 +3,7 @@
 1. Defer: what is due while its organisation's sending hours are over waits until they open.
 2. Claim: a batch of due rows becomes `sending`, with a lease, and is committed (notifications/claims.py).
 3. Check (rule 8): what is no longer true, or not for this reader any more, is cancelled with its reason. A row that
-   cannot be read fails alone.
+   cannot be read, or has nowhere to go, fails alone, and so does a host.
 4. Send each over the connection that its batch shares, if it still is this batch's, and write down at once what became
    of it, before the next. What was checked some seconds ago is checked again first.
 
@@ -57,6 +57,8 @@ MOST_WORKERS = 8
 # A batch gives a host up after so many connections in a row that came to nothing.
 CONNECTIONS = 2
 NOBODY_KNOWN = Recipient()
+# All that is claimed is queued again when its lease is over.
+NO_ROWS_FAULT = (SoftTimeLimitExceeded, OperationalError, InterfaceError)
 # Somebody waits for it: it leaves at any hour.
 AT_ANY_HOUR = (Notification.Kind.INVITED,)
 
@@ -74,7 +76,13 @@ def deliver_batch(*, now: datetime, recheck_messages: FindOutdated) -> int:
     for outgoing in batch.check(claimed):
         groups[outgoing.channel, outgoing.host].append(outgoing)
     for (code, host), group in groups.items():
-        _deliver_group(CHANNELS[code], host, group, batch)
+        try:
+            _deliver_group(CHANNELS[code], host, group, batch)
+        except NO_ROWS_FAULT:
+            raise
+        except Exception as error:
+            for outgoing in group:
+                batch.keep_error(outgoing.row.pk, error)
     _log_outcomes(claimed, seconds=batch.seconds())
     return len(claimed)
 
@@ -127,10 +135,11 @@ def _keeps_hours(row: Notification) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
-    """A message that may leave, and where it goes."""
+    """A message, and where it goes; without an address, nowhere."""
 
     message: Message
     address: str = field(repr=False)
+    host: str
 
     @property
     def row(self) -> Notification:
@@ -140,9 +149,11 @@ class Outgoing:
     def channel(self) -> str:
         return self.row.channel
 
-    @property
-    def host(self) -> str:
-        return CHANNELS[self.channel].host_of(self.address)
+    @classmethod
+    def of(cls, message: Message) -> Outgoing:
+        channel = CHANNELS.get(message.notification.channel)  # its file may have been taken away
+        address = channel.address_of(message.recipient) if channel else ""
+        return cls(message=message, address=address, host=channel.host_of(address) if channel and address else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,21 +181,21 @@ class _Batch:
                 mine = read_notifications().filter(pk__in=ids, status=Notification.Status.SENDING, claim=self.claim)
                 messages = gather(mine.order_by("pk"), now=self.began_at)
                 outdated = self.recheck_messages(messages) | leave_out_unseen(messages)
-        except (SoftTimeLimitExceeded, OperationalError, InterfaceError):
-            raise  # no row's fault: all are queued again when their lease is over
+                found = [Outgoing.of(message) for message in messages]
+                bad = _bad_addresses(found)
+        except NO_ROWS_FAULT:
+            raise
         except Exception as error:
             if len(ids) > 1:
                 return [outgoing for pk in ids for outgoing in self.check([pk])]
-            self._keep_error(ids[0], error)
+            self.keep_error(ids[0], error)
             return []
-        bad = _bad_addresses(messages)
-        return [outgoing for message in messages if (outgoing := self._address(message, outdated, bad))]
+        return [outgoing for outgoing in found if self._may_leave(outgoing, outdated, bad)]
 
-    def _address(
-        self, message: Message, outdated: dict[int, RecordText], bad: dict[tuple[str, str], BadAddress]
-    ) -> Outgoing | None:
-        row = message.notification
-        address = CHANNELS[row.channel].address_of(message.recipient) if row.channel in CHANNELS else ""
+    def _may_leave(
+        self, outgoing: Outgoing, outdated: dict[int, RecordText], bad: dict[tuple[str, str], BadAddress]
+    ) -> bool:
+        row, message, address = outgoing.row, outgoing.message, outgoing.address
         if row.pk in outdated:
             give_up(row, Notification.Status.CANCELLED, outdated[row.pk], left_out=message.left_out)
         elif not address and row.channel != EMAIL and CHANNELS[EMAIL].address_of(message.recipient):
@@ -197,15 +208,15 @@ class _Batch:
             if row.recipient_mentor:
                 tell_of_mentor(marked, row.recipient_mentor, now=self.began_at)
         else:
-            return Outgoing(message=message, address=address)
-        return None
+            return True
+        return False
 
-    def _keep_error(self, pk: int, error: Exception) -> None:
+    def keep_error(self, pk: int, error: Exception) -> None:
         """Try the row later, with its error: the code may be mended, or what it reads."""
         # The log gets the error's type only: a database error quotes the row.
         log.error("message broke", event_name="message_broke", notification_id=pk, error=type(error).__name__)
         needed = Notification.objects.only("organisation", "kind", "channel", "claim", "attempts", "in_doubt")
-        if row := needed.filter(pk=pk, claim=self.claim).first():
+        if row := needed.filter(pk=pk, claim=self.claim, status=Notification.Status.SENDING).first():
             _try_later(row, record_text.BROKE(error=type(error).__name__), now=self.began_at)
 
 
@@ -225,12 +236,8 @@ def _log_outcomes(claimed: Sequence[int], *, seconds: float) -> None:
         )
 
 
-def _bad_addresses(messages: Sequence[Message]) -> dict[tuple[str, str], BadAddress]:
-    addresses = {
-        CHANNELS[message.notification.channel].address_of(message.recipient).lower()
-        for message in messages
-        if message.notification.channel in CHANNELS
-    }
+def _bad_addresses(found: Sequence[Outgoing]) -> dict[tuple[str, str], BadAddress]:
+    addresses = {outgoing.address.lower() for outgoing in found if outgoing.address}
     marked = BadAddress.objects.filter(address__in=addresses) if addresses else BadAddress.objects.none()
     return {(bad.channel, bad.address): bad for bad in marked}
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from certifications.recheck import recheck_messages
+from mentors.models import Organisation
 from notifications.delivery import deliver_batch
-from notifications.models import Notification
+from notifications.models import Notification, Webhook
 from tests.support.delivery import Write, deliver, fate
 from tests.support.mail import MailServer
 
@@ -63,3 +64,24 @@ def test_a_value_that_no_program_can_read_stops_only_its_row(write: Write, post:
 
     assert fate(good)[0] == "sent"
     assert Notification.objects.filter(pk=bad.pk).values_list("status", flat=True).get() == "queued"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("https://[bad", id="no address"),
+        pytest.param(f"https://{'a' * 300}.example", id="a host too long for its budget"),
+    ],
+)
+def test_an_app_whose_address_makes_no_sense_stops_only_its_own_messages(
+    always_open: Organisation, write: Write, post: MailServer, now: datetime, url: str, settings: Any
+) -> None:
+    settings.DELIVERY_RATES = {"*": timedelta(milliseconds=1)}
+    to_the_app, by_mail = write(), write()
+    Webhook.objects.create(organisation=always_open, url=url)  # past every form
+    Notification.objects.filter(pk=to_the_app.pk).update(channel="webhook")
+
+    deliver_batch(now=now, recheck_messages=recheck_messages)
+
+    assert fate(by_mail)[0] == "sent"
+    assert fate(to_the_app)[0] == "queued"
