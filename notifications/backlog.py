@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from mentors.models import Organisation
 from notifications import record_text
@@ -25,7 +26,8 @@ ABOUT_ONE_MESSAGE = Q(error__contains=[{"code": record_text.NOT_NOW.code}])
 # So long back goes a message that is given up by now: its last attempt was a day and some hours after its first.
 GIVEN_UP_WITHIN = timedelta(days=3)
 # So many, or such a share of all, given up for what is ours or a provider's to mend, are an outage.
-MANY_GIVEN_UP, LARGE_SHARE = 20, 0.2
+MANY_GIVEN_UP, LARGE_SHARE, NEARLY_ALL = 20, 0.2, 0.9
+GIVEN_UP = Q(status__in=Notification.DEAD_LETTERS) | ~Q(given_up=[])
 
 WAITING = (Notification.Status.QUEUED, Notification.Status.SENDING)
 
@@ -48,20 +50,39 @@ class Refusals:
 
 
 def find_refusals(*, now: datetime) -> Refusals | None:
-    """Return what was given up for what is ours or a provider's to mend, by count or by share; none if it is little.
+    """Return what was given up for what is ours or a provider's to mend; none if it is little.
 
-    A message that went another way then counts too: its first way is as closed as for the others.
+    It is much by count or by share, of all or of what one organisation sends by one channel. What is said to be the
+    recipients' fault counts where nearly all are refused: so many cannot have moved. A message that went another way
+    counts too, for its first way is as closed as for the others.
     """
     recent = Notification.objects.filter(created_at__gt=now - GIVEN_UP_WITHIN, created_at__lte=now).order_by()
-    ours = recent.filter(fault__in=[Fault.OURSELVES, Fault.PROVIDER])
-    given_up = ours.filter(Q(status__in=Notification.DEAD_LETTERS) | ~Q(given_up=[]))
-    found = given_up.aggregate(count=Count("pk"), since=Min("created_at"))
-    if not found["count"]:
+    if not recent.exclude(fault="").filter(GIVEN_UP).exists():
         return None
-    total = recent.exclude(channel=INBOX).exclude(status=Notification.Status.CANCELLED).count()
-    if found["count"] < MANY_GIVEN_UP and found["count"] < total * LARGE_SHARE:
+    ours = GIVEN_UP & Q(fault__in=[Fault.OURSELVES, Fault.PROVIDER])
+    to_be_sent = recent.exclude(channel=INBOX).exclude(status=Notification.Status.CANCELLED)
+    groups = to_be_sent.values("organisation", way=Coalesce(F("given_up__0"), F("channel"))).annotate(
+        total=Count("pk"),
+        ours=Count("pk", filter=ours),
+        ours_since=Min("created_at", filter=ours),
+        all=Count("pk", filter=GIVEN_UP),
+        all_since=Min("created_at", filter=GIVEN_UP),
+    )
+    found = [refusals for group in groups if (refusals := _refusals_of(group))]
+    total = sum(group["total"] for group in groups)
+    count = sum(refusals.count for refusals in found)
+    if count < MANY_GIVEN_UP and count < total * LARGE_SHARE:  # of all; then by organisation and channel
+        found = [refusals for refusals in found if 1 < refusals.count >= refusals.total * LARGE_SHARE]
+        count, total = sum(refusals.count for refusals in found), sum(refusals.total for refusals in found)
+    return Refusals(count=count, total=total, since=min(refusals.since for refusals in found)) if found else None
+
+
+def _refusals_of(group: Mapping[str, Any]) -> Refusals | None:
+    """Return what counts of what an organisation sends by a channel."""
+    counted = "all" if group["all"] >= max(MANY, group["total"] * NEARLY_ALL) else "ours"
+    if not group[counted]:
         return None
-    return Refusals(count=found["count"], total=total, since=found["since"])
+    return Refusals(count=group[counted], total=group["total"], since=group[f"{counted}_since"])
 
 
 def find_backlog(*, now: datetime) -> Backlog | None:

@@ -112,7 +112,7 @@ def give_up(
         row,
         status=status,
         error=reason,
-        fault=fault,
+        fault=row.fault if row.given_up else fault,  # what closed its first way counts
         next_attempt_at=None,
         in_doubt=row.in_doubt,
         left_out=list(left_out),

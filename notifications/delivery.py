@@ -198,13 +198,14 @@ class _Batch:
         row, message, address = outgoing.row, outgoing.message, outgoing.address
         if row.pk in outdated:
             give_up(row, Notification.Status.CANCELLED, outdated[row.pk], left_out=message.left_out)
-        elif not address and row.channel != EMAIL and CHANNELS[EMAIL].address_of(message.recipient):
+        elif not address and (channel := _instead(outgoing)):
             # Its channel cannot deliver any more: an app is gone, a gateway was switched off.
-            put_back_untried(row, at=self.began_at, channel=EMAIL)
+            put_back_untried(row, at=_within_hours(row, self.began_at), channel=channel)
         elif not address:
             give_up(row, Notification.Status.FAILED, record_text.NO_ADDRESS(channel=row.channel))
         elif marked := bad.get((row.channel, address.lower())):
-            give_up(row, Notification.Status.FAILED, record_text.BAD_ADDRESS())
+            reason = record_text.BAD_ADDRESS()
+            _go_another_way(row, message.recipient, reason, fault=Fault.RECIPIENT, now=self.began_at)
             if row.recipient_mentor:
                 tell_of_mentor(marked, row.recipient_mentor, now=self.began_at)
         else:
@@ -350,19 +351,33 @@ def _try_later(
     pause = min(timedelta(seconds=settings.DELIVERY_RETRY_SECONDS * 2 ** (row.attempts - 1)), LONGEST_PAUSE)
     # With jitter, or what failed together would come back together.
     at = now + max(pause * random.uniform(0.75, 1.25), after)  # noqa: S311
-    put_back(row, at=_within_hours(row, at), error=reason, fault=fault)
+    put_back(row, at=_within_hours(row, at), error=reason, fault=_lasting_fault(row, fault))
+
+
+def _lasting_fault(row: Notification, fault: Fault) -> Fault:
+    """Return whose fault it is: of a message that went another way, what closed its first one."""
+    return Fault(row.fault) if row.given_up and row.fault else fault
 
 
 def _go_another_way(
     row: Notification, recipient: Recipient, reason: RecordText, *, fault: Fault, now: datetime
 ) -> None:
     """Give a message up on its channel: the recipient's next one takes it over, unless it is the recipient's fault."""
+    fault = _lasting_fault(row, fault)
     tried = [*row.given_up, row.channel]
     if fault == Fault.RECIPIENT or not (channel := next_channel(recipient, tried=tried)):
         give_up(row, Notification.Status.FAILED, reason, fault=fault)
         return
     log.warning("message goes another way", event_name="message_rerouted", notification_id=row.pk, channel=channel)
     put_back(row, at=_within_hours(row, now), attempts=0, channel=channel, given_up=tried, error=reason, fault=fault)
+
+
+def _instead(outgoing: Outgoing) -> str | None:
+    """Return by which channel to send what has no address on its own; who has chosen e-mail is sent nothing else."""
+    row = outgoing.row
+    if row.channel == EMAIL and not row.given_up:
+        return None
+    return next_channel(outgoing.message.recipient, tried=[*row.given_up, row.channel])
 
 
 def _within_hours(row: Notification, at: datetime) -> datetime:

@@ -38,8 +38,9 @@ SPOKEN = re.compile(r"call|voice|tts", re.IGNORECASE)
 # the status of the gateway's answer there, and that there was none.
 ANSWERED = re.compile(r"\berror=(\d{3})\b")
 NO_ANSWER = re.compile(r"connection error", re.IGNORECASE)
-# A number that is none, or a text that it does not like. All else is ours to mend, as a password, a bill or an address
-# that has moved, or theirs: then the message may pass.
+# A number that is none, or a text that it does not like, or a field that it wants by now: no use to try again, and not
+# known whose fault it is. All else is ours to mend, as a password, a bill or an address that has moved, or theirs: then
+# the message may pass.
 ABOUT_THE_MESSAGE = {400, 422}
 
 
@@ -135,7 +136,7 @@ def _failure(said: list[str]) -> Undelivered:
         status = statuses[-1]
         reason = record_text.GATEWAY_ANSWERED(status=status)
         if status in ABOUT_THE_MESSAGE:
-            return Refused(reason)
+            return Refused(reason, fault=Fault.PROVIDER)
         is_theirs = status in {408, 425, 429} or status >= 500
         return TryLater(reason, fault=Fault.PROVIDER if is_theirs else Fault.OURSELVES)
     if any(NO_ANSWER.search(line) for line in said):

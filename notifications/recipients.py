@@ -53,8 +53,9 @@ def channel_for_mentor(mentor: Mentor, organisation: Organisation) -> str | None
 
 def next_channel(recipient: Recipient, *, tried: Sequence[str]) -> str | None:
     """Return the next channel that reaches the recipient, e-mail first, after those that were tried; None: none."""
-    if not all(code in CHANNELS and CHANNELS[code].is_personal for code in tried):
+    if any(code in CHANNELS and not CHANNELS[code].is_personal for code in tried):
         return None  # operations have another way, and an inbox needs none
+    recipient = replace(recipient, chosen="")  # for the channel that was tried
     for code in sorted(CHANNELS, key=lambda code: code != EMAIL):
         channel = CHANNELS[code]
         if code not in tried and channel.is_personal and channel.is_set_up() and channel.address_of(recipient):

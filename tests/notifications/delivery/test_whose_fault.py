@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from cronjobs.monitoring.problems import find_problems
+from mentors.models import Chapter, Mentor, User
 from notifications.backlog import Refusals, find_refusals
 from notifications.models import BadAddress, Notification, Preference
 from tests.support.delivery import Write, deliver, fate
 from tests.support.mail import MailServer, always
-from tests.support.receiver import Receiver, http_receiver
+from tests.support.receiver import Answer, Receiver, http_receiver
 
 pytestmark = [
     pytest.mark.django_db,
@@ -32,6 +33,20 @@ def gateway(settings: Any) -> Iterator[Receiver]:
 
 def exhaust() -> None:
     Notification.objects.update(attempts=11)
+
+
+def by_sms(notification: Notification, address: str = "") -> Notification:
+    return _by(notification, "sms", address)
+
+
+def by_chat(notification: Notification) -> Notification:
+    return _by(notification, "chat", "@liv")
+
+
+def _by(notification: Notification, channel: str, address: str) -> Notification:
+    Preference.objects.create(mentor=notification.recipient_mentor, channel=channel, address=address)
+    Notification.objects.filter(pk=notification.pk).update(channel=channel)
+    return notification
 
 
 class TestLater:
@@ -129,6 +144,56 @@ class TestAnotherWay:
         assert fate(notification)[0] == "failed"
         assert gateway.received == []
 
+    def test_a_gateway_that_takes_no_message_is_gone_round_at_once(
+        self, write: Write, post: MailServer, gateway: Receiver, now: datetime
+    ) -> None:
+        notification = by_sms(write(phone="+4790000000"))
+        gateway.always(400)
+
+        deliver(now)
+
+        assert (fate(notification)[0], notification.channel) == ("sent", "email")
+
+    def test_where_the_next_way_leads_to_nobody_it_is_the_one_after_that(
+        self, write: Write, post: MailServer, gateway: Receiver, now: datetime, settings: Any
+    ) -> None:
+        settings.CHAT_URL = f"json://127.0.0.1:{gateway.port}/chat/{{to}}"
+        notification = by_chat(write(phone="+4790000000"))
+        post.at_rcpt = always("550 5.1.1 user unknown")
+        gateway.answer = lambda request: Answer(400 if request.path.startswith("/chat") else 204)
+
+        deliver(now)
+
+        assert (fate(notification)[0], notification.channel) == ("sent", "sms")
+        assert notification.given_up == ["chat", "email"]
+
+    def test_an_address_for_one_channel_is_none_for_another(
+        self, write: Write, gateway: Receiver, now: datetime, settings: Any
+    ) -> None:
+        settings.CHAT_URL = f"json://127.0.0.1:{gateway.port}/chat/{{to}}"
+        notification = by_sms(write(email=""), address="+4790000000")
+        gateway.always(403)
+        exhaust()
+
+        deliver(now)
+
+        assert (fate(notification)[0], notification.channel) == ("failed", "sms")
+        assert notification.fault == "ourselves"
+
+    def test_a_way_that_was_given_up_is_not_gone_again(
+        self, write: Write, post: MailServer, gateway: Receiver, now: datetime
+    ) -> None:
+        notification = write(phone="+4790000000")
+        post.at_rcpt = always(DAILY_LIMIT)
+        gateway.always(503)
+        exhaust()
+        deliver(now)
+        Mentor.objects.update(phone="")
+
+        deliver(now + timedelta(hours=1))
+
+        assert (fate(notification)[0], notification.channel, notification.fault) == ("failed", "sms", "ourselves")
+
 
 class TestIncident:
     def test_a_night_that_nobody_heard_of_is_a_problem(self, write: Write, post: MailServer, now: datetime) -> None:
@@ -175,3 +240,39 @@ class TestIncident:
         deliver(now)
 
         assert find_refusals(now=now) == Refusals(count=1, total=1, since=now)
+
+    def test_a_second_way_that_is_the_recipients_fault_hides_nothing(
+        self, write: Write, kari: User, post: MailServer, gateway: Receiver, now: datetime
+    ) -> None:
+        notification = by_sms(write(email="liv@example.org", phone="+4790000000"))
+        BadAddress.objects.create(channel="email", address="liv@example.org", reason="550", at=now)
+        gateway.always(404)
+        exhaust()
+
+        deliver(now)
+
+        assert (fate(notification)[0], notification.fault) == ("failed", "ourselves")
+        assert find_refusals(now=now) == Refusals(count=1, total=1, since=now)
+
+    def test_so_many_addresses_cannot_all_be_bad_on_one_night(
+        self, write: Write, kari: User, post: MailServer, now: datetime
+    ) -> None:
+        for _ in range(6):
+            write()
+        post.at_rcpt = always("550 5.1.1 user unknown")
+
+        deliver(now)
+
+        assert find_refusals(now=now) == Refusals(count=6, total=6, since=now)
+
+    def test_a_small_organisation_is_not_lost_in_the_crowd(
+        self, write: Write, elsewhere: Chapter, foreigner: Mentor, now: datetime
+    ) -> None:
+        rows = [write() for _ in range(60)]
+        Notification.objects.update(status="sent")
+        theirs = {"organisation": elsewhere.organisation, "recipient_mentor": foreigner, "about": foreigner}
+        Notification.objects.filter(pk__in=[row.pk for row in rows[:3]]).update(
+            status="failed", fault="ourselves", **theirs
+        )
+
+        assert find_refusals(now=now) == Refusals(count=3, total=3, since=now)
