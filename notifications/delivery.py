@@ -120,11 +120,17 @@ def workers_wanted(*, now: datetime) -> int:
 
 
 def send_again(notifications: Iterable[Notification], *, now: datetime) -> int:
-    """Queue dead letters anew, with all their attempts, under the Message-ID they had; return how many there were."""
+    """Queue dead letters anew, with all their attempts and ways, under the Message-ID they had; return how many."""
     queued = 0
     for row in notifications:
         dead = Notification.objects.filter(pk=row.pk, status__in=Notification.DEAD_LETTERS)
-        queued += dead.update(status=Notification.Status.QUEUED, attempts=0, next_attempt_at=_within_hours(row, now))
+        queued += dead.update(
+            status=Notification.Status.QUEUED,
+            channel=[*row.given_up, row.channel][0],
+            given_up=[],
+            attempts=0,
+            next_attempt_at=_within_hours(row, now),
+        )
     return queued
 
 

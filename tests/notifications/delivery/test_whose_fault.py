@@ -11,6 +11,7 @@ import pytest
 from cronjobs.monitoring.problems import find_problems
 from mentors.models import Chapter, Mentor, User
 from notifications.backlog import Refusals, find_refusals
+from notifications.delivery import send_again
 from notifications.models import BadAddress, Notification, Preference
 from tests.support.delivery import Write, deliver, fate
 from tests.support.mail import MailServer, always
@@ -193,6 +194,23 @@ class TestAnotherWay:
         deliver(now + timedelta(hours=1))
 
         assert (fate(notification)[0], notification.channel, notification.fault) == ("failed", "sms", "ourselves")
+
+    def test_sent_again_it_goes_its_first_way_again(
+        self, write: Write, post: MailServer, gateway: Receiver, now: datetime
+    ) -> None:
+        notification = write(phone="+4790000000")
+        post.at_rcpt = always(DAILY_LIMIT)
+        gateway.always(403)
+        exhaust()
+        deliver(now)
+        exhaust()
+        deliver(now + timedelta(hours=1))
+        post.at_rcpt = None  # somebody has paid
+
+        send_again([notification], now=now + timedelta(hours=2))
+        deliver(now + timedelta(hours=2))
+
+        assert (fate(notification)[0], notification.channel, notification.given_up) == ("sent", "email", [])
 
 
 class TestIncident:
