@@ -46,7 +46,7 @@ def write_summaries(*, organisation: Organisation, run_id: UUID, now: datetime) 
             # A row is the first of one summary only: this is written once, and a retry of the run writes another.
             kind, key = Notification.Kind.DIGEST, f"digest:{firsts[coordinator.user_id]}"
         elif coordinator.mail == Preference.Mail.WEEKLY:
-            year, week, _day = organisation.local_date(now).isocalendar()
+            year, week, _day = organisation.local_time(now).isocalendar()
             kind, key = Notification.Kind.WEEKLY, f"weekly:{organisation.pk}:{year}-{week}"
         else:
             continue

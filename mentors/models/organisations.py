@@ -139,12 +139,16 @@ class Organisation(models.Model):
         """Return the business date that `now` falls on in this organisation."""
         return now.astimezone(zoneinfo.ZoneInfo(self.timezone)).date()
 
-    def next_sending_time(self, now: datetime) -> datetime:
-        """Return `now` within the sending hours, else the next time they open (rule 12).
+    def local_time(self, now: datetime) -> datetime:
+        """Return `now` by the organisation's clock; by UTC if tzdata no longer knows its time zone.
 
-        By UTC if tzdata no longer knows the time zone: messages leave all the same, and the watch tells of it.
+        Messages leave all the same, and the watch tells of it; a night without its time zone does not begin.
         """
-        local = now.astimezone(zoneinfo.ZoneInfo(self.timezone) if is_timezone(self.timezone) else UTC)
+        return now.astimezone(zoneinfo.ZoneInfo(self.timezone) if is_timezone(self.timezone) else UTC)
+
+    def next_sending_time(self, now: datetime) -> datetime:
+        """Return `now` within the sending hours, else the next time they open (rule 12)."""
+        local = self.local_time(now)
         clock = local.time()
         if self.sending_from == self.sending_until:
             return now

@@ -79,7 +79,7 @@ def gather(notifications: Iterable[Notification], *, now: datetime) -> list[Mess
     return [
         Message(
             notification=row,
-            today=row.organisation.local_date(now),
+            today=row.organisation.local_time(now).date(),
             recipient=_recipient(row),
             recipient_name=_name(row),
             events=told[row.pk] if row.kind in SUMMARIES else _events(row, paused),

@@ -88,3 +88,13 @@ class TestSendingHours:
 
         assert hlf.next_sending_time(datetime(2026, 11, 21, 1, tzinfo=UTC)) == datetime(2026, 11, 21, 1, tzinfo=UTC)
         assert hlf.next_sending_time(datetime(2026, 11, 21, 12, tzinfo=UTC)) == datetime(2026, 11, 21, 21, tzinfo=UTC)
+
+    def test_a_message_of_an_organisation_whose_time_zone_nobody_knows_any_more_leaves_by_utc(
+        self, write: Write, post: MailServer, now: datetime
+    ) -> None:
+        notification = write()
+        Organisation.objects.update(timezone="Europe/Nowhere")
+
+        deliver(now)
+
+        assert fate(notification)[0] == "sent"
