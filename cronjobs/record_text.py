@@ -30,7 +30,9 @@ ANSWERED = Phrase("answered", _("Only the coordinators were reminded: the mentor
 NOBODY_TO_TELL = Phrase(
     "nobody_to_tell", _("Nobody could be reminded: the mentor has no address, and nobody looks after the chapter.")
 )
-NOT_TOLD = Phrase("not_told", _("Not reminded after all: it was no longer true when the message was to leave."))
+NOT_TOLD = Phrase(
+    "not_told", _("Not reminded after all: the message did not arrive, or it was no longer true when it was to leave.")
+)
 NO_PAUSING = Phrase("no_pausing", _("Automatic pausing was switched off."))
 NO_RESUMING = Phrase("no_resuming", _("Automatic resuming was switched off."))
 PAUSED_ALREADY = Phrase("paused_already", _("The mentor was paused already."))

@@ -1,9 +1,9 @@
 """Giving back the keys of reminders that were not told after all.
 
 A reminder is done once its message is written, and the message may wait for the morning. What is no longer true by
-then it does not say. The item is skipped after all, so that the stage is reminded of again if it becomes true again
-(ADR 7), and its run's record is sealed anew. What is to be released stands in the messages: it may be done late, by
-anybody, and twice.
+then it does not say; or it fails, and no coordinator was told either. The item is skipped after all, so that the stage
+is reminded of again if it is true (ADR 7), and its run's record is sealed anew. What is to be released stands in the
+messages: it may be done late, by anybody, and twice.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from mentors.record_text import RecordText
 from notifications import record_text
 from notifications.bounce_reports import DeliveryReport, Outcome, read_event
 from notifications.channels import CHANNELS, EMAIL, OPERATIONS
+from notifications.claims import keep_unheard
 from notifications.messages.context import gather, read_notifications
 from notifications.models import BadAddress, Notification, Webhook
 from notifications.service import get_notification_service
@@ -139,6 +140,7 @@ def _note(row: Notification, outcome: Outcome, note: RecordText, *, now: datetim
         next_attempt_at=None,
         sent_at=Coalesce("sent_at", Value(now)),
     )
+    keep_unheard([row.pk])
 
 
 def _tell_of_mentors(bad: BadAddress, *, now: datetime) -> None:

@@ -53,6 +53,16 @@ SENT = """
     SET status = 'sent', sent_at = %s, next_attempt_at = NULL, error = '[]', in_doubt = false, left_out = %s
     WHERE id = %s AND sent_at IS NULL
 """
+# Of a message to a mentor that has failed: its items, if no coordinator was told of her in that run.
+UNHEARD = """
+    UPDATE notifications_notification message
+    SET left_out = ARRAY(SELECT jsonb_path_query(message.context, '$.events[*].item')::bigint)
+    WHERE id = ANY(%s) AND status = 'failed' AND recipient_mentor_id IS NOT NULL AND run_id IS NOT NULL
+      AND NOT EXISTS (
+        SELECT FROM notifications_notification told
+        WHERE told.about_id = message.about_id AND told.run_id = message.run_id AND told.channel = 'inbox'
+      )
+"""
 
 
 def claim_due(claim: UUID, *, now: datetime) -> list[int]:
@@ -117,20 +127,30 @@ def give_up(
         in_doubt=row.in_doubt,
         left_out=list(left_out),
     )
+    keep_unheard([row.pk])
     log.warning("message not sent", event_name="message_not_sent", notification_id=row.pk, status=status)
 
 
 def free_stuck(*, now: datetime) -> int:
     """Queue again what a dead worker left in `sending`; return how many. What has had its attempts has failed."""
     stuck = Notification.objects.filter(status=Notification.Status.SENDING, next_attempt_at__lte=now)
-    stuck.filter(attempts__gte=settings.DELIVERY_MAX_ATTEMPTS).update(
+    lost = stuck.filter(attempts__gte=settings.DELIVERY_MAX_ATTEMPTS)
+    ids = list(lost.values_list("pk", flat=True))
+    lost.update(
         status=Case(
             When(in_doubt=True, then=Value(Notification.Status.UNCERTAIN)), default=Value(Notification.Status.FAILED)
         ),
         next_attempt_at=None,
         error=record_text.LOST(),
     )
+    keep_unheard(ids)
     return stuck.update(status=Notification.Status.QUEUED)
+
+
+def keep_unheard(ids: Sequence[int]) -> None:
+    """Keep, of those that have failed, the items of which nobody heard: they are reminded of again."""
+    with connection.cursor() as cursor:
+        cursor.execute(UNHEARD, [list(ids)])
 
 
 def _mine(row: Notification, **changes: Any) -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from certifications.models import Certification, CertificationType
 from certifications.recording import change_certification
-from cronjobs.models import RunItem, Seal
+from cronjobs.models import Run, RunItem, Seal
 from cronjobs.records.verification import check_chain
 from cronjobs.release import release_unheard
 from cronjobs.sweep import sweep
 from mentors.models import Mentor, Organisation, User
-from notifications.models import Notification
+from notifications.claims import free_stuck
+from notifications.models import BadAddress, Notification
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.support.delivery import deliver, to_the_mentor
 from tests.support.nights import outcomes, run_night
@@ -126,6 +127,50 @@ class TestCancelled:
         deliver()
 
         assert [release_unheard(now=NOW), release_unheard(now=NOW)] == [1, 0]
+
+
+class TestFailed:
+    @pytest.fixture
+    def run(self, hlf: Organisation, certification: Certification) -> Run:
+        return run_night(hlf, TODAY, now=NOW)
+
+    def test_a_reminder_that_failed_is_sent_once_there_is_an_address_again(
+        self, hlf: Organisation, run: Run, mailoutbox: list[Any]
+    ) -> None:
+        Mentor.objects.update(email="")
+        deliver()
+        assert to_the_mentor().status == "failed"
+        sweep(now=NOW)
+        Mentor.objects.update(email="liv@example.org")
+
+        again = run_night(hlf, TODAY, now=NOW)
+        deliver()
+
+        assert outcomes(run) == [("remind", "M0", "skipped", "not_told")]
+        assert outcomes(again) == [("remind", "M0", "done", "reminded")]
+        assert ["liv@example.org"] in [message.to for message in mailoutbox]
+
+    def test_so_is_one_to_an_address_that_is_marked_as_bad(self, run: Run) -> None:
+        BadAddress.objects.create(channel="email", address="liv@example.org", reason="550", at=NOW)
+        deliver()
+
+        assert release_unheard(now=NOW) == 1
+
+    def test_so_is_one_that_its_workers_lost(self, run: Run) -> None:
+        Notification.objects.filter(pk=to_the_mentor().pk).update(status="sending", attempts=99, next_attempt_at=NOW)
+        free_stuck(now=NOW)
+
+        assert release_unheard(now=NOW) == 1
+
+    def test_a_coordinator_who_was_told_is_enough(
+        self, hlf: Organisation, kari: User, certification: Certification
+    ) -> None:
+        run_night(hlf, TODAY, now=NOW)
+        Mentor.objects.update(email="")
+        deliver()
+        assert to_the_mentor().status == "failed"
+
+        assert release_unheard(now=NOW) == 0
 
 
 class TestNobody:
