@@ -26,6 +26,11 @@ FIND_UNHEARD = """
     JOIN cronjobs_runitem item ON item.id = ANY(message.left_out) AND item.run_id = message.run_id
     JOIN cronjobs_run run ON run.id = item.run_id AND run.concluded_at IS NOT NULL
     WHERE NOT message.left_out = '{}' AND item.action = 'remind' AND item.status = 'done'
+      -- A coordinator's counts where the mentor herself was not written to.
+      AND (message.recipient_mentor_id IS NOT NULL OR NOT EXISTS (
+        SELECT FROM notifications_notification own
+        WHERE own.about_id = message.about_id AND own.run_id = message.run_id AND own.recipient_mentor_id IS NOT NULL
+      ))
     GROUP BY item.run_id
 """
 

@@ -126,6 +126,8 @@ def give_up(
         next_attempt_at=None,
         in_doubt=row.in_doubt,
         left_out=list(left_out),
+        # A coordinator is told by this channel after all, if it happens again; a mentor's key names the run's item.
+        **({"dedupe_key": f"{row.dedupe_key}:{row.pk}"} if left_out and row.recipient_user_id else {}),
     )
     keep_unheard([row.pk])
     log.warning("message not sent", event_name="message_not_sent", notification_id=row.pk, status=status)

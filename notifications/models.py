@@ -96,9 +96,9 @@ class Notification(models.Model):
     run_id = models.UUIDField(_("run"), null=True)
     language = models.CharField(_("language"), max_length=2, choices=LANGUAGES)
     context = models.JSONField(_("context"), default=dict)
-    # Of a message to a mentor: the run's items of which it said nothing, because they were no longer true when it left,
-    # or because it failed, and no coordinator was told either. Nobody was reminded then, and cronjobs/release.py gives
-    # their keys back.
+    # The run's items of which it said nothing, because they were no longer true when it left, or, to a mentor, because
+    # it failed, and no coordinator was told either. If nobody was reminded then, cronjobs/release.py gives their keys
+    # back.
     left_out = ArrayField(models.BigIntegerField(), verbose_name=_("left out"), default=list, blank=True, db_default=[])
     # Of a row in the inbox: the summary that told of it by another channel.
     digest = models.ForeignKey(

@@ -49,9 +49,8 @@ class Message:
 
     @property
     def left_out(self) -> list[int]:
-        """The run's items, by id, of which it was to tell the mentor and tells no more."""
-        row = self.notification
-        written = row.context.get("events", ()) if row.recipient_mentor_id else ()
+        """The run's items, by id, of which it was to tell and tells no more."""
+        written = self.notification.context.get("events", ())
         told = {event.facts.get("item") for event in self.events}
         return [facts["item"] for facts in written if "item" in facts and facts["item"] not in told]
 

@@ -15,10 +15,11 @@ from cronjobs.release import release_unheard
 from cronjobs.sweep import sweep
 from mentors.models import Mentor, Organisation, User
 from notifications.claims import free_stuck
-from notifications.models import BadAddress, Notification
+from notifications.models import BadAddress, Notification, Preference
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.support.delivery import deliver, to_the_mentor
 from tests.support.nights import outcomes, run_night
+from tests.support.rules import pause
 
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +79,40 @@ class TestCancelled:
         run_night(hlf, TODAY, now=NOW)
 
         assert Notification.objects.filter(recipient_user=kari, channel="inbox", kind="remind").count() == 1
+
+    def test_a_coordinator_who_wants_each_by_mail_gets_it_when_it_is_true_again(
+        self, hlf: Organisation, kari: User, mentor: Mentor, certification: Certification, mailoutbox: list[Any]
+    ) -> None:
+        Preference.objects.create(user=kari, mail="each")
+        pause(mentor)  # whose reminders are for coordinators only
+        run_night(hlf, TODAY, now=NOW)
+        postpone(certification)
+        deliver()
+        withdraw_the_postponement(certification)
+
+        run_night(hlf, TODAY, now=NOW)
+        deliver()
+
+        reminders = Notification.objects.filter(recipient_user=kari, kind="remind")
+        assert reminders.filter(channel="inbox").count() == 1
+        assert list(reminders.filter(channel="email").order_by("pk").values_list("status", flat=True)) == [
+            "cancelled",
+            "sent",
+        ]
+
+    def test_a_mentor_who_was_told_is_not_told_again_for_a_coordinators_cancelled_mail(
+        self, hlf: Organisation, kari: User, certification: Certification
+    ) -> None:
+        Preference.objects.create(user=kari, mail="each")
+        run_night(hlf, TODAY, now=NOW)
+        to_kari = Notification.objects.filter(recipient_user=kari, channel="email")
+        to_kari.update(next_attempt_at=NOW + timedelta(days=1))
+        deliver()
+        postpone(certification)
+        deliver(NOW + timedelta(days=1))
+        assert to_kari.get(kind="remind").status == "cancelled"
+
+        assert release_unheard(now=NOW) == 0
 
     def test_of_two_reminders_in_one_message_only_the_one_that_it_left_out_is_reminded_of_again(
         self,
