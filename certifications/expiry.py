@@ -27,7 +27,7 @@ CLOCKS_DIFFER = timedelta(minutes=1)  # of those that start a run, and those tha
 
 
 def find_expired_certifications(
-    *, organisation: Organisation, on: date, mentor_ids: Iterable[int] | None = None
+    *, organisation: Organisation, on: date, now: datetime, mentor_ids: Iterable[int] | None = None
 ) -> QuerySet[Any, Any]:
     """Return a row for each mentor whom rule 4 may pause on the day, of these or of all.
 
@@ -35,7 +35,7 @@ def find_expired_certifications(
     Only mentors are looked at whose `lapses_on` has come, or who hold a certification that begins later and so may
     have a gap today: the cost grows with what is due, not with history.
     """
-    active = Mentor.objects.of(organisation).active().not_changed_by_a_later_day(than=on)
+    active = Mentor.objects.of(organisation).active().not_changed_by_a_later_day(than=on, now=now)
     if not organisation.auto_pause:
         active = active.none()
     if mentor_ids is not None:
@@ -47,13 +47,13 @@ def find_expired_certifications(
 
 
 def find_renewed_mentors(
-    *, organisation: Organisation, on: date, mentor_ids: Iterable[int] | None = None
+    *, organisation: Organisation, on: date, now: datetime, mentor_ids: Iterable[int] | None = None
 ) -> QuerySet[Any, Any]:
     """Return a row for each mentor whom rule 5 may resume on the day, of these or of all.
 
     A row has `mentor_id` and `codes`: the types that stand against it; none, and the mentor is resumed.
     """
-    paused = Mentor.objects.of(organisation).paused_because_expired().not_changed_by_a_later_day(than=on)
+    paused = Mentor.objects.of(organisation).paused_because_expired().not_changed_by_a_later_day(than=on, now=now)
     if not organisation.auto_resume:
         paused = paused.none()
     if mentor_ids is not None:
@@ -64,9 +64,11 @@ def find_renewed_mentors(
     return _name_types(candidates, _types_against_resuming(on=on))
 
 
-def find_types_against_resuming(mentor_ids: Iterable[int], *, on: date) -> QuerySet[Any, Any]:
+def find_types_against_resuming(mentor_ids: Iterable[int], *, on: date, now: datetime) -> QuerySet[Any, Any]:
     """Return a row (mentor_id, codes) for each of these mentors whom the night has paused: see find_renewed_mentors."""
-    paused = Mentor.objects.paused_because_expired().not_changed_by_a_later_day(than=on).filter(pk__in=mentor_ids)
+    paused = (
+        Mentor.objects.paused_because_expired().not_changed_by_a_later_day(than=on, now=now).filter(pk__in=mentor_ids)
+    )
     return _name_types(paused.order_by().values("pk"), _types_against_resuming(on=on))
 
 
@@ -124,7 +126,7 @@ def apply_auto_pause(
     lapsed, *others = (
         {
             row["mentor_id"]: row["codes"].split(",")
-            for row in find_expired_certifications(organisation=organisation, on=day, mentor_ids=mentor_ids)
+            for row in find_expired_certifications(organisation=organisation, on=day, now=now, mentor_ids=mentor_ids)
             if row["codes"]
         }
         for day in days_to_ask(organisation, on=on, now=now)
@@ -162,7 +164,7 @@ def apply_auto_resume(
     """
     renewed = list(mentor_ids)
     for day in days_to_ask(organisation, on=on, now=now):
-        found = find_renewed_mentors(organisation=organisation, on=day, mentor_ids=renewed)
+        found = find_renewed_mentors(organisation=organisation, on=day, now=now, mentor_ids=renewed)
         renewed = [row["mentor_id"] for row in found if not row["codes"]]
     return change_status(
         dict.fromkeys(renewed, record_text.NOT_LAPSED()),

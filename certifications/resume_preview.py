@@ -27,7 +27,7 @@ def find_would_be_resumed(
     return {
         row["mentor_id"]
         for on, mentor_ids in by_day.items()
-        for row in find_types_against_resuming(mentor_ids, on=on)
+        for row in find_types_against_resuming(mentor_ids, on=on, now=now)
         if set((row["codes"] or "").split(",")) <= covered.get(row["mentor_id"], set()) | {""}
     }
 

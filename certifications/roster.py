@@ -267,7 +267,7 @@ class _Merge:
         paused = Mentor.objects.paused_because_expired().filter(pk__in=changed).values_list("pk", flat=True)
         if not resume:
             on = self.organisation.local_date(self.now)
-            renewed = find_renewed_mentors(organisation=self.organisation, on=on, mentor_ids=list(paused))
+            renewed = find_renewed_mentors(organisation=self.organisation, on=on, now=self.now, mentor_ids=list(paused))
             return sum(not row["codes"] for row in renewed)
         return len(resume_renewed(organisation=self.organisation, mentor_ids=list(paused), now=self.now))
 

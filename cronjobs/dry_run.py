@@ -28,7 +28,7 @@ def make_dry_run(
 
     The run is closed from the first, so it is in nobody's way.
     """
-    due = show_due_items(organisation=organisation, actions=actions, on=on)
+    due = show_due_items(organisation=organisation, actions=actions, on=on, now=now)
     planned = Counter(item.action for item in due)
     run = Run(
         organisation=organisation,
@@ -48,11 +48,11 @@ def make_dry_run(
     return run, due
 
 
-def dry_run_rows(run: Run, *more: str, scope: Scope) -> Rows:
+def dry_run_rows(run: Run, *more: str, scope: Scope, now: datetime) -> Rows:
     """Return what the dry run would do now, as far as the user sees it, and `more` of each `DueItem`."""
     actions = [Action(action) for action in run.actions]
     return [
         item.as_row() | {name: getattr(item, name) for name in more}
-        for item in show_due_items(organisation=run.organisation, actions=actions, on=run.business_date)
+        for item in show_due_items(organisation=run.organisation, actions=actions, on=run.business_date, now=now)
         if scope.sees_item(organisation_id=run.organisation_id, chapter_id=item.chapter_id)
     ]

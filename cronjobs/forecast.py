@@ -42,7 +42,8 @@ def write_forecast(run: Run, *, now: datetime) -> None:
     """Write what the next night of the run's organisation is expected to do, over what an earlier close wrote of it."""
     night = next_night(run.organisation, now=now)
     expected = {
-        action.value: count_due_items(organisation=run.organisation, action=action, on=night) for action in Action
+        action.value: count_due_items(organisation=run.organisation, action=action, on=night, now=now)
+        for action in Action
     }
     forecast = Forecast(organisation=run.organisation, business_date=night, expected=expected, written_at=now)
     Forecast.objects.bulk_create(

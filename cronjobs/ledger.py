@@ -24,7 +24,7 @@ from mentors.models import Organisation
 from mentors.record_text import EMPTY, RecordText
 
 
-def _due_reminders(*, organisation: Organisation, on: date) -> QuerySet[Any, Any]:
+def _due_reminders(*, organisation: Organisation, on: date, **_now: datetime) -> QuerySet[Any, Any]:
     reminders = find_due_reminders(organisation=organisation, on=on)
     return reminders.values("id", "mentor_id", "type__code", "number", "expires_on", "stage")
 
@@ -161,17 +161,17 @@ def check_business_date(on: date) -> None:
 
 def plan_items(run: Run, *, action: Action, now: datetime) -> tuple[int, int]:
     """Write what is due for the action into the ledger; return how many are new, and how many had their key already."""
-    rows = _rows(INSERT_DUE, run.organisation, action, run.business_date, after=(run.pk, action, now))
+    rows = _rows(INSERT_DUE, run.organisation, action, run.business_date, now=now, after=(run.pk, action, now))
     inserted, due = rows[0] if rows else (0, 0)
     return inserted, due - inserted
 
 
-def show_due_items(*, organisation: Organisation, actions: Iterable[Action], on: date) -> list[DueItem]:
+def show_due_items(*, organisation: Organisation, actions: Iterable[Action], on: date, now: datetime) -> list[DueItem]:
     """Return what a run on the day would do, and write nothing. Raises ValidationError for a day out of range."""
     check_business_date(on)
     items = []
     for action in actions:
-        for row in _rows(SHOW_DUE, organisation, action, on, after=()):
+        for row in _rows(SHOW_DUE, organisation, action, on, now=now, after=()):
             _key, mentor_id, _certification, type_codes, number, expires_on, stage, chapter_id, ref, name = row
             items.append(
                 DueItem(
@@ -189,9 +189,9 @@ def show_due_items(*, organisation: Organisation, actions: Iterable[Action], on:
     return items
 
 
-def count_due_items(*, organisation: Organisation, action: Action, on: date) -> int:
+def count_due_items(*, organisation: Organisation, action: Action, on: date, now: datetime) -> int:
     """Return for how many things a run on the day would be the first to do the action, and write nothing."""
-    rows = _rows(COUNT_DUE, organisation, action, on, after=())
+    rows = _rows(COUNT_DUE, organisation, action, on, now=now, after=())
     return int(rows[0][0]) if rows else 0
 
 
@@ -207,11 +207,11 @@ def count_items(run: Run) -> dict[str, dict[str, int]]:
 
 
 def _rows(
-    template: str, organisation: Organisation, action: Action, on: date, *, after: tuple[Any, ...]
+    template: str, organisation: Organisation, action: Action, on: date, *, now: datetime, after: tuple[Any, ...]
 ) -> list[tuple[Any, ...]]:
     plan = ACTION_PLANS[action]
     try:
-        due, params = plan.find_due(organisation=organisation, on=on).query.sql_with_params()
+        due, params = plan.find_due(organisation=organisation, on=on, now=now).query.sql_with_params()
     except EmptyResultSet:  # the organisation has switched the action off
         return []
     with connection.cursor() as cursor:

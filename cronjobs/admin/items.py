@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
@@ -85,7 +86,8 @@ def list_items(run: Run, *, scope: Scope, params: MultiValueDict[str, str]) -> I
     start = (page - 1) * AT_ONCE
     found: QuerySet[RunItem, Row] | Rows
     if run.dry_run:
-        found = [row for row in dry_run_rows(run, "mentor_id", scope=scope) if action in ("", row["action"])]
+        found = dry_run_rows(run, "mentor_id", scope=scope, now=timezone.now())
+        found = [row for row in found if action in ("", row["action"])]
     else:
         chosen = {name: value for name, value in (("action", action), ("status", status)) if value}
         found = ledger_rows(items_seen(run, scope).filter(**chosen).order_by("id"), "mentor_id")

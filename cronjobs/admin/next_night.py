@@ -83,19 +83,19 @@ def preview(
     on = organisation.local_date(begins_at or now)
     sees_all = scope.everything or organisation.pk in scope.led
     mentors = None if sees_all else Mentor.objects.of(organisation).filter(scope.mentors()).order_by()
-    due, counts = _find_due(organisation, mentors=mentors, on=on, type_names=type_names)
+    due, counts = _find_due(organisation, mentors=mentors, on=on, now=now, type_names=type_names)
     return Tonight(on=on, begins_at=begins_at, due=due, counts=counts)
 
 
 def _find_due(
-    organisation: Organisation, *, mentors: QuerySet[Mentor] | None, on: date, type_names: dict[str, str]
+    organisation: Organisation, *, mentors: QuerySet[Mentor] | None, on: date, now: datetime, type_names: dict[str, str]
 ) -> tuple[list[UpcomingItem], dict[str, int]]:
     """Return the first few that are due to these mentors, or to all if they are None, and the number of all."""
     parts: list[str] = []
     params: list[Any] = []
     for action in Action:
         with suppress(EmptyResultSet):  # the organisation has switched the action off
-            due, values = _select(action, organisation, mentors, on).query.sql_with_params()
+            due, values = _select(action, organisation, mentors, on=on, now=now).query.sql_with_params()
             parts.append(FIRST_DUE.format(due=due, columns=ACTION_PLANS[action].columns))
             params += [*values, action, MOST]
     if not parts:
@@ -107,9 +107,9 @@ def _find_due(
 
 
 def _select(
-    action: Action, organisation: Organisation, mentors: QuerySet[Mentor] | None, on: date
+    action: Action, organisation: Organisation, mentors: QuerySet[Mentor] | None, *, on: date, now: datetime
 ) -> QuerySet[Any, Any]:
-    find_due = partial(ACTION_PLANS[action].find_due, organisation=organisation, on=on)
+    find_due = partial(ACTION_PLANS[action].find_due, organisation=organisation, on=on, now=now)
     if mentors is None:
         return find_due()
     if action is Action.REMIND:

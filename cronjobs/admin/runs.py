@@ -122,7 +122,9 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
             scope=scope,
             name=f"{run.organisation.slug}-{run.business_date}-{run.pk}",
             format=format,
-            rows_of=(lambda dry: dry_run_rows(dry, "mentor_id", scope=scope)) if run.dry_run else None,
+            rows_of=(lambda dry: dry_run_rows(dry, "mentor_id", scope=scope, now=timezone.now()))
+            if run.dry_run
+            else None,
         )
 
     def approve(self, request: HttpRequest, run_id: UUID) -> HttpResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
+from django.utils import timezone
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -77,5 +78,5 @@ class LedgerViewSet(ScopedViewSet):
         """Return what the dry run would do, within the scope and the filters of the list, checked by now."""
         params = self.request.query_params
         wanted = [(name, params[name]) for name in RunItemFilter.base_filters if name in params]
-        rows = dry_run_rows(run, scope=self.scope)
+        rows = dry_run_rows(run, scope=self.scope, now=timezone.now())
         return [row for row in rows if all(row[name] == value for name, value in wanted)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pghistory
@@ -17,6 +17,7 @@ from django.db import models
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
+from mentors.clock import latest_believed
 from mentors.models.organisations import LANGUAGES, Chapter, Organisation, User
 from mentors.record_text import RecordTextField
 from mentors.validators import validate_one_line
@@ -57,13 +58,16 @@ class MentorQuerySet(models.QuerySet["Mentor"]):
     def paused_because_expired(self) -> MentorQuerySet:
         return self.filter(status=Mentor.Status.PAUSED, pause_cause=Mentor.PauseCause.CERTIFICATION_EXPIRED)
 
-    def not_changed_by_a_later_day(self, *, than: date) -> MentorQuerySet:
-        """Leave out whose status the rules of a later day have changed: the earlier day comes too late for them.
+    def not_changed_by_a_later_day(self, *, than: date, now: datetime) -> MentorQuerySet:
+        """Leave out whose status the rules of a later day have changed last: the earlier day comes too late for them.
 
-        It comes back when the organisation moves to a time zone further west, and when a run has a past day.
+        It comes back when the organisation moves to a time zone further west, and when a run has a past day. A change
+        by a clock that was ahead is not believed (rule 13).
         """
-        later = StatusChange.objects.filter(mentor=models.OuterRef("pk"), business_date__gt=than)
-        return self.exclude(models.Exists(later))
+        newer = StatusChange.objects.filter(mentor=models.OuterRef("mentor"), pk__gt=models.OuterRef("pk"))
+        later = StatusChange.objects.filter(business_date__gt=than, at__lte=latest_believed(now=now))
+        newest = later.filter(~models.Exists(newer), mentor=models.OuterRef("pk"))
+        return self.exclude(models.Exists(newest))
 
     def locked(self) -> MentorQuerySet:
         """Lock the rows in id order, so that no two transactions wait for each other in a ring.

@@ -160,8 +160,8 @@ def measure_loop(template: str, *, on: date, at_most: int) -> Measurement:
 
 def find_due(organisation: Organisation, *, on: date) -> list[int]:
     """Return who is due, in id order: the plain way is told, and need not look through everybody."""
-    may_be_expired = find_expired_certifications(organisation=organisation, on=on)
-    may_be_renewed = find_renewed_mentors(organisation=organisation, on=on)
+    may_be_expired = find_expired_certifications(organisation=organisation, on=on, now=timezone.now())
+    may_be_renewed = find_renewed_mentors(organisation=organisation, on=on, now=timezone.now())
     expired = [row["mentor_id"] for row in may_be_expired if row["codes"]]
     renewed = [row["mentor_id"] for row in may_be_renewed if not row["codes"]]
     reminded = find_due_reminders(organisation=organisation, on=on).values_list("mentor_id", flat=True)

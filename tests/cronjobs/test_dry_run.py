@@ -93,7 +93,7 @@ def test_its_items_are_planned_anew_with_their_reason_and_whom_they_are_of(
     certify(expiring, expires_in=7)
 
     pause, remind = show_due_items(
-        organisation=hlf, actions=[Action(action) for action in run.actions], on=run.business_date
+        organisation=hlf, actions=[Action(action) for action in run.actions], on=run.business_date, now=NOW
     )
 
     assert (pause.mentor_id, pause.chapter_id) == (lapsed.pk, lapsed.chapter_id)

@@ -140,17 +140,17 @@ def test_a_dry_run_shows_exactly_what_the_run_then_does_and_writes_nothing(
     change_by_hand(renewed, "active", "paused", "certification_expired")
     before = count_rows()
 
-    shown = show_due_items(organisation=hlf, actions=nightly.ALL_ACTIONS, on=TODAY)
+    shown = show_due_items(organisation=hlf, actions=nightly.ALL_ACTIONS, on=TODAY, now=NOW)
 
     assert count_rows() == before
     assert len(shown) == 6
     assert as_shown(shown) == as_due(run_night(hlf, TODAY))
-    assert show_due_items(organisation=hlf, actions=nightly.ALL_ACTIONS, on=TODAY) == []
+    assert show_due_items(organisation=hlf, actions=nightly.ALL_ACTIONS, on=TODAY, now=NOW) == []
 
 
 def test_a_dry_run_shows_a_coming_day(hlf: Organisation, mentor: Mentor, certify: Certify) -> None:
     certify(mentor, expires_in=0)
 
-    items = show_due_items(organisation=hlf, actions=[Action.PAUSE], on=TOMORROW)
+    items = show_due_items(organisation=hlf, actions=[Action.PAUSE], on=TOMORROW, now=NOW)
 
     assert [(item.action, item.mentor_ref, item.mentor_name) for item in items] == [("pause", "M0", "Liv Moe")]

@@ -11,7 +11,8 @@ from certifications.models import Certification, CertificationType
 from certifications.recording import change_certification, record_certification, remove_certification
 from certifications.resume_preview import find_would_be_resumed
 from cronjobs.ledger import show_due_items
-from cronjobs.models import Action
+from cronjobs.models import Action, Run
+from cronjobs.undo import undo_pauses
 from mentors.models import Mentor, Organisation, StatusChange, User
 from tests.conftest import NOW, TODAY, Certify
 from tests.support.nights import outcomes, run_night
@@ -121,7 +122,7 @@ def test_a_certification_that_is_gone_is_no_renewal(
     change(paused_by_the_night(hlf, mentor, certify))
     at_once = status(mentor)
     preview = find_would_be_resumed([mentor], covered={}, now=NOW)
-    shown = show_due_items(organisation=hlf, actions=[Action.RESUME], on=TODAY)
+    shown = show_due_items(organisation=hlf, actions=[Action.RESUME], on=TODAY, now=NOW)
 
     run_night(hlf, TODAY)
 
@@ -220,6 +221,53 @@ def test_a_zone_further_west_does_not_pause_who_renewed_on_the_day_that_was(
     run_night(hlf, in_days(-1), now=after_midnight)
 
     assert status(mentor) == ("active", None)
+
+
+def paused_by_a_clock_ahead(organisation: Organisation) -> Run:
+    return run_night(organisation, in_days(60))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_whom_a_clock_ahead_has_paused_is_resumed(
+    hlf: Organisation, mentor: Mentor, certify: Certify, at_once: bool
+) -> None:
+    certification = certify(mentor, expires_in=20)
+    paused_by_a_clock_ahead(hlf)
+    paused = status(mentor)
+
+    if at_once:
+        change_certification(certification, expires_on=in_days(400), now=NOW)
+    else:
+        run_night(hlf, TODAY)
+
+    assert (paused, status(mentor)) == (PAUSED_AS_EXPIRED, ("active", None))
+
+
+def test_whom_a_clock_ahead_has_paused_is_paused_again_when_it_lapses_in_truth(
+    hlf: Organisation, mentor: Mentor, certify: Certify, olav: User
+) -> None:
+    certify(mentor, expires_in=2)
+    run = paused_by_a_clock_ahead(hlf)
+    undo_pauses(run.pk, reason="The clock was ahead", actor=olav, now=NOW)
+
+    run_night(hlf, in_days(2))
+    still_covered = status(mentor)
+    run_night(hlf, in_days(3))
+
+    assert (still_covered, status(mentor)) == (("active", None), PAUSED_AS_EXPIRED)
+
+
+def test_a_persons_change_ends_what_a_later_day_has_decided(
+    hlf: Organisation, mentor: Mentor, certify: Certify, olav: User
+) -> None:
+    """The run of tomorrow, which somebody began today, is undone: today's comes for her again."""
+    certify(mentor, expires_in=-1)
+    run = run_night(hlf, in_days(1), now=NOW)
+    undo_pauses(run.pk, reason="Too early", actor=olav, now=NOW)
+
+    run_night(hlf, TODAY, now=NOW)
+
+    assert status(mentor) == PAUSED_AS_EXPIRED
 
 
 def test_the_day_after_an_exemption_ends_the_mentor_is_paused_again(
