@@ -147,7 +147,12 @@ def _night(
     newest: Run | None,
 ) -> NightStatus:
     slot, run = due, of_due.get((job.pk, due))
-    if newest and newest.scheduled_for and newest.scheduled_for > max(due or job.slots_from, job.slots_from):
+    if (
+        not fault
+        and newest
+        and newest.scheduled_for
+        and newest.scheduled_for > max(due or job.slots_from, job.slots_from)
+    ):
         slot, run = newest.scheduled_for, newest
     fault = fault or _fault(job, slot, run)
     return NightStatus(organisation=job.organisation.slug, job=job.name, slot=slot, cron_job=job, run=run, fault=fault)
@@ -179,9 +184,12 @@ def _forgive_what_was_made_good(nights: list[NightStatus]) -> list[NightStatus]:
 def _is_made_good(night: NightStatus, green: Run | None) -> bool:
     if night.slot is None or green is None or (night.run and night.run.finished_at is None):
         return False
+    organisation = night.cron_job.organisation
+    if night.run is None and not is_timezone(organisation.timezone):  # nobody can tell which day it was for
+        return False
     over_at = night.run.finished_at if night.run and night.run.finished_at else night.slot
-    local_date = night.slot.astimezone(ZoneInfo(night.cron_job.timezone)).date()
-    return green.created_at >= over_at and green.business_date >= local_date
+    on = night.run.business_date if night.run else organisation.local_date(night.slot)
+    return green.created_at >= over_at and green.business_date >= on
 
 
 def _fault(job: CronJob, slot: datetime | None, run: Run | None) -> RecordText:
@@ -220,7 +228,7 @@ def _patience(job: CronJob) -> timedelta:
 
 def find_problems(*, now: datetime) -> list[Problem]:
     """Return everything that is wrong now. Each question, and in it each row, is asked by itself."""
-    nights = _ask(Kind.NIGHT, lambda: _nights_with_problems(last_nights(now=now)), now=now)
+    nights = _ask(Kind.NIGHT, lambda: _nights_with_problems(last_nights(now=now), now=now), now=now)
     told = {problem.run.pk for problem in nights if problem.run}
     return [
         *nights,
@@ -287,13 +295,21 @@ def expect_components(*, now: datetime) -> None:
     Heartbeat.objects.bulk_create(never, ignore_conflicts=True)
 
 
-def _nights_with_problems(nights: Sequence[NightStatus]) -> Iterator[Problem]:
-    problems = [_night_problem(night) for night in nights if night.fault]
+def _nights_with_problems(nights: Sequence[NightStatus], *, now: datetime) -> Iterator[Problem]:
+    problems = [_try_night_problem(night, now=now) for night in nights if night.fault]
     late = [problem.key for problem in problems if problem.run and problem.run.status == Run.Status.SUCCEEDED]
     # A night that is over, though late, stands for itself only as long as nobody knows of it.
     incidents = Incident.objects.filter(key__in=late) if late else Incident.objects.none()
     known = set(incidents.values_list("key", "began_at"))
     return (problem for problem in problems if problem.key not in late or (problem.key, problem.began_at) not in known)
+
+
+def _try_night_problem(night: NightStatus, *, now: datetime) -> Problem:
+    try:
+        return _night_problem(night)
+    except Exception as error:
+        job = night.cron_job
+        return _not_looked_at(Kind.NIGHT, f"night:{job.pk}", error, now=now, organisation=job.organisation)
 
 
 def _night_problem(night: NightStatus) -> Problem:

@@ -81,6 +81,45 @@ def test_health_and_check_nightly_answer_and_name_it(
     assert "other nightly" in line
 
 
+def test_a_job_that_was_run_tonight_and_lost_its_zone_since_hides_nobody(
+    job: CronJob, lost: CronJob, client: Client, clock: Traveller
+) -> None:
+    run_of(lost, finished_at=SLOT + MINUTE)
+    CronJob.objects.filter(pk=lost.pk).update(alert_after_minutes=24 * 60)
+    clock.move_to(SLOT + 2 * HOUR)
+
+    found = titles(SLOT + 2 * HOUR)
+    code, said = check()
+
+    assert client.get("/healthz/nightly").json()["jobs"][0]["reason"]
+    assert found[f"night:{job.pk}"].startswith("Night not run")
+    assert found[f"night:{lost.pk}"] == "Schedule cannot be read: other nightly"
+    assert (code, "look:night" in found) == (1, False)
+    assert LOST in said
+
+
+def test_a_schedule_that_nobody_can_read_is_not_made_good_by_a_run(job: CronJob) -> None:
+    run_of(job, finished_at=SLOT + MINUTE)
+    CronJob.objects.filter(pk=job.pk).update(cron_expression="99 99 * * *")
+    green = run_of(job, SLOT + 10 * MINUTE)
+    Run.objects.filter(pk=green.pk).update(cron_job=None)
+
+    [night] = last_nights(now=SLOT + 30 * MINUTE)
+
+    assert (night.slot, bool(night.fault)) == (None, True)
+    assert titles(SLOT + 30 * MINUTE)[f"night:{job.pk}"] == "Schedule cannot be read: hlf nightly"
+
+
+def test_a_run_whose_counts_cannot_be_read_hides_no_other_night(job: CronJob, elsewhere: Chapter) -> None:
+    other = create_cron_job(organisation=elsewhere.organisation, name="nightly", now=SLOT - 48 * HOUR)
+    run_of(job, status="failed", counts={"pause": None})
+
+    found = titles(SLOT + 2 * HOUR)
+
+    assert {f"night:{job.pk}", f"night:{other.pk}"} <= set(found)
+    assert "look:night" not in found
+
+
 def test_health_says_unavailable_when_the_database_goes_away_while_it_is_asked(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from cronjobs.models import Component, CronJob, Heartbeat, Incident, Outage, Run
 from cronjobs.monitoring import incidents
 from cronjobs.monitoring.problems import Problem, expect_components, find_problems, last_nights
 from cronjobs.schedules.jobs import change_cron_job, create_cron_job
+from cronjobs.starting import schedule_nightly_run
 from cronjobs.tasks import sweep_up
 from mentors.models import Chapter, Mentor, Organisation, User
 from mentors.record_text import RecordText, verbatim
@@ -129,6 +130,39 @@ def test_only_a_later_run_of_its_day_that_was_green_and_paused_makes_it_good(
     by_hand(monthly, SLOT + 3 * HOUR, **fields)
 
     assert fault_at(SLOT + 4 * HOUR) == "Its run is failed."
+
+
+@pytest.mark.parametrize(
+    ("zone", "zone_of_job", "cron_expression", "slot", "day", "is_made_good"),
+    [  # 00:30 in Tokyo on the 21st is still the 20th in Oslo; 20:00 UTC on the 20th is the 21st in Tokyo
+        ("Europe/Oslo", "Asia/Tokyo", "30 0 * * *", "2026-11-20T15:30Z", "2026-11-20", True),
+        ("Asia/Tokyo", "UTC", "0 20 * * *", "2026-11-20T20:00Z", "2026-11-20", False),
+        ("Asia/Tokyo", "UTC", "0 20 * * *", "2026-11-20T20:00Z", "2026-11-21", True),
+    ],
+)
+@pytest.mark.parametrize("was_run", [True, False])
+def test_the_day_that_is_made_good_is_the_organisations_and_not_the_jobs(
+    hlf: Organisation,
+    zone: str,
+    zone_of_job: str,
+    cron_expression: str,
+    slot: str,
+    day: str,
+    is_made_good: bool,
+    was_run: bool,
+) -> None:
+    hlf.timezone = zone
+    hlf.save()
+    at = datetime.fromisoformat(slot)
+    job = schedule_nightly_run(
+        organisation=hlf, now=at - 20 * HOUR, timezone=zone_of_job, cron_expression=cron_expression
+    )
+    if was_run:
+        run_of(job, at, status="failed")
+
+    by_hand(job, at + HOUR, business_date=day)
+
+    assert (fault_at(at + 3 * HOUR) == "") is is_made_good
 
 
 def test_another_organisations_run_makes_nothing_good(monthly: CronJob, elsewhere: Chapter) -> None:
