@@ -2,7 +2,8 @@
 
 A stored time that steers something is believed until now, or as far ahead as it may rightly lie. One that lies beyond
 would hold that up for as long as the clock was ahead. So each look of the watch finds them, tells of them as an
-incident, and sets them to now. What is a record (runs, status changes, seals) stays as it was written.
+incident, and sets them to now: to the database's, for the watcher's own clock may be the one that is wrong. What is a
+record (runs, status changes, seals) stays as it was written.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from django.db.models import Max, QuerySet, Value
 from django_celery_beat.models import PeriodicTask
 
 from cronjobs.models import CronJob, Heartbeat, Incident, Outage, Run, RunItem
-from mentors.clock import TOLERANCE, latest_believed
+from mentors.clock import TOLERANCE, latest_believed, shared_now
 from mentors.models import Organisation
 from notifications import rates
 from notifications.claims import LEASE
@@ -60,7 +61,8 @@ def _times_that_steer() -> Iterator[Times]:
 
 
 def find_ahead(*, now: datetime) -> list[str]:
-    """Return the kinds of rows that have times which lie too far ahead, in one question."""
+    """Return the kinds of rows that have times which lie too far ahead, in one question. Raises ClocksDiffer."""
+    now = shared_now(now=now)
     records = Times(name="runs", rows=Run.objects.all(), field="created_at")
     first, *others = (
         times.beyond(now=now).values_list(Value(times.name))[:1] for times in (records, *_times_that_steer())
@@ -69,7 +71,8 @@ def find_ahead(*, now: datetime) -> list[str]:
 
 
 def mend(*, now: datetime) -> None:
-    """Set to now what lies too far ahead, so that nothing waits for it."""
+    """Set to now what lies too far ahead, so that nothing waits for it. Raises ClocksDiffer."""
+    now = shared_now(now=now)
     for times in _times_that_steer():
         rows = times.beyond(now=now)
         if times.name == "outages":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import time_machine
@@ -17,11 +18,12 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, connections, transaction
 from django.test import Client, TransactionTestCase
-from django.utils import translation
+from django.utils import timezone, translation
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 from structlog.contextvars import clear_contextvars
 
+import mentors.clock
 from certifications.models import Certification, CertificationType
 from cronjobs.models import CronJob
 from cronjobs.starting import schedule_nightly_run
@@ -98,16 +100,21 @@ def english() -> Iterator[None]:
         yield
 
 
+def this_minute() -> datetime:
+    return timezone.now().replace(second=0, microsecond=0)
+
+
 @pytest.fixture(autouse=True)
 def clock(request: pytest.FixtureRequest) -> Iterator[time_machine.Traveller | None]:
     """Begin each test at NOW, whatever the date is; it may move the clock: `clock.move_to(…)`, `clock.shift(seconds)`.
 
-    Only a test with real processes has the real time, as they have.
+    The database's clock goes with it, by whole minutes, as each test says itself what `now` is. Only a test with real
+    processes has the real time, as they have.
     """
     if request.node.get_closest_marker("processes"):
         yield None
         return
-    with time_machine.travel(NOW) as traveller:
+    with time_machine.travel(NOW) as traveller, patch.object(mentors.clock, "database_now", this_minute):
         yield traveller
 
 

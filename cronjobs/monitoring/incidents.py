@@ -22,7 +22,7 @@ from cronjobs.monitoring import alert_text
 from cronjobs.monitoring.alerts import AlertSender
 from cronjobs.monitoring.problems import WATCH_ENDS, WATCHED, Problem, find_cause, find_problems
 from cronjobs.sweep import Failure
-from mentors.clock import latest_believed
+from mentors.clock import latest_believed, shared_now
 from mentors.record_text import EMPTY, RecordText
 from notifications.models import Notification
 from notifications.service import get_notification_service
@@ -43,7 +43,8 @@ class DueAlert:
 
 
 def look(*, now: datetime) -> bool:
-    """Find what is wrong, and tell of it; return whether all that had to be told was."""
+    """Find what is wrong, and tell of it; return whether all that had to be told was. Raises ClocksDiffer."""
+    shared_now(now=now)  # by a wrong clock nothing is judged
     due = reconcile(find_problems(now=now), now=now, kinds=WATCHED)
     clock.mend(now=now)
     return notify(due, now=now, sender=AlertSender())

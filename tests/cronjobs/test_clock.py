@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from time_machine import Traveller
 
+import mentors.clock
+from cronjobs import clock as clock_of
 from cronjobs import heartbeats, sweep
 from cronjobs.models import Component, CronJob, Heartbeat, Incident, Outage, Run, RunItem
 from cronjobs.monitoring import incidents
 from cronjobs.monitoring.problems import find_problems
 from cronjobs.monitoring.watchdog import Watchdog
-from cronjobs.starting import execute_slot
+from cronjobs.starting import execute_slot, schedule_nightly_run
 from cronjobs.tasks import sweep_up
+from mentors.clock import ClocksDiffer
 from mentors.models import Mentor, Organisation
 from mentors.record_text import verbatim
+from notifications.claims import LEASE
 from notifications.models import HostBudget, Notification
 from notifications.rates import reserve
 from tests.conftest import NOW
@@ -35,6 +40,7 @@ pytestmark = [
 
 MINUTE, HOUR, ONE_DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 AHEAD = 7 * ONE_DAY
+REAL_DATABASE_NOW = mentors.clock.database_now  # which no test has put in its place yet
 
 
 # What it wrote holds nothing up.
@@ -223,3 +229,53 @@ def test_clocks_that_differ_by_less_than_five_minutes_are_right(job: CronJob, me
     assert row.next_attempt_at == soon
     assert not Incident.objects.filter(kind="clock").exists()
     assert timezone.now() < soon
+
+
+# The watcher's own clock may be the wrong one.
+
+
+@pytest.mark.parametrize("apart", [-10 * MINUTE, 10 * MINUTE])
+def test_a_watcher_whose_clock_is_wrong_changes_nothing_and_says_so(
+    hlf: Organisation, message: Message, alarms: Receiver, clock: Traveller, apart: timedelta, settings: Any
+) -> None:
+    job = schedule_nightly_run(organisation=hlf, now=NOW)
+    lease = message(next_attempt_at=NOW + LEASE, attempts=1, status="sending")
+    watchdog = Watchdog(now=NOW)
+    with patch.object(mentors.clock, "database_now", lambda: NOW):
+        clock.move_to(NOW + apart)
+        now = timezone.now()
+        with patch("cronjobs.monitoring.watchdog.connections"):  # a round that fails closes them
+            rounds = [watchdog.make_round(now=now + number * MINUTE / 2) for number in range(3)]
+        with pytest.raises(ClocksDiffer):
+            incidents.look(now=now)
+        with pytest.raises(ClocksDiffer):
+            clock_of.mend(now=now)
+
+    job.refresh_from_db()
+    lease.refresh_from_db()
+    assert (job.slots_from, lease.next_attempt_at) == (NOW, NOW + LEASE)
+    assert (rounds, Incident.objects.count()) == ([False] * 3, 0)
+    assert subjects(alarms) == ["The watchdog cannot look (ClocksDiffer)"]
+
+
+def test_a_look_that_had_to_wait_for_long_takes_what_was_written_meanwhile_for_right(
+    message: Message, clock: Traveller
+) -> None:
+    """PostgreSQL stood still for ten minutes after it began."""
+    clock.move_to(NOW + 10 * MINUTE)
+    lease = message(next_attempt_at=NOW + 10 * MINUTE + LEASE, attempts=1, status="sending")
+    heartbeats.record_heartbeat(Component.WORKERS, now=NOW + 10 * MINUTE)
+
+    incidents.look(now=NOW)
+
+    lease.refresh_from_db()
+    assert lease.next_attempt_at == NOW + 10 * MINUTE + LEASE
+    assert Heartbeat.objects.get(component="workers").at == NOW + 10 * MINUTE
+    assert not Incident.objects.filter(kind="clock").exists()
+
+
+def test_the_databases_clock_is_asked_anew_within_a_transaction(db: None, clock: Traveller) -> None:
+    first, second = REAL_DATABASE_NOW(), REAL_DATABASE_NOW()
+
+    assert first < second
+    assert first.tzinfo
