@@ -16,6 +16,8 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Max, QuerySet, Value
 from django_celery_beat.models import PeriodicTask
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from cronjobs.models import CronJob, Heartbeat, Incident, Outage, Run, RunItem
 from mentors.clock import TOLERANCE, latest_believed, shared_now
@@ -50,6 +52,8 @@ def _times_that_steer() -> Iterator[Times]:
     yield Times(name="schedules", rows=CronJob.objects.all(), field="slots_from")
     for field in ("seen_at", "notified_at", "ended_at", "cleared_at"):
         yield Times(name="incidents", rows=Incident.objects.all(), field=field)
+    for device in (TOTPDevice, StaticDevice):  # after a wrong code the next one has to wait
+        yield Times(name="second factors", rows=device.objects.all(), field="throttling_failure_timestamp")
     longest_retry = timedelta(seconds=settings.VISIBILITY_TIMEOUT_SECONDS)
     yield Times(name="retries", rows=RunItem.objects.pending(), field="at", ahead=longest_retry)
     yield Times(name="rates", rows=HostBudget.objects.all(), field="free_at", ahead=rates.longest_wait())

@@ -9,6 +9,7 @@ from unittest.mock import patch
 import pytest
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from time_machine import Traveller
 
 import mentors.clock
@@ -20,8 +21,9 @@ from cronjobs.monitoring.problems import find_problems
 from cronjobs.monitoring.watchdog import Watchdog
 from cronjobs.starting import execute_slot, schedule_nightly_run
 from cronjobs.tasks import sweep_up
+from mentors.accounts.second_factor import CodeWrong, check_code, make_backup_codes
 from mentors.clock import ClocksDiffer
-from mentors.models import Mentor, Organisation
+from mentors.models import Mentor, Organisation, User
 from mentors.record_text import verbatim
 from notifications.claims import LEASE
 from notifications.models import HostBudget, Notification
@@ -31,6 +33,7 @@ from tests.cronjobs.conftest import SLOT, Expired, Message, run_of, subjects
 from tests.support.nights import plan_night
 from tests.support.queues import do, received
 from tests.support.receiver import Receiver
+from tests.support.second_factor import KEY, code_of
 
 pytestmark = [
     pytest.mark.django_db,
@@ -172,6 +175,24 @@ def test_a_schedule_that_was_made_in_the_future_counts_from_now(job: CronJob) ->
     incidents.look(now=NOW)
 
     assert CronJob.objects.get().slots_from == NOW
+
+
+def test_nobody_is_locked_out_of_the_second_factor_for_as_long(kari: User, clock: Traveller) -> None:
+    TOTPDevice.objects.create(user=kari, key=KEY)
+    [paper_code, *_others] = make_backup_codes(kari)
+    code = code_of(KEY)  # of a telephone whose clock is right
+    clock.move_to(NOW + AHEAD)
+    for wrong in (code, "wrong"):
+        with pytest.raises(CodeWrong):
+            check_code(kari, wrong, now=NOW + AHEAD)
+    clock.move_to(NOW)
+
+    incidents.look(now=NOW)
+
+    assert "second factor" in Incident.objects.get(kind="clock").details.in_english()
+    clock.move_to(NOW + MINUTE)
+    assert check_code(kari, code_of(KEY), now=NOW + MINUTE)
+    assert check_code(kari, paper_code, now=NOW + MINUTE)
 
 
 def test_the_watchdog_forgets_what_it_planned_by_it(hlf: Organisation, clock: Traveller) -> None:
