@@ -3,7 +3,7 @@
 A stored time that steers something is believed until now, or as far ahead as it may rightly lie. One that lies beyond
 would hold that up for as long as the clock was ahead. So each look of the watch finds them, tells of them as an
 incident, and sets them to now: to the database's, for the watcher's own clock may be the one that is wrong. What is a
-record (runs, status changes, seals) stays as it was written.
+record (runs, status changes, seals) stays as it was written; but the slot of such a run is free again.
 """
 
 from __future__ import annotations
@@ -83,7 +83,14 @@ def mend(*, now: datetime) -> None:
             rows.delete()  # it says of times that are still to come that something was away
         else:
             rows.update(**dict.fromkeys((times.field, *times.also), now))
+    _give_slots_back(now=now)
     _shorten_waits(now=now)
+
+
+def _give_slots_back(*, now: datetime) -> None:
+    """Let slots that were run before they came be run when they come; the records stay, and belong to no schedule."""
+    closed = Run.objects.filter(cron_job__isnull=False, scheduled_for__isnull=False, finished_at__isnull=False)
+    closed.filter(created_at__gt=latest_believed(now=now)).exclude(status=Run.Status.MISSED).update(cron_job=None)
 
 
 def _shorten_waits(*, now: datetime) -> None:

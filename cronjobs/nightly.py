@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import date, datetime
 from time import monotonic
 from typing import ClassVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -101,7 +101,6 @@ def claim_run(
     check_business_date(business_date)
     check_not_pruned(organisation, on=business_date)
     run = Run(
-        id=Run.id_of_slot(cron_job.pk, scheduled_for) if cron_job and scheduled_for else uuid4(),
         organisation=organisation,
         cron_job=cron_job,
         business_date=business_date,
@@ -133,6 +132,8 @@ def _insert_claim(run: Run, *, now: datetime) -> bool:
     try:
         # Together: no held run is closed without its successor. Durable: whoever is told of the claim can rely on it.
         with transaction.atomic(durable=True):
+            if run.cron_job_id and run.scheduled_for:
+                run.pk = Run.new_ids(run.cron_job_id, [run.scheduled_for])[run.scheduled_for]
             # A clock that was ahead wrote it down as missed before it came: now it is run.
             Run.objects.filter(missed_by_a_wrong_clock(now=now), pk=run.pk).delete()
             if _slot_is_taken(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
@@ -169,6 +170,13 @@ class Run(models.Model):
     def id_of_slot(cron_job_id: int, slot: datetime) -> uuid.UUID:
         """Return the id that the run of a slot has, whoever claims it: beat, which only sends it, can name it too."""
         return uuid.uuid5(SLOTS, f"{cron_job_id}:{int(slot.timestamp())}")
+
+    @classmethod
+    def new_ids(cls, cron_job_id: int, slots: Iterable[datetime]) -> dict[datetime, uuid.UUID]:
+        """Return the ids for new runs of the slots: their own, unless a run that gave its slot back has it."""
+        own = {slot: cls.id_of_slot(cron_job_id, slot) for slot in slots}
+        used = set(cls.objects.filter(pk__in=own.values(), cron_job=None).values_list("pk", flat=True))
+        return {slot: uuid.uuid4() if id in used else id for slot, id in own.items()}
 
     @property
     def is_open(self) -> bool:

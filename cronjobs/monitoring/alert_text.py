@@ -75,7 +75,7 @@ def _what_became_of_the_run(incident: Incident, zone: str) -> str:
     """Say how the run of the slot was closed, and why it was made up, if so."""
     if incident.kind != Incident.Kind.NIGHT or incident.cron_job is None:
         return ""
-    run = Run.objects.filter(pk=Run.id_of_slot(incident.cron_job.pk, incident.began_at)).first()
+    run = Run.objects.filter(cron_job=incident.cron_job, scheduled_for=incident.began_at).first()
     if run is None or run.finished_at is None:
         return ""
     return f"Run {run.pk} was closed at {_local(run.finished_at, zone)}: {run.status}. {run.cause.in_english()}".strip()

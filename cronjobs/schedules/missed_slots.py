@@ -35,7 +35,7 @@ def record_missed(job: CronJob, slots: Iterable[datetime], *, now: datetime, rem
     """Write down, with the cause, that the slots never ran; one that somebody has claimed by now is left alone."""
     missed = [
         Run(
-            id=Run.id_of_slot(job.pk, slot),
+            id=id,
             organisation=job.organisation,
             cron_job=job,
             scheduled_for=slot,
@@ -49,6 +49,6 @@ def record_missed(job: CronJob, slots: Iterable[datetime], *, now: datetime, rem
             finished_at=now,
             code_version=settings.CODE_VERSION,
         )
-        for slot in slots
+        for slot, id in Run.new_ids(job.pk, slots).items()
     ]
     Run.objects.bulk_create(missed, ignore_conflicts=True)

@@ -17,9 +17,9 @@ from cronjobs import clock as clock_of
 from cronjobs import heartbeats, sweep
 from cronjobs.models import Component, CronJob, Heartbeat, Incident, Outage, Run, RunItem
 from cronjobs.monitoring import incidents
-from cronjobs.monitoring.problems import find_problems
+from cronjobs.monitoring.problems import find_problems, last_nights
 from cronjobs.monitoring.watchdog import Watchdog
-from cronjobs.starting import execute_slot, schedule_nightly_run
+from cronjobs.starting import execute_owed_slot, execute_slot, schedule_nightly_run
 from cronjobs.tasks import sweep_up
 from mentors.accounts.second_factor import CodeWrong, check_code, make_backup_codes
 from mentors.clock import ClocksDiffer
@@ -72,6 +72,34 @@ def test_a_slot_that_was_missed_before_it_came_is_run_when_it_comes(job: CronJob
     run = Run.objects.get(scheduled_for=SLOT + ONE_DAY)
     assert (run.status, run.created_at) == ("succeeded", SLOT + ONE_DAY + 4 * MINUTE)
     assert Run.objects.get(scheduled_for=SLOT + AHEAD).status == "succeeded"
+
+
+def test_a_slot_that_was_run_before_it_came_is_run_again_when_it_comes(job: CronJob, expired: Expired) -> None:
+    slot = SLOT + AHEAD
+    early = execute_slot(job, slot=slot, now=slot)
+    assert early
+    incidents.look(now=NOW)
+    lapsed = expired(1)
+
+    run = execute_owed_slot(job, until=slot, now=slot)
+
+    assert run
+    assert execute_owed_slot(job, until=slot, now=slot) is None
+    assert (run.scheduled_for, run.counts["pause"]["planned"]) == (early.scheduled_for, len(lapsed))
+    [night] = last_nights(now=slot + 2 * HOUR)
+    assert night.run == run
+    early.refresh_from_db()
+    assert early.status == "succeeded"
+
+
+def test_a_slot_that_was_run_before_it_came_is_missed_if_nobody_runs_it_then(job: CronJob) -> None:
+    slot = SLOT + AHEAD
+    execute_slot(job, slot=slot, now=slot)
+    incidents.look(now=NOW)
+
+    assert execute_owed_slot(job, until=slot + 25 * HOUR, now=slot + 25 * HOUR)
+
+    assert Run.objects.get(cron_job=job, scheduled_for=slot).status == "missed"
 
 
 def test_a_slot_that_was_missed_in_truth_stays_so(job: CronJob) -> None:
