@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date
 
+import pytest
+
 from cronjobs.models import Run, RunItem
 from mentors.models import Mentor, Organisation
 from tests.support import model
@@ -12,6 +14,7 @@ from tests.support.nights import run_night
 from tests.support.real_roster import as_model, load, real_roster
 
 
+@pytest.mark.usefixtures("olav")  # whoever has no address: somebody is told
 def test_the_night_over_the_real_roster_does_exactly_what_the_rules_say(hlf: Organisation, today: date) -> None:
     roster = real_roster()
     load(roster, hlf)
