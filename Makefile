@@ -1,7 +1,7 @@
 # Each target installs what it needs. It requires Python 3.11 or later; PYTHON=python3.13 selects another one.
 
 PYTHON ?= python3
-SEEDS ?= 1 2 3
+ORDERS ?= 1 2 3
 # A leap day, and the minutes before each clock change in Oslo
 DATES ?= 2028-02-29T12:00+00:00 2027-03-28T00:57+00:00 2027-10-31T00:57+00:00
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -12,7 +12,7 @@ CHECK = $(RUN) --name test --scratch -- $(MAKE) --no-print-directory check-with-
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all test-campaigns test-order test-dates check bench faults schema data-model pictures desk-pictures lock clean install
+.PHONY: help demo up test test-all test-campaigns test-order test-dates check simulate mutants soak bench faults schema data-model pictures desk-pictures lock clean install
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,7 +38,7 @@ test-campaigns: $(READY) ## Run the rest of acceptance, browser and bench
 
 test-order: $(READY) ## Run the fast tests in reversed order, in random orders, and each file alone
 	@python -m pytest -q -n 2 -m "not campaign" -p no:randomly --reverse $(PYTEST)
-	@for seed in $(SEEDS); do python -m pytest -q -n 2 -m "not campaign" --randomly-seed=$$seed $(PYTEST) || exit 1; done
+	@for seed in $(ORDERS); do python -m pytest -q -n 2 -m "not campaign" --randomly-seed=$$seed $(PYTEST) || exit 1; done
 	@find tests -name 'test_*.py' $(foreach folder,acceptance browser bench,-not -path 'tests/$(folder)/*') -print | sort \
 	  | xargs -P 2 -n 1 sh -c 'said=$$(python -m pytest -q -n 0 $$0 2>&1) && echo "alone: $$0" || { echo "$$said"; exit 1; }'
 
@@ -49,6 +49,16 @@ test-dates: $(READY) ## Run the tests of `make test` at other dates, one of them
 
 check: $(READY) lint ## Run the checks only: lint, types, imports, migrations, production settings
 	@$(CHECK)
+
+simulate: $(READY) ## Invent histories, and see whether a law is broken: SEEDS=500 SEED=7 STEPS=50 EXCEPT="manual,kept"
+	@SEEDS=$(or $(SEEDS),500) SEED=$(SEED) STEPS=$(STEPS) EXCEPT="$(EXCEPT)" \
+	  python -m pytest -q -s -n 0 -p no:randomly tests/acceptance/simulator/play.py::test_no_history_breaks_a_law
+
+mutants: $(READY) ## Put known faults back, one at a time, and see whether the simulator and the tests find each
+	@EXCEPT="$(EXCEPT)" python -m tests.acceptance.simulator.mutants $(MUTANTS)
+
+soak: $(READY) ## Run the whole service under random faults, and judge what is left: MINUTES=10 SEED=1
+	@python -m tests.acceptance.simulator.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 .PHONY: lint check-with-servers
 lint: $(READY)

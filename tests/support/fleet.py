@@ -89,7 +89,7 @@ def prepare(shared: Path) -> Path:
 
 def _make_organisation(folder: Path) -> None:
     """At noon of the day before the night."""
-    with _servers(folder) as house:
+    with servers(folder) as house:
         fleet = Fleet(house=house, clock=MovedClock(folder / "noon", at=NOON))
         fleet.manage(
             ["migrate", "--verbosity=0"],
@@ -105,14 +105,14 @@ def house(prepared: Path, folder: Path) -> Iterator[House]:
     """Run a copy of the prepared PostgreSQL, and a Redis; the folder is gone at the end."""
     try:
         shutil.copytree(prepared / "postgres" / "data", folder / "postgres" / "data")
-        with _servers(folder) as built:
+        with servers(folder) as built:
             yield built
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _servers(folder: Path) -> Iterator[House]:
+def servers(folder: Path) -> Iterator[House]:
     postgres = Postgres(home=folder / "postgres", password="of-this-test", scratch=True, port=free_port())
     redis = Redis(home=folder / "redis", password="of-this-test", scratch=True, port=free_port())
     with ExitStack() as undo:

@@ -35,6 +35,7 @@ class MailServer:
     after_data: Fault | None = None
     received: list[EmailMessage] = field(default_factory=list)
     offered: list[str] = field(default_factory=list)  # the Message-ID of everything that came as far as DATA
+    silenced: list[str] = field(default_factory=list)  # the Message-ID of what was taken without a word
     connections: int = 0
     url: str = ""
     port: int = 0
@@ -63,7 +64,9 @@ class MailServer:
         mail: Any = message_from_bytes(envelope.original_content or b"", policy=default)
         self.offered.append(mail["Message-ID"])
         if self.after_data and (answer := self.after_data(envelope.rcpt_tos[0])):
-            self.received += [mail] if answer == SILENT else []
+            if answer == SILENT:
+                self.received.append(mail)
+                self.silenced.append(mail["Message-ID"])
             return await self._answer(server, answer)
         self.received.append(mail)
         return "250 OK"
