@@ -43,7 +43,8 @@ RUNS = """
     WHERE NOT dry_run
 """
 ITEMS = """
-    SELECT id, run_id, action, dedupe_key, mentor_id, certification_id, expires_on, stage, status
+    SELECT id, run_id, action, dedupe_key, mentor_id, certification_id, expires_on, stage, status,
+           outcome -> 0 ->> 'code' AS outcome
     FROM cronjobs_runitem ORDER BY id
 """
 MESSAGES = """

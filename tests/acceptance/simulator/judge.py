@@ -48,7 +48,7 @@ LAWS = {
     "queued": "every message comes to its end",
 }
 PASSED_OVER = frozenset(filter(None, os.environ.get("EXCEPT", "").split(",")))
-LEASE = timedelta(minutes=15)  # so long a message may be on its way after it was checked
+FRESH = timedelta(seconds=59)  # so long a message may be on its way after it was checked
 
 
 class Violation(AssertionError):
@@ -232,12 +232,10 @@ def _due(run: Run, state: State, step: Step) -> Iterable[Any]:
 
 
 def _judge_close(run: Run, owed: set[Any], state: State) -> None:
-    if run.status not in {"succeeded", "partial"}:
-        return  # rejected, replaced, missed, or failed as a whole and told of
     items = [item for item in state.items if item.run_id == run.id]
+    if run.status not in {"succeeded", "partial"} or any(item.outcome in {"taken_over", "rejected"} for item in items):
+        return  # missed, failed as a whole and told of, or held and then replaced or rejected
     left = {(item.action, item.mentor_id) for item in items if item.status == "failed"}
-    if not run.approved and any(item.action == "pause" and item.status == "skipped" for item in items):
-        left |= {("pause", item.mentor_id) for item in items if item.action == "pause"}  # rejected, or replaced
     for due in owed:
         action, mentor_id = due[:2]
         if (action, mentor_id) in left:
@@ -266,9 +264,13 @@ def _judge_handed_over(due: tuple[Any, ...], state: State, ref: str) -> None:
     ]
     own = [message for message in told if message.mentor_id]
     alive = [message for message in own or told if message.status != "cancelled"]
-    hold(
-        "not reminded", alive, f"{ref} of what expires on {expires_on}, {stage} days before: {_fates(told) or 'nobody'}"
-    )
+    items = [
+        f"{item.status} ({item.outcome}) by the run of {state.runs[item.run_id].business_date}"
+        for item in state.items
+        if item.action == "remind" and (item.certification_id, item.stage) == (certification_id, stage)
+    ]
+    what = f"{ref} of what expires on {expires_on}, {stage} days before: told {_fates(told) or 'nobody'}, items {items}"
+    hold("not reminded", alive, what)
 
 
 def _fates(messages: Iterable[Message]) -> str:

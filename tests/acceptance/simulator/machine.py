@@ -29,7 +29,7 @@ from mentors.conflicts import ConflictError
 from mentors.models import Chapter, User
 from tests.acceptance.simulator import acts
 from tests.acceptance.simulator.facts import read_state
-from tests.acceptance.simulator.judge import LEASE, Judge, Step, hold
+from tests.acceptance.simulator.judge import FRESH, Judge, Step, hold
 from tests.acceptance.simulator.letters import LetterJudge
 from tests.acceptance.simulator.model import Certification, Mentor, Run, State
 from tests.acceptance.simulator.sessions import TO_THE_END, Session, Stage
@@ -159,9 +159,9 @@ class History(RuleBasedStateMachine):
         for letter in self.theatre.post.taken:
             session = letter.session
             first = session.began if session else len(self.states) - 2
-            while first < len(self.states) - 2 and self.times[first + 1] < letter.at - LEASE:
+            while first < len(self.states) - 2 and self.times[first + 1] < letter.at - FRESH:
                 first += 1
-            began_at = max(session.now, letter.at - LEASE) if session else letter.at
+            began_at = max(session.now, letter.at - FRESH) if session else letter.at
             states = self.states[min(first, len(self.states) - 2) :]
             self.letters.judge(letter, Step(what="deliver", states=states, began_at=began_at, now=letter.at))
         self.theatre.post.taken.clear()

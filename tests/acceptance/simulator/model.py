@@ -131,6 +131,7 @@ class Item:
     expires_on: date | None
     stage: int | None
     status: str
+    outcome: str | None  # the code of what the ledger says of it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,8 @@ EVERYTHING = (
     "run held", "run partial", "run missed", "waits for a lock", "3 sessions", "digest sent", "pause sent",
     "night cancelled", "night failed", "handover sent", "to active by undo", "to active by work",
 )  # fmt: skip
+# A session that dies leaves its cursors behind, as a process does.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 SHRINKS = "NO_SHRINK" not in os.environ
 
 
