@@ -5,6 +5,7 @@ The computation is in the database (migrations/0002_lapses_on_under_lock.sql), w
 
 from __future__ import annotations
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
 from mentors.models import MentorQuerySet, Organisation
@@ -18,7 +19,10 @@ def lock_to_certify(mentors: MentorQuerySet) -> MentorQuerySet:
     Their organisation's row is shared first, so that neither it nor its types change meanwhile: all of them say when a
     certification lapses. Needs a transaction.
     """
-    organisations, params = mentors.order_by().values("organisation").query.sql_with_params()
+    try:
+        organisations, params = mentors.order_by().values("organisation").query.sql_with_params()
+    except EmptyResultSet:  # it is clear without the database that there is nobody
+        return mentors.locked()
     with connection.cursor() as cursor:
         cursor.execute(LOCK_ORGANISATIONS.format(organisations), params)
     return mentors.locked()

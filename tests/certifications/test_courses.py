@@ -32,6 +32,11 @@ def names(mentors: Any) -> list[str]:
     return [mentor.name for mentor in mentors]
 
 
+def test_a_course_that_nobody_attended_is_refused(held: Course, kari: User, now: datetime) -> None:
+    with pytest.raises(ValidationError, match="Choose at least one"):
+        record_course(held, mentor_ids=[], now=now, actor=kari)
+
+
 def test_everybody_who_attended_gets_it_for_as_long_as_the_type_says(
     held: Course, enrol: Enrol, kari: User, today: date, now: datetime
 ) -> None:

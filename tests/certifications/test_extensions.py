@@ -112,6 +112,11 @@ def test_nothing_is_written_if_nothing_can_be_extended(
     assert not Extension.objects.exists()
 
 
+def test_to_extend_none_is_refused(olav: User, now: datetime) -> None:
+    with pytest.raises(NothingToExtend):
+        extend_certifications([], until=Until(days=30), reason=WHY, by=olav, now=now)
+
+
 def test_several_organisations_are_refused(
     certify: Certify, mentor: Mentor, elsewhere: Chapter, olav: User, now: datetime
 ) -> None:
