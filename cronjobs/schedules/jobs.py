@@ -97,7 +97,8 @@ def _beats_values(job: CronJob) -> CronJobValues:
 
 
 def _locked(job: CronJob) -> CronJob:
-    return CronJob.objects.select_related("organisation").select_for_update(of=("self",)).get(pk=job.pk)
+    # Not for a change of its key: a claim of one of its slots, which names the job, need not wait.
+    return CronJob.objects.select_related("organisation").select_for_update(of=("self",), no_key=True).get(pk=job.pk)
 
 
 def _change(job: CronJob, changes: CronJobValues, *, by: str, now: datetime) -> CronJob:

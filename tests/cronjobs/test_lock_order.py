@@ -9,10 +9,12 @@ from django.db import connection, transaction
 
 from certifications.models import Certification
 from certifications.recording import remove_certification
-from cronjobs.models import Run
+from cronjobs.models import CronJob, Run
+from cronjobs.schedules.jobs import change_cron_job
 from cronjobs.work import Batch, work_batch
 from mentors.models import Mentor, MentorQuerySet, Organisation
-from tests.conftest import TODAY, Certify
+from tests.conftest import NOW, TODAY, Certify
+from tests.cronjobs.conftest import SLOT
 from tests.support.at_once import side_by_side, start_beside
 from tests.support.commands import run as run_command
 from tests.support.nights import noon, outcomes, plan_night, work_night
@@ -80,6 +82,20 @@ def test_a_setting_that_is_saved_while_the_night_waits_for_a_mentor_holds(
     work_all(run)
 
     assert outcomes(work_night(run)) == [("pause", "M0", "skipped", "no_pausing")]
+
+
+def test_a_schedule_is_changed_while_its_slot_is_claimed(job: CronJob) -> None:
+    def claim() -> None:
+        """Insert the run as a claim does, whose foreign key is checked when it commits."""
+        Run.objects.create(
+            id=Run.id_of_slot(job.pk, SLOT), organisation=job.organisation, cron_job=job, scheduled_for=SLOT,
+            business_date=TODAY, trigger=Run.Trigger.SCHEDULE, actions=["pause"], created_at=NOW, code_version="test",
+        )  # fmt: skip
+
+    results = side_by_side(claim, lambda: change_cron_job(job, now=NOW, cron_expression="15 3 * * *"))
+
+    assert not [result for result in results if isinstance(result, Exception)]
+    assert Run.objects.get(scheduled_for=SLOT).status == Run.Status.PLANNED
 
 
 @pytest.mark.parametrize("count_attempt_first", [False, True])
