@@ -53,6 +53,8 @@ MESSAGES = """
     FROM notifications_notification ORDER BY id
 """
 
+HISTORY = "SELECT pgh_obj_id, status FROM mentors_mentorevent ORDER BY pgh_id"
+
 
 def read_state(connection: psycopg.Connection[Any]) -> model.State:
     """Return what is committed now."""
@@ -72,6 +74,7 @@ def read_state(connection: psycopg.Connection[Any]) -> model.State:
         runs={row.id: row for row in rows(RUNS, model.Run)},
         items=rows(ITEMS, model.Item),
         messages={row.id: row for row in rows(MESSAGES, model.Message)},
+        history=connection.execute(HISTORY).fetchall(),
     )
 
 

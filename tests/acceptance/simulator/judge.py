@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ LAWS = {
     "keys": "no key acts twice, and no reminder is given twice",
     "books": "of a closed run, planned = done + skipped + failed, and nothing is pending",
     "slot": "a scheduled run's day is the local date of its slot",
-    "paused": "the night pauses only who has lapsed on the run's day and today",
+    "paused": "the night pauses only who has lapsed on the run's day and today, and names just the types that have",
     "resumed": "the night resumes only who renewed: nothing is lapsed, what the pause named is covered or not required",
     "reminded": "the night reminds only of what is due on the run's day and not outdated today",
     "manual": "a pause by a person, or by a revocation, is lifted by persons only",
@@ -82,11 +83,17 @@ def _judge_log(state: State) -> None:
     log: dict[int, list[Change]] = defaultdict(list)
     for change in state.changes:
         log[change.mentor_id].append(change)
+    rows: dict[int, list[str]] = defaultdict(list)
+    for mentor_id, status in state.history:
+        rows[mentor_id].append(status)
     for mentor in state.mentors.values():
         statuses = ["active", *(change.to_status for change in log[mentor.id])]
         befores = [change.from_status for change in log[mentor.id]]
         follows = befores == statuses[:-1] and statuses[-1] == mentor.status
         hold("log", follows, f"{mentor.ref} is {mentor.status}, and the log says {befores} → {statuses[1:]}")
+        if rows[mentor.id]:
+            seen, logged = _without_repeats(rows[mentor.id]), _without_repeats(statuses)
+            hold("log", seen == logged, f"{mentor.ref}'s row was {seen}, the log says {logged}")
     acted = Counter(
         (item.run_id, item.mentor_id, item.action) for item in state.items if _is_done(item, "pause", "resume")
     )
@@ -97,6 +104,10 @@ def _judge_log(state: State) -> None:
         if change.run_id in state.runs
     )
     hold("log", acted == changed, f"done by runs: {acted}; logged: {changed}")
+
+
+def _without_repeats(statuses: Iterable[str]) -> list[str]:
+    return [status for status, _same in groupby(statuses)]
 
 
 def _is_done(item: Item, *actions: str) -> bool:
@@ -310,12 +321,11 @@ def _judge_changes(step: Step) -> None:
 
 
 def _judge_pause(change: Change, mentor: Mentor, run: Run, step: Step) -> None:
-    def lapsed(state: State, today: date) -> list[str]:
-        days = (run.business_date, today)
-        auto_pause = state.organisation_of(mentor).auto_pause
-        return sorted(set.intersection(*(set(state.lapsed_types(mentor, d)) for d in days))) if auto_pause else []
+    def is_named(state: State, today: date) -> bool:
+        on_both = set(state.lapsed_types(mentor, run.business_date)) & set(state.lapsed_types(mentor, today))
+        return state.organisation_of(mentor).auto_pause and bool(on_both) and on_both == set(change.types)
 
-    true = step.is_so(lapsed, mentor.organisation_id)
+    true = step.is_so(is_named, mentor.organisation_id)
     hold("paused", true, f"{mentor.ref} by the run of {run.business_date}, on {step.now:%F %H:%M} UTC: {change.types}")
 
 

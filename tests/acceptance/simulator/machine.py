@@ -278,21 +278,20 @@ class History(RuleBasedStateMachine):
         """Record what somebody whom the night has paused needs, or one of those whom it will pause."""
         waiting = [row for row in self.state.mentors.values() if row.pause_cause == "certification_expired"]
         mentor = self.pick(waiting or self._lapsed() or list(self.state.mentors.values()), who)
-        lapsed = self.state.lapsed_types(mentor, self.today(mentor.organisation_id)) or ["course"]
-        [type_id] = [
-            pk for pk, row in self.state.types.items()
-            if row.organisation_id == mentor.organisation_id and row.code == lapsed[0]
-        ]  # fmt: skip
+        lapsed = self._lapsed_types(mentor)
+        type_id = lapsed[0] if lapsed else self.type_of(mentor, 0)
         self.numbers += 1
         days = self.days(mentor, -1, expires)
         self.act("record", partial(acts.record, mentor.id, type_id, f"N{self.numbers}", *days), stop)
 
     def _lapsed(self) -> list[Mentor]:
-        return [
-            row
-            for row in self.state.mentors.values()
-            if row.status == "active" and self.state.lapsed_types(row, self.today(row.organisation_id))
-        ]
+        mentors = self.state.mentors.values()
+        return [mentor for mentor in mentors if mentor.status == "active" and self._lapsed_types(mentor)]
+
+    def _lapsed_types(self, mentor: Mentor) -> list[int]:
+        codes = self.state.lapsed_types(mentor, self.today(mentor.organisation_id))
+        types = self.state.types.items()
+        return [pk for pk, row in types if row.organisation_id == mentor.organisation_id and row.code in codes]
 
     @rule(who=NUMBERS, which=NUMBERS, expires=EXPIRES, stop=STOPS)
     def change_expiry(self, who: int, which: int, expires: int | None, stop: int | None) -> None:
@@ -319,9 +318,11 @@ class History(RuleBasedStateMachine):
 
     @rule(who=NUMBERS, which=NUMBERS, begins=st.sampled_from([0, -2, 2]), lasts=st.sampled_from([0, 1, 30]), stop=STOPS)
     def exempt(self, who: int, which: int, begins: int, lasts: int, stop: int | None) -> None:
-        mentor = self.mentor(who)
+        """Exempt one of those whom the night will pause, or anybody."""
+        mentor = self.pick(self._lapsed() or list(self.state.mentors.values()), who)
         from_on = self.today(mentor.organisation_id) + begins * DAY
-        type_id = self.type_of(mentor, which)
+        lapsed = self._lapsed_types(mentor)
+        type_id = self.pick(lapsed, which) if lapsed else self.type_of(mentor, which)
         self.act("exempt", partial(acts.exempt, mentor.id, type_id, from_on, from_on + lasts * DAY), stop)
 
     @rule(who=NUMBERS, days=st.sampled_from([1, 10, 60]), stop=STOPS)

@@ -175,6 +175,7 @@ class State:
     runs: dict[UUID, Run] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     messages: dict[int, Message] = field(default_factory=dict)
+    history: list[tuple[int, str]] = field(default_factory=list)  # a mentor's status, each time the row changed
 
     @cached_property
     def held(self) -> dict[int, list[Certification]]:
