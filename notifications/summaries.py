@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import connection
-from django.db.models import Exists, Min, OuterRef
+from django.db.models import Max, Min
 
 from mentors.models import Organisation
 from notifications.channels import INBOX
@@ -66,13 +66,7 @@ def paused_by_run(run_id: UUID) -> Iterable[tuple[int, int, list[int]]]:
 
     A run that was retried names whom it has paused since it was last closed.
     """
-    named = Notification.objects.filter(
-        run_id=run_id,
-        channel=INBOX,
-        kind=Notification.Kind.HANDOVER,
-        recipient_user=OuterRef("recipient_user"),
-        pk__gt=OuterRef("pk"),
-    )
-    told = Notification.objects.filter(run_id=run_id, channel=INBOX, kind=Notification.Kind.PAUSE)
-    grouped = told.exclude(Exists(named)).order_by().values_list("recipient_user", "about__chapter")
-    return grouped.annotate(paused=ArrayAgg("about", distinct=True))
+    in_inboxes = Notification.objects.filter(run_id=run_id, channel=INBOX).order_by()
+    named = in_inboxes.filter(kind=Notification.Kind.HANDOVER).aggregate(newest=Max("pk"))["newest"] or 0
+    told = in_inboxes.filter(kind=Notification.Kind.PAUSE, pk__gt=named)
+    return told.values_list("recipient_user", "about__chapter").annotate(paused=ArrayAgg("about", distinct=True))
