@@ -197,10 +197,7 @@ LAST_HEARD = Phrase("last_heard", _("It was last heard of at %(at)s."))
 OLDEST_WAITS = Phrase("oldest_waits", _("The oldest should have left at %(at)s."))
 GIVEN_UP_OF = Phrase(
     "given_up_of",
-    _(
-        "%(count)s of %(total)s messages of the last days were given up, and not for their recipients. "
-        "Each has its reason."
-    ),
+    _("%(count)s of %(total)s messages of the last days were given up. Each has its reason."),
 )
 VERIFY_FOUND = Phrase("verify_found", _("verify_records found %(count)s, and prints them."))
 WEB_NO_ANSWER = Phrase("web_no_answer", _("Asked as WATCHDOG_WEB_URL says, it does not answer."))

@@ -438,7 +438,7 @@ def _backlog(*, now: datetime) -> Iterator[Problem]:
 def _refusals(*, now: datetime) -> Iterator[Problem]:
     if refusals := find_refusals(now=now):
         yield Problem(
-            kind=Incident.Kind.DELIVERY,
+            kind=Kind.DELIVERY,
             key="refusals",
             title=record_text.MESSAGES_REFUSED(),
             details=record_text.GIVEN_UP_OF(count=refusals.count, total=refusals.total),
