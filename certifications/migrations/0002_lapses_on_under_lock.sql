@@ -4,7 +4,7 @@
 -- saves what it depends on do not see each other's rows before both have committed: each would compute it without the
 -- other. So the organisation's row is the lock of it all: whoever writes certifications shares it, whoever changes a
 -- type or the organisation has it alone. It comes before the mentors, which are locked in id order (docs/rules.md,
--- lock order); code takes it by `certifications/locks.py`, and hands in psql get it here.
+-- lock order); code takes it by `certifications/lapses_on.py`, and hands in psql get it here.
 
 -- What `lapses_on` must be, by mentor.
 CREATE VIEW certifications_lapses_on AS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import date, timedelta
 
@@ -120,6 +121,37 @@ def test_a_night_that_finds_nothing_wrong_says_nothing(hlf: Organisation, mentor
     run = run_night(hlf, TODAY)
 
     assert (run.repaired, str(run.deviation)) == (0, "")
+
+
+@pytest.mark.parametrize("required", [{"a", "b"}, {"a"}, set()], ids=["two", "one", "none"])
+@pytest.mark.parametrize("through_expiry_day", [True, False])
+def test_the_check_computes_what_the_triggers_compute_whatever_is_held(
+    hlf: Organisation, enrol: Enrol, certify: Certify, required: set[str], through_expiry_day: bool
+) -> None:
+    dice = random.Random(14)
+    types = [
+        CertificationType.objects.create(
+            organisation=hlf, code=code, name=code, required=code in required, grace_days=days
+        )
+        for code, days in (("a", 0), ("b", 10), ("c", 0))
+    ]
+    for _ in range(40):
+        mentor = enrol()
+        for _ in range(dice.randrange(5)):
+            revoked_at = dice.choice([None, None, NOW])
+            certify(
+                mentor, type=dice.choice(types), expires_in=dice.choice([None, -3, 0, 40, 45]), revoked_at=revoked_at
+            )
+    hlf.valid_through_expiry_day = through_expiry_day
+    hlf.save()
+    by_triggers = dict(Mentor.objects.values_list("pk", "lapses_on"))
+    Mentor.objects.update(lapses_on=YESTERDAY)
+
+    repaired = repair_lapses_on(hlf)
+
+    assert dict(Mentor.objects.values_list("pk", "lapses_on")) == by_triggers
+    assert repaired == sum(lapses_on != YESTERDAY for lapses_on in by_triggers.values()) > 20
+    assert repair_lapses_on(hlf) == 0
 
 
 def test_only_the_organisation_that_is_asked_for_is_mended(
