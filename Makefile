@@ -52,7 +52,7 @@ check: $(READY) lint ## Run the checks only: lint, types, imports, migrations, p
 
 simulate: $(READY) ## Invent histories, and see whether a law is broken: SEEDS=500 SEED=7 STEPS=50 EXCEPT="manual,kept"
 	@SEEDS=$(or $(SEEDS),500) SEED=$(SEED) STEPS=$(STEPS) EXCEPT="$(EXCEPT)" \
-	  python -m pytest -q -s -n 0 -p no:randomly tests/acceptance/simulator/play.py::test_no_history_breaks_a_law
+	  python -m pytest -q -s -n 0 -p no:randomly tests/acceptance/simulator/test_histories.py::test_no_history_breaks_a_law
 
 mutants: $(READY) ## Put known faults back, one at a time, and see whether the simulator and the tests find each
 	@EXCEPT="$(EXCEPT)" python -m tests.acceptance.simulator.mutants $(MUTANTS)

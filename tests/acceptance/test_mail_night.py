@@ -46,7 +46,7 @@ def post(settings: Any) -> Iterator[MailServer]:
 
 
 @pytest.fixture
-def night(hlf: Organisation) -> list[model.Item]:
+def night(hlf: Organisation) -> list[model.Due]:
     """The roster, a coordinator in each chapter, one language after the other, and the night; returns what it did."""
     roster = real_roster()
     load(roster, hlf)
@@ -56,7 +56,7 @@ def night(hlf: Organisation) -> list[model.Item]:
         Preference.objects.create(user=user, language=LANGUAGES[number % 3])
     run = run_night(hlf, TODAY, now=HALF_PAST_MIDNIGHT, approved=True)
     assert run.status == Run.Status.SUCCEEDED
-    return as_model(roster).night(TODAY).done
+    return list(as_model(roster).due(TODAY))
 
 
 def deliver(now: datetime) -> None:
@@ -69,15 +69,15 @@ def text_of(mail: EmailMessage) -> str:
     return " ".join(str(body.get_content()).split())
 
 
-def told(done: list[model.Item]) -> dict[str, list[model.Item]]:
+def told(done: list[model.Due]) -> dict[str, list[model.Due]]:
     """Return what each mentor is to be told, by ref: a pause, or else the reminders (rule 12)."""
-    by_mentor: dict[str, list[model.Item]] = defaultdict(list)
+    by_mentor: dict[str, list[model.Due]] = defaultdict(list)
     for item in done:
         by_mentor[item.mentor_ref].append(item)
     return {ref: [item for item in items if item.action == "pause"] or items for ref, items in by_mentor.items()}
 
 
-def assert_says(mail: EmailMessage, items: list[model.Item], mentor: Mentor) -> None:
+def assert_says(mail: EmailMessage, items: list[model.Due], mentor: Mentor) -> None:
     language, text = mentor.language, text_of(mail)
     assert mail["Content-Language"] == language
     assert mentor.name.split()[0] in text
@@ -95,7 +95,7 @@ def assert_says(mail: EmailMessage, items: list[model.Item], mentor: Mentor) -> 
 
 
 def test_exactly_the_right_messages_leave_at_eight_in_the_right_languages(
-    night: list[model.Item], post: MailServer
+    night: list[model.Due], post: MailServer
 ) -> None:
     deliver(HALF_PAST_MIDNIGHT)
     at_night = len(post.received)
@@ -119,7 +119,7 @@ def test_exactly_the_right_messages_leave_at_eight_in_the_right_languages(
     })  # fmt: skip
 
 
-def assert_sums_up(mail: EmailMessage, user: User, night: list[model.Item]) -> None:
+def assert_sums_up(mail: EmailMessage, user: User, night: list[model.Due]) -> None:
     """The summary names whoever of the chapter something happened to, and nobody else."""
     refs = {item.mentor_ref for item in night}
     text = text_of(mail)
@@ -131,7 +131,7 @@ def assert_sums_up(mail: EmailMessage, user: User, night: list[model.Item]) -> N
 
 
 def test_with_a_server_that_fails_in_every_way_all_that_can_arrive_arrives_once(
-    night: list[model.Item], post: MailServer
+    night: list[model.Due], post: MailServer
 ) -> None:
     Organisation.objects.update(sending_from=time(0), sending_until=time(0))
     paused = set(Mentor.objects.filter(status="paused").values_list("pk", flat=True))

@@ -1,18 +1,27 @@
 """The rules of docs/rules.md once more, in plain Python, slow and obvious.
 
 Written from the text of the rules alone: nothing of the project is imported, no date is stored, nothing is indexed.
-Whatever the service does in a night must be what this does.
+A `State` is what is on record at one moment, and answers what the rules say of it. Whatever the service does must be
+what this says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+ONE_DAY = timedelta(days=1)
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Organisation:
+    id: int = 1
+    timezone: str = "Europe/Oslo"
     auto_pause: bool = True
     auto_resume: bool = True
     reminder_days: tuple[int, ...] = (30, 14, 7)
@@ -20,59 +29,129 @@ class Organisation:
 
     @property
     def one_day(self) -> timedelta:
-        return timedelta(days=1 if self.valid_through_expiry_day else 0)
+        return ONE_DAY if self.valid_through_expiry_day else timedelta()
+
+    def day_of(self, moment: datetime) -> date:
+        return moment.astimezone(ZoneInfo(self.timezone)).date()
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, kw_only=True)
 class Type:
+    id: int
+    organisation_id: int = 1
     code: str
     required: bool
     grace_days: int = 0
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, kw_only=True)
 class Certification:
-    type: Type
+    id: int
+    mentor_id: int
+    type_id: int
     number: str
     issued_on: date
     expires_on: date | None
     revoked: bool = False
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, kw_only=True)
 class Exemption:
-    type: Type
+    mentor_id: int
+    type_id: int
     from_on: date
     until_on: date
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, kw_only=True)
 class Mentor:
+    id: int
+    organisation_id: int = 1
+    chapter_id: int = 1
     ref: str
+    name: str = ""
+    email: str = ""
+    listed: bool = True
     status: str = "active"
     pause_cause: str | None = None
-    certifications: list[Certification] = field(default_factory=list)
-    exemptions: list[Exemption] = field(default_factory=list)
-    # How often the mentor became active, and how often paused: what tells one period from the next.
-    times_active: int = 0
-    times_paused: int = 0
-    paused_for: list[Type] = field(default_factory=list)
+    lapses_on: date | None = None  # what the service has stored
 
-    def become_active(self) -> None:
-        self.status, self.pause_cause = "active", None
-        self.times_active += 1
 
-    def become_paused(self, cause: str, paused_for: Iterable[Type] = ()) -> None:
-        self.status, self.pause_cause, self.paused_for = "paused", cause, list(paused_for)
-        self.times_paused += 1
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """A coordinator's role that is in force: of an active user."""
 
-    def end(self) -> None:
-        self.status, self.pause_cause = "ended", None
+    user_id: int
+    organisation_id: int
+    chapter_id: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A line of the log of statuses; `types` are the codes that a pause by the night names."""
+
+    id: int
+    mentor_id: int
+    from_status: str
+    to_status: str
+    cause: str | None
+    types: list[str]
+    by_person: bool
+    run_id: UUID | None
+    business_date: date | None  # by whose rules it was done
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    id: UUID
+    organisation_id: int
+    business_date: date
+    slot_on: date | None  # the local date of its slot
+    actions: list[str]
+    status: str
+    counts: dict[str, dict[str, int]]
+    approved: bool
+    created_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in {"planned", "running", "held"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    id: int
+    run_id: UUID
+    action: str
+    dedupe_key: str
+    mentor_id: int
+    certification_id: int | None
+    expires_on: date | None
+    stage: int | None
+    status: str
+    outcome: str | None  # the code of what the ledger says of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    id: int
+    organisation_id: int
+    kind: str
+    channel: str
+    user_id: int | None
+    mentor_id: int | None
+    about_id: int | None
+    run_id: UUID | None
+    context: dict[str, Any]
+    status: str
+    message_id: str
 
 
 @dataclass(frozen=True)
-class Item:
-    """One thing done to one mentor. A pause's `type` is its lapsed type codes, sorted, joined by commas."""
+class Due:
+    """One thing that a night does to one mentor. A pause's `type` is its lapsed type codes, sorted, with commas."""
 
     action: str
     mentor_ref: str
@@ -82,124 +161,180 @@ class Item:
     stage: int | None = None
 
 
-@dataclass(frozen=True)
-class Night:
-    done: list[Item]
-    skipped: list[Item]
+@dataclass(kw_only=True)
+class State:
+    """What is on record at one moment, each by its id."""
 
+    organisations: dict[int, Organisation]
+    types: dict[int, Type]
+    mentors: dict[int, Mentor]
+    certifications: list[Certification]
+    exemptions: list[Exemption] = field(default_factory=list)
+    roles: list[Role] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)  # oldest first
+    runs: dict[UUID, Run] = field(default_factory=dict)
+    items: list[Item] = field(default_factory=list)
+    messages: dict[int, Message] = field(default_factory=dict)
+    history: list[tuple[int, str]] = field(default_factory=list)  # a mentor's status, each time the row changed
 
-# (action, mentor, how often active or paused), or ("remind", certification, expires_on, stage)
-Key = tuple[object, ...]
+    @cached_property
+    def held(self) -> dict[int, list[Certification]]:
+        """The certifications in force, by mentor."""
+        held: dict[int, list[Certification]] = {mentor_id: [] for mentor_id in self.mentors}
+        for certification in self.certifications:
+            if not certification.revoked:
+                held[certification.mentor_id].append(certification)
+        return held
 
+    @cached_property
+    def latest_changes(self) -> dict[int, Change]:
+        return {change.mentor_id: change for change in self.changes}
 
-@dataclass
-class Service:
-    organisation: Organisation
-    mentors: list[Mentor] = field(default_factory=list)
-    ledger: set[Key] = field(default_factory=set)
+    def organisation_of(self, mentor: Mentor) -> Organisation:
+        return self.organisations[mentor.organisation_id]
 
     # Rules 1 to 3: what is true of a mentor on a day.
 
     def lapses_on(self, certification: Certification) -> date | None:
+        """Rule 1: the first day not covered; None is never."""
         if certification.expires_on is None:
             return None
-        return certification.expires_on + self.organisation.one_day + timedelta(days=certification.type.grace_days)
+        one_day = self.organisation_of(self.mentors[certification.mentor_id]).one_day
+        return certification.expires_on + one_day + timedelta(days=self.types[certification.type_id].grace_days)
 
-    def is_covered(self, mentor: Mentor, type: Type, d: date) -> bool:
-        for certification in mentor.certifications:
-            if certification.type is not type or certification.revoked or certification.issued_on > d:
-                continue
-            lapses_on = self.lapses_on(certification)
-            if lapses_on is None or d < lapses_on:
-                return True
-        return any(
-            exemption.type is type and exemption.from_on <= d <= exemption.until_on for exemption in mentor.exemptions
+    def covers(self, certification: Certification, d: date) -> bool:
+        lapses_on = self.lapses_on(certification)
+        return certification.issued_on <= d and (lapses_on is None or d < lapses_on)
+
+    def is_covered(self, mentor: Mentor, type_id: int, d: date) -> bool:
+        """Rule 2."""
+        return any(held.type_id == type_id and self.covers(held, d) for held in self.held[mentor.id]) or any(
+            exemption.mentor_id == mentor.id
+            and exemption.type_id == type_id
+            and exemption.from_on <= d <= exemption.until_on
+            for exemption in self.exemptions
         )
 
-    def lapsed(self, mentor: Mentor, d: date) -> set[Type]:
-        held = {
-            certification.type
-            for certification in mentor.certifications
-            if certification.type.required and not certification.revoked and certification.issued_on <= d
-        }
-        return {type for type in held if not self.is_covered(mentor, type, d)}
-
     def lapsed_types(self, mentor: Mentor, d: date) -> list[str]:
-        return sorted(type.code for type in self.lapsed(mentor, d))
+        """Rule 3."""
+        held = {certification.type_id for certification in self.held[mentor.id] if certification.issued_on <= d}
+        return sorted(
+            self.types[pk].code for pk in held if self.types[pk].required and not self.is_covered(mentor, pk, d)
+        )
+
+    def missing_types(self, mentor: Mentor, d: date) -> list[str]:
+        """Rule 3: required types that the mentor never held, and is not exempted from."""
+        held = {certification.type_id for certification in self.held[mentor.id] if certification.issued_on <= d}
+        return sorted(
+            type.code
+            for pk, type in self.types.items()
+            if type.required
+            and type.organisation_id == mentor.organisation_id
+            and pk not in held
+            and not self.is_covered(mentor, pk, d)
+        )
+
+    def first_gap(self, mentor: Mentor) -> date | None:
+        """What `lapses_on` of the mentor derives from: the first day that the latest of some required type misses."""
+        latest: dict[int, date] = {}
+        for certification in self.held[mentor.id]:
+            if self.types[certification.type_id].required:
+                lapses_on = self.lapses_on(certification) or date.max
+                latest[certification.type_id] = max(latest.get(certification.type_id, lapses_on), lapses_on)
+        first = min(latest.values(), default=date.max)
+        return None if first == date.max else first
 
     # Rules 4 to 6: what is due on a day.
 
-    def must_pause(self, mentor: Mentor, d: date) -> bool:
-        return self.organisation.auto_pause and mentor.status == "active" and bool(self.lapsed_types(mentor, d))
+    def is_past(self, mentor: Mentor, d: date) -> bool:
+        """Rule 5: whether the mentor's status is left alone, because a rule of a later day has changed it."""
+        latest = self.latest_changes.get(mentor.id)
+        return latest is not None and latest.business_date is not None and latest.business_date > d
 
-    def must_resume(self, mentor: Mentor, d: date) -> bool:
-        return (
-            self.organisation.auto_resume
-            and mentor.status == "paused"
-            and mentor.pause_cause == "certification_expired"
-            and not self.lapsed(mentor, d)
-            and all(not type.required or self.is_covered(mentor, type, d) for type in mentor.paused_for)
+    def must_pause(self, mentor: Mentor, *days: date) -> list[str]:
+        """Rules 4 and 8: return the types that have lapsed on all of the days, if the night pauses the mentor."""
+        if mentor.status != "active" or not self.organisation_of(mentor).auto_pause:
+            return []
+        if any(self.is_past(mentor, d) for d in days):
+            return []
+        return sorted(set.intersection(*(set(self.lapsed_types(mentor, d)) for d in days)))
+
+    def may_resume(self, mentor: Mentor, *days: date) -> bool:
+        """Rules 5 and 8: nothing has lapsed, and what the pause named is covered or no longer required."""
+        if (mentor.status, mentor.pause_cause) != ("paused", "certification_expired"):
+            return False
+        if not self.organisation_of(mentor).auto_resume:
+            return False
+        return not any(
+            self.lapsed_types(mentor, d) or self.still_missed(mentor, d) or self.is_past(mentor, d) for d in days
         )
 
-    def stage(self, mentor: Mentor, certification: Certification, d: date) -> int | None:
-        expires_on = certification.expires_on
+    def still_missed(self, mentor: Mentor, d: date) -> list[str]:
+        """Return the types that the mentor's pause names, and that are required and not covered."""
+        pause = self.latest_changes.get(mentor.id)
+        named = pause.types if pause else []
+        return [
+            type.code
+            for pk, type in self.types.items()
+            if type.organisation_id == mentor.organisation_id
+            and type.code in named
+            and type.required
+            and not self.is_covered(mentor, pk, d)
+        ]
+
+    def stage(self, certification: Certification, d: date) -> int | None:
+        """Rule 6: the stage of the reminder that is due; None is none."""
+        mentor, expires_on = self.mentors[certification.mentor_id], certification.expires_on
+        organisation = self.organisation_of(mentor)
         if mentor.status == "ended" or certification.revoked or expires_on is None:
             return None
-        if certification.issued_on > d or expires_on < d or d >= expires_on + self.organisation.one_day:
+        if certification.issued_on > d or expires_on < d or d >= expires_on + organisation.one_day:
             return None
-        if any(self.supersedes(other, certification) for other in mentor.certifications):
+        if any(self.supersedes(other, certification) for other in self.held[mentor.id]):
             return None
         days_left = (expires_on - d).days
-        return min((days for days in self.organisation.reminder_days if days_left <= days), default=None)
+        return min((days for days in organisation.reminder_days if days_left <= days), default=None)
 
     def supersedes(self, other: Certification, certification: Certification) -> bool:
         assert certification.expires_on is not None
+        one_day = self.organisation_of(self.mentors[certification.mentor_id]).one_day
         return (
-            other is not certification
-            and not other.revoked
-            and other.type is certification.type
+            other.id != certification.id
+            and other.type_id == certification.type_id
             and (other.expires_on is None or other.expires_on > certification.expires_on)
-            and other.issued_on <= certification.expires_on + self.organisation.one_day
+            and other.issued_on <= certification.expires_on + one_day
         )
 
-    def due(self, d: date) -> Iterator[tuple[Key, Item]]:
-        """Yield what the rules ask for on the day, done before or not."""
-        for mentor in self.mentors:
-            if self.must_pause(mentor, d):
-                codes = ",".join(self.lapsed_types(mentor, d))
-                yield ("pause", mentor.ref, mentor.times_active), Item("pause", mentor.ref, codes)
-            if self.must_resume(mentor, d):
-                yield ("resume", mentor.ref, mentor.times_paused), Item("resume", mentor.ref)
-            for certification in mentor.certifications:
-                stage = self.stage(mentor, certification, d)
+    def is_reminded(self, certification: Certification, stage: int, d: date, today: date) -> bool:
+        """Rules 6 and 8: the stage is due on the run's day, and what it says is so today."""
+        return self.stage(certification, d) == stage and self.stage(certification, today) is not None
+
+    def due(self, d: date) -> Iterator[Due]:
+        """Yield what a first night on the day does, if it is done on that day."""
+        for mentor in self.mentors.values():
+            if lapsed := self.must_pause(mentor, d):
+                yield Due("pause", mentor.ref, ",".join(lapsed))
+            if self.may_resume(mentor, d):
+                yield Due("resume", mentor.ref)
+            for held in self.held[mentor.id]:
+                stage = self.stage(held, d)
                 if stage is not None:
-                    expires_on = certification.expires_on
-                    yield (
-                        ("remind", certification, expires_on, stage),
-                        Item("remind", mentor.ref, certification.type.code, certification.number, expires_on, stage),
-                    )
+                    yield Due("remind", mentor.ref, self.types[held.type_id].code, held.number, held.expires_on, stage)
 
-    def plan(self, d: date) -> dict[Key, Item]:
-        return {key: item for key, item in self.due(d) if key not in self.ledger}
+    # Rules 8, 11 and 12: who sees and is told what.
 
-    def night(self, d: date, in_between: Callable[[], object] | None = None) -> Night:
-        """Play one night. What is no longer true after `in_between` is not done (rule 8)."""
-        planned = self.plan(d)
-        if in_between:
-            in_between()
-        still_due = {subject(key): item for key, item in self.due(d)}
-        done = {key: still_due[subject(key)] for key in planned if subject(key) in still_due}
-        mentors = {mentor.ref: mentor for mentor in self.mentors}
-        for item in done.values():
-            if item.action == "pause":
-                mentor = mentors[item.mentor_ref]
-                mentor.become_paused("certification_expired", self.lapsed(mentor, d))
-            if item.action == "resume":
-                mentors[item.mentor_ref].become_active()
-        self.ledger |= done.keys()
-        return Night(list(done.values()), [item for key, item in planned.items() if key not in done])
+    def is_public(self, mentor: Mentor, today: date) -> bool:
+        return mentor.status == "active" and mentor.listed and not self.lapsed_types(mentor, today)
 
+    def reaches(self, user_id: int, mentor: Mentor) -> bool:
+        """Whether a role in force of the user reaches the mentor."""
+        return any(
+            role.user_id == user_id
+            and role.organisation_id == mentor.organisation_id
+            and role.chapter_id in {None, mentor.chapter_id}
+            for role in self.roles
+        )
 
-def subject(key: Key) -> Key:
-    """Return what an item acts on: the mentor, in whatever period, or the certification with its stage."""
-    return key if key[0] == "remind" else key[:2]
+    def events_of(self, message: Message) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = message.context.get("events", [])
+        return events

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -78,17 +77,29 @@ def load(roster: list[Line], organisation: Organisation) -> None:
     )
 
 
-def as_model(roster: list[Line]) -> model.Service:
-    types = {code: model.Type(code, required) for code, required in TYPES.items()}
-    held: dict[str, list[model.Certification]] = defaultdict(list)
-    for line in roster:
-        held[line["mentor_ref"]].append(
-            model.Certification(
-                types[line["certification"]],
-                line["number"],
-                date.fromisoformat(line["issued_on"]),
-                expiry(line),
-            )
+def as_model(roster: list[Line]) -> model.State:
+    types = {
+        code: model.Type(id=number, code=code, required=required)
+        for number, (code, required) in enumerate(TYPES.items())
+    }
+    mentors = {
+        ref: model.Mentor(id=number, ref=ref)
+        for number, ref in enumerate(sorted({line["mentor_ref"] for line in roster}))
+    }
+    certifications = [
+        model.Certification(
+            id=number,
+            mentor_id=mentors[line["mentor_ref"]].id,
+            type_id=types[line["certification"]].id,
+            number=line["number"],
+            issued_on=date.fromisoformat(line["issued_on"]),
+            expires_on=expiry(line),
         )
-    mentors = [model.Mentor(ref, certifications=certifications) for ref, certifications in held.items()]
-    return model.Service(model.Organisation(), mentors)
+        for number, line in enumerate(roster)
+    ]
+    return model.State(
+        organisations={1: model.Organisation()},
+        types={type.id: type for type in types.values()},
+        mentors={mentor.id: mentor for mentor in mentors.values()},
+        certifications=certifications,
+    )

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import class_row
 
-from tests.acceptance.simulator import model
+from tests.support import model
 
 Row = TypeVar("Row")
 

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from tests.acceptance.simulator.model import Certification, Change, Item, Mentor, Message, Run, State
+from tests.support.model import Certification, Change, Item, Mentor, Message, Run, State
 
 LAWS = {
     "derived": "`lapses_on` is what it derives from",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tests.acceptance.simulator.judge import Step, hold
-from tests.acceptance.simulator.model import Message, State
 from tests.acceptance.simulator.surroundings import Letter, Said
+from tests.support.model import Message, State
 
 STATUS_SAID = {"pause": "paused", "resume": "active"}
 

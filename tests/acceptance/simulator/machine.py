@@ -31,7 +31,6 @@ from tests.acceptance.simulator import acts
 from tests.acceptance.simulator.facts import read_state
 from tests.acceptance.simulator.judge import FRESH, Judge, Step, hold
 from tests.acceptance.simulator.letters import LetterJudge
-from tests.acceptance.simulator.model import Certification, Mentor, Run, State
 from tests.acceptance.simulator.sessions import TO_THE_END, Session, Stage
 from tests.acceptance.simulator.surroundings import ANSWERS, TAKEN, Post, Queue, do
 from tests.acceptance.simulator.world import (
@@ -42,6 +41,7 @@ from tests.acceptance.simulator.world import (
     begin_world,
     job_of,
 )
+from tests.support.model import Certification, Mentor, Run, State
 
 BEGINS_AT = datetime.fromisoformat("2026-11-21T11:00+00:00")
 MOST_SESSIONS = 3
@@ -273,16 +273,21 @@ class History(RuleBasedStateMachine):
         type_id, number = self.type_of(mentor, which), f"N{self.numbers}"
         self.act("record", partial(acts.record, mentor.id, type_id, number, *self.days(mentor, issued, expires)), stop)
 
-    @rule(who=NUMBERS, expires=EXPIRES, stop=STOPS)
-    def renew(self, who: int, expires: int | None, stop: int | None) -> None:
-        """Record what somebody whom the night has paused needs, or one of those whom it will pause."""
-        waiting = [row for row in self.state.mentors.values() if row.pause_cause == "certification_expired"]
-        mentor = self.pick(waiting or self._lapsed() or list(self.state.mentors.values()), who)
+    @rule(who=NUMBERS, begins=st.sampled_from([-1, -1, 0, 1, 2]), expires=EXPIRES, stop=STOPS)
+    def renew(self, who: int, begins: int, expires: int | None, stop: int | None) -> None:
+        """Record what somebody whom the night has paused needs, or one of those whom it will pause.
+
+        If it begins later, she is resumed by a night.
+        """
+        mentor = self.pick(self._waiting() or self._lapsed() or list(self.state.mentors.values()), who)
         lapsed = self._lapsed_types(mentor)
         type_id = lapsed[0] if lapsed else self.type_of(mentor, 0)
         self.numbers += 1
-        days = self.days(mentor, -1, expires)
+        days = self.days(mentor, begins, expires)
         self.act("record", partial(acts.record, mentor.id, type_id, f"N{self.numbers}", *days), stop)
+
+    def _waiting(self) -> list[Mentor]:
+        return [row for row in self.state.mentors.values() if row.pause_cause == "certification_expired"]
 
     def _lapsed(self) -> list[Mentor]:
         mentors = self.state.mentors.values()
@@ -318,8 +323,8 @@ class History(RuleBasedStateMachine):
 
     @rule(who=NUMBERS, which=NUMBERS, begins=st.sampled_from([0, -2, 2]), lasts=st.sampled_from([0, 1, 30]), stop=STOPS)
     def exempt(self, who: int, which: int, begins: int, lasts: int, stop: int | None) -> None:
-        """Exempt one of those whom the night will pause, or anybody."""
-        mentor = self.pick(self._lapsed() or list(self.state.mentors.values()), who)
+        """Exempt one of those whom the night has paused, or will pause, or anybody."""
+        mentor = self.pick(self._waiting() or self._lapsed() or list(self.state.mentors.values()), who)
         from_on = self.today(mentor.organisation_id) + begins * DAY
         lapsed = self._lapsed_types(mentor)
         type_id = self.pick(lapsed, which) if lapsed else self.type_of(mentor, which)
@@ -387,7 +392,8 @@ class History(RuleBasedStateMachine):
 
     @rule(who=NUMBERS, which=NUMBERS, required=st.booleans(), stop=STOPS)
     def require(self, who: int, which: int, required: bool, stop: int | None) -> None:
-        self.act("type", partial(acts.set_of_type, self.type_of(self.mentor(who), which), required=required), stop)
+        mentor = self.pick(self._waiting() or list(self.state.mentors.values()), who)
+        self.act("type", partial(acts.set_of_type, self.type_of(mentor, which), required=required), stop)
 
     @rule(who=NUMBERS, which=NUMBERS, days=st.sampled_from([0, 1, 10]), stop=STOPS)
     def give_grace(self, who: int, which: int, days: int, stop: int | None) -> None:

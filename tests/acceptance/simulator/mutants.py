@@ -28,7 +28,7 @@ from time import perf_counter
 from config.embedded import development_environment
 
 PROJECT = Path(__file__).resolve().parents[3]
-SIMULATOR = "tests/acceptance/simulator/play.py::test_no_history_breaks_a_law"
+SIMULATOR = "tests/acceptance/simulator/test_histories.py::test_no_history_breaks_a_law"
 FOUND = re.compile(r"SEED=\d+, after (\d+) histories: ([^:\n]+):")
 
 

@@ -35,10 +35,10 @@ import requests
 
 from tests.acceptance.simulator.facts import read_state
 from tests.acceptance.simulator.judge import Violation, judge_state
-from tests.acceptance.simulator.model import State
 from tests.support.clock import MovedClock
 from tests.support.fleet import COMMANDS, ROSTER, TYPES, Fleet, servers
 from tests.support.mail import CLOSE, HANG, SILENT, MailServer, mail_server
+from tests.support.model import State
 from tests.support.processes import running
 
 ZONES = {"oslo": "Europe/Oslo", "auckland": "Pacific/Auckland"}

@@ -96,6 +96,7 @@ def play_and_tell(theatre: Theatre, histories: int, *, seed: int) -> None:
         print("; ".join(f"{what} {count}" for what, count in sorted(theatre.acted.items())))
 
 
+@pytest.mark.canary
 @pytest.mark.timeout(60 + 60 * SEEDS)
 def test_no_history_breaks_a_law(theatre: Theatre) -> None:
     play_and_tell(theatre, SEEDS, seed=SEED)
@@ -103,12 +104,8 @@ def test_no_history_breaks_a_law(theatre: Theatre) -> None:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("part", range(3))
-def test_no_history_of_many_breaks_a_law(theatre: Theatre, part: int) -> None:
+def test_no_history_of_many_breaks_a_law_and_everything_happens(theatre: Theatre, part: int) -> None:
     play_and_tell(theatre, 50, seed=1000 + part)
-
-
-def test_everything_that_matters_happens_in_the_histories(theatre: Theatre) -> None:
-    play(theatre, 40, seed=SEED)
 
     never = {what for what in EVERYTHING if not theatre.acted[what]}
     assert not never
