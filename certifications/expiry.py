@@ -7,7 +7,7 @@ caller has locked, so that what is no longer true is never done (rule 8).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,12 +18,11 @@ from django.db.models.lookups import GreaterThan
 
 from certifications import record_text
 from certifications.models import Certification, CertificationType, Exemption
+from mentors.clock import CLOCKS_DIFFER
 from mentors.models import Mentor, Organisation, StatusChange, User
 from mentors.status import change_status
 
 log = structlog.get_logger(__name__)
-
-CLOCKS_DIFFER = timedelta(minutes=1)  # of those that start a run, and those that work on it
 
 
 def find_expired_certifications(

@@ -33,8 +33,6 @@ log = structlog.get_logger(__name__)
 EXPIRY_ACTIONS = (Action.PAUSE, Action.RESUME)
 # Beat gets this long to fire a slot itself; a run that begins later is a night made up.
 BEAT_DELAY = timedelta(minutes=3)
-# So far may the clock of the worker that takes a slot be behind that of beat, by which it has come.
-CLOCKS_APART = timedelta(seconds=10)
 
 
 def schedule_nightly_run(

@@ -16,6 +16,7 @@ from cronjobs.models import Component, CronJob, Run
 from cronjobs.monitoring import incidents
 from cronjobs.records import retention
 from cronjobs.work import Batch, work_batch
+from mentors.clock import CLOCKS_IN_STEP
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +32,7 @@ def run_slot(cron_job_id: int) -> str | None:
     if job is None:
         log.info("job removed", event_name="job_removed", cron_job=cron_job_id)  # since beat sent it
         return None
-    until = now + starting.CLOCKS_APART
+    until = now + CLOCKS_IN_STEP
     slot = cron.latest_slot(job.cron_expression, job.timezone, now=until)
     if slot is None:
         return None

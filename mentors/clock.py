@@ -11,8 +11,12 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.utils import timezone
 
-# How far the clocks of two machines may be apart.
+# How far the clocks of two machines are apart. Further than this, one of them is wrong, and somebody is told.
 TOLERANCE = timedelta(minutes=5)
+# So far it must do no harm: by the other's clock, a day may have begun already.
+CLOCKS_DIFFER = timedelta(minutes=1)
+# So far the worker that takes a slot may be behind beat, by whose clock it has come; more would start nights too early.
+CLOCKS_IN_STEP = timedelta(seconds=10)
 
 
 class ClocksDiffer(Exception):

@@ -37,9 +37,9 @@ from django.db import connection, transaction
 from django.db.models import Count, DateField, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import TruncMonth
 
-from certifications.expiry import CLOCKS_DIFFER
 from cronjobs.models import Forecast, Incident, Outage, Run, RunQuerySet, RunSummary, Seal
 from cronjobs.records.seals import seal_pruned
+from mentors.clock import CLOCKS_DIFFER
 from mentors.models import Organisation
 
 log = structlog.get_logger(__name__)
