@@ -279,7 +279,14 @@ class History(RuleBasedStateMachine):
 
         If it begins later, she is resumed by a night.
         """
-        mentor = self.pick(self._waiting() or self._lapsed() or list(self.state.mentors.values()), who)
+        self._renew(
+            self.pick(self._waiting() or self._lapsed() or list(self.state.mentors.values()), who),
+            begins,
+            expires,
+            stop,
+        )
+
+    def _renew(self, mentor: Mentor, begins: int, expires: int | None, stop: int | None = None) -> None:
         lapsed = self._lapsed_types(mentor)
         type_id = lapsed[0] if lapsed else self.type_of(mentor, 0)
         self.numbers += 1
@@ -458,10 +465,19 @@ class History(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------------------------------- runs
 
-    @rule(organisation=st.sampled_from([1, 2]), late=st.sampled_from([timedelta(), timedelta(), 2 * MINUTE, 5 * HOUR]))
-    def night(self, organisation: int, late: timedelta) -> None:
-        """A whole night: beat fires the slot, in time or late, the workers work, and mail leaves in the morning."""
+    @rule(
+        organisation=st.sampled_from([1, 2]),
+        late=st.sampled_from([timedelta(), timedelta(), 2 * MINUTE, 5 * HOUR]),
+        renews=st.sampled_from([None, None, 1, 2]),
+    )
+    def night(self, organisation: int, late: timedelta, renews: int | None) -> None:
+        """A whole night: beat fires the slot, in time or late, the workers work, and mail leaves in the morning.
+
+        On the day before, somebody who is paused may have renewed, from a day to come.
+        """
         job = job_of(organisation)
+        if renews and (waiting := [row for row in self._waiting() if row.organisation_id == organisation]):
+            self._renew(waiting[0], renews, 400)
         slot = cron.next_slots(job.cron_expression, job.timezone, after=self.now, count=1)[0]
         self.put_clock(slot + late)
         self.act("slot", partial(do, ("cronjobs.nightly", (job.pk,))))
