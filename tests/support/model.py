@@ -170,6 +170,9 @@ class State:
     mentors: dict[int, Mentor]
     certifications: list[Certification]
     exemptions: list[Exemption] = field(default_factory=list)
+    extended: dict[int, bool] = field(
+        default_factory=dict
+    )  # certifications, and whether all their extensions are undone
     roles: list[Role] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)  # oldest first
     runs: dict[UUID, Run] = field(default_factory=dict)

@@ -25,6 +25,12 @@ CERTIFICATIONS = """
     FROM certifications_certification ORDER BY id
 """
 EXEMPTIONS = "SELECT mentor_id, type_id, from_on, until_on FROM certifications_exemption"
+EXTENDED = """
+    SELECT certification_id, bool_and(undone_at IS NOT NULL)
+    FROM certifications_extendedcertification extended
+    JOIN certifications_extension extension ON extension.id = extended.extension_id
+    GROUP BY certification_id
+"""
 ROLES = """
     SELECT role.user_id, role.organisation_id, role.chapter_id
     FROM mentors_coordinatorrole role JOIN mentors_user ON mentors_user.id = role.user_id
@@ -69,6 +75,7 @@ def read_state(connection: psycopg.Connection[Any]) -> model.State:
         mentors={row.id: row for row in rows(MENTORS, model.Mentor)},
         certifications=rows(CERTIFICATIONS, model.Certification),
         exemptions=rows(EXEMPTIONS, model.Exemption),
+        extended=dict(connection.execute(EXTENDED).fetchall()),
         roles=rows(ROLES, model.Role),
         changes=rows(CHANGES, model.Change),
         runs={row.id: row for row in rows(RUNS, model.Run)},

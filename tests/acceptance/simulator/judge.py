@@ -193,13 +193,34 @@ class Judge:
     record_years: int = 5
     owed: dict[UUID, set[Any]] = field(default_factory=dict)
     ages: dict[UUID, datetime] = field(default_factory=dict)  # when a run was made, by the clock of the history
+    before_extensions: dict[int, date | None] = field(default_factory=dict)  # when a certification expired, by its id
+    changed_otherwise: set[int] = field(default_factory=set)
 
     def look(self, step: Step) -> None:
         """Judge what a step has changed."""
         judge_state(step.after)
         _judge_changes(step)
         _judge_reminders(step)
+        self._judge_extensions(step)
         self._judge_runs(step)
+
+    def _judge_extensions(self, step: Step) -> None:
+        """Follow the certifications that nothing but extensions has changed."""
+        before = {held.id: held for held in step.before.certifications}
+        is_alone = len(step.states) == 2
+        for held in step.after.certifications:
+            was = before.get(held.id, held)
+            if (was.issued_on, was.expires_on, was.revoked) == (held.issued_on, held.expires_on, held.revoked):
+                continue
+            if is_alone and step.what == "extend":
+                self.before_extensions.setdefault(held.id, was.expires_on)
+            elif not is_alone or step.what != "undo extension":
+                self.changed_otherwise.add(held.id)
+        for held in step.after.certifications:
+            if step.after.extended.get(held.id) and held.id not in self.changed_otherwise:
+                expired_on = self.before_extensions.get(held.id, held.expires_on)
+                what = f"{held.number} expired on {expired_on}, and does so on {held.expires_on}"
+                hold("extensions", held.expires_on == expired_on, what)
 
     def _judge_runs(self, step: Step) -> None:
         for run in step.after.runs.values():
