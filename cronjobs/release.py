@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from cronjobs import record_text
 from cronjobs.models import Action, Run, RunItem
 from cronjobs.records import seals
+from notifications.models import Notification
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +62,8 @@ def _release(run_id: UUID, item_ids: list[int], *, now: datetime) -> int:
         return 0
     unheard = RunItem.objects.filter(run=run, pk__in=item_ids, status=RunItem.Status.DONE)
     released = unheard.update(status=RunItem.Status.SKIPPED, outcome=record_text.NOT_TOLD(), at=now)
+    # So that the next search reads what is new, and not all that ever was left out.
+    Notification.objects.filter(run_id=run_id, left_out__overlap=item_ids).update(left_out=[])
     if released:
         counts = run.counts[Action.REMIND]
         counts["done"], counts["skipped"] = counts["done"] - released, counts["skipped"] + released

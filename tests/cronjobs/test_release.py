@@ -156,6 +156,18 @@ class TestCancelled:
 
         assert release_unheard(now=NOW) == 0
 
+    def test_what_has_been_given_back_is_not_searched_again(
+        self, hlf: Organisation, kari: User, certification: Certification
+    ) -> None:
+        run_night(hlf, TODAY, now=NOW)
+        postpone(certification)
+        deliver()
+        assert Notification.objects.exclude(left_out=[]).exists()
+
+        release_unheard(now=NOW)
+
+        assert not Notification.objects.exclude(left_out=[]).exists()
+
     def test_it_may_be_done_twice(self, hlf: Organisation, kari: User, certification: Certification) -> None:
         run_night(hlf, TODAY, now=NOW)
         postpone(certification)
