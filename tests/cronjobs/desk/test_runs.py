@@ -329,7 +329,8 @@ def test_its_pages_ask_the_database_as_often_for_many_as_for_few(
     for days in range(1, 41):
         Run.objects.create(
             organisation=run.organisation, business_date=today - timedelta(days=days), trigger=Run.Trigger.SCHEDULE,
-            actions=["pause"], status=Run.Status.SUCCEEDED, created_at=timezone.now() - timedelta(days=days), counts={},
+            actions=["pause"], status=Run.Status.SUCCEEDED, counts=run.counts,
+            created_at=timezone.now() - timedelta(days=days),
         )  # fmt: skip
 
     for address in (reverse("admin:cronjobs_run_changelist"), url(run), url(run, "progress")):
