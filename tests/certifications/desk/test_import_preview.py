@@ -182,11 +182,13 @@ def test_a_file_that_is_too_large_for_a_request_is_for_the_command(
 ) -> None:
     large = upload(raw=b"x" * (roster_uploads.MAX_BYTES + 1))
     monkeypatch.setattr(roster_uploads, "MAX_LINES", 1)
+    just_short_enough = upload(LIV)
     long = upload(LIV, OLA)
 
     assert the_complaint(large) == (
         "The file is larger than 5 MB: ask operations to import it with the command import_roster."
     )
+    assert just_short_enough.status_code == 200
     assert the_complaint(long) == (
         "roster.csv has more than 1 lines: ask operations to import it with the command import_roster."
     )
