@@ -131,10 +131,11 @@ class TestExtension:
             many = [certify(enrol(**EXPIRED), expires_in=-5) for _ in range(count)]
             with CaptureQueriesContext(connection) as previewed:
                 client.post(EXTEND, self.chosen(*many, days="30", preview="1"))
+            preview = len(previewed)  # before the next request forgets what this one asked
             client.post(EXTEND, self.chosen(*many, days="30", apply="1"))
             with CaptureQueriesContext(connection) as shown:
                 assert client.get(page(Extension.objects.latest("pk"))).status_code == 200
-            return len(previewed), len(shown)
+            return preview, len(shown)
 
         ask(1)  # which fills what a process remembers
         few, many = ask(10), ask(40)
