@@ -44,6 +44,13 @@ class Revoked(ConflictError):
     message = gettext_lazy("It has been revoked and stays as it is: record a new one.")
 
 
+class Removed(ConflictError):
+    """What somebody else has removed meanwhile is neither changed nor revoked. The API says 404."""
+
+    code = "removed"
+    message = gettext_lazy("Somebody has removed it meanwhile.")
+
+
 @transaction.atomic
 def record_certification(
     *,
@@ -97,10 +104,10 @@ def change_certification(
 ) -> Certification:
     """Change fields of a certification, e.g. a later `expires_on`. Resumes the mentor by rule 5.
 
-    Raises ValidationError, AlreadyRecorded if it would be the same as another, and Revoked.
+    Raises ValidationError, AlreadyRecorded if it would be the same as another, Revoked, and Removed.
     """
     locked = lock_mentor(certification.mentor)
-    _refuse_if_revoked(certification)
+    _refuse_if_past(certification)
     for field, value in changes.items():
         setattr(certification, field, value)
     _check(certification)
@@ -122,10 +129,10 @@ def revoke_certification(certification: Certification, *, reason: str, actor: Us
 
     A mentor paused by the night is from now on paused because of the revocation, which only a person lifts: no
     non-revoked certification of the type may be left to lapse, and rule 5 would see nothing wrong. Raises Revoked if
-    it has been.
+    it has been, and Removed.
     """
     mentor = lock_mentor(certification.mentor)
-    _refuse_if_revoked(certification)
+    _refuse_if_past(certification)
     certification.revoked_at, certification.revoked_reason = now, reason
     certification.save(update_fields=["revoked_at", "revoked_reason", "updated_at"])
     uncovered = uncovered_types(mentor=mentor, on=mentor.organisation.local_date(now))
@@ -180,8 +187,11 @@ def _check(certification: Certification) -> None:
         raise AlreadyRecorded(id=other)
 
 
-def _refuse_if_revoked(certification: Certification) -> None:
-    if Certification.objects.filter(pk=certification.pk, revoked_at__isnull=False).exists():
+def _refuse_if_past(certification: Certification) -> None:
+    current = Certification.objects.filter(pk=certification.pk).values("revoked_at").first()
+    if current is None:
+        raise Removed(id=certification.pk)
+    if current["revoked_at"] is not None:
         raise Revoked(id=certification.pk)
 
 

@@ -10,9 +10,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from certifications.mentor_status import LapsedTypesRemain, StatusForbids, end_mentor, pause_mentor, reactivate_mentor
-from certifications.models import CertificationType, Exemption
+from certifications.models import Certification, CertificationType, Exemption
 from certifications.recording import (
     AlreadyRecorded,
+    Removed,
     change_certification,
     grant_exemption,
     record_certification,
@@ -296,6 +297,19 @@ class TestByHand:
             end_mentor(mentor, reason="Moved", actor=kari, now=now)
 
         assert StatusChange.objects.filter(mentor=mentor, to_status="ended").count() == 1
+
+    def test_what_somebody_else_has_removed_meanwhile_is_neither_changed_nor_revoked(
+        self, mentor: Mentor, certify: Certify, kari: User, today: date, now: datetime
+    ) -> None:
+        certification = certify(mentor)
+        remove_certification(Certification.objects.get(pk=certification.pk))
+
+        with pytest.raises(Removed):
+            change_certification(certification, expires_on=today, now=now)
+        with pytest.raises(Removed):
+            revoke_certification(certification, reason="wrong", actor=kari, now=now)
+
+        assert not Certification.objects.exists()
 
     def test_a_removed_certification_leaves_its_history(self, mentor: Mentor, certify: Certify) -> None:
         certification = certify(mentor)
