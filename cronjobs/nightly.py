@@ -261,7 +261,7 @@ def _close(run_id: UUID, *, now: datetime) -> bool:
         run.finished_at = now
         run.save(update_fields=["counts", "status", "error", "finished_at"])
         get_notification_service().summarise(organisation=run.organisation, run_id=run.pk, now=now)
-        if any(count["failed"] for count in run.counts.values()):
+        if run.failed:
             _warn_of_failure(run, now=now)
     return True
 
@@ -273,14 +273,13 @@ def _balance(run: Run) -> None:
         run.counts[action] = {"planned": planned, **{key: counted[key] for key in ("done", "skipped", "failed")}}
         if planned != counted["done"] + counted["skipped"] + counted["failed"]:
             run.error += record_text.UNBALANCED(planned=planned, action=action, counted=counted)
-    failed = sum(count["failed"] for count in run.counts.values())
     done = sum(count["done"] for count in run.counts.values())
-    if failed:
-        run.error += record_text.ITEMS_FAILED(count=failed)
+    if run.failed:
+        run.error += record_text.ITEMS_FAILED(count=run.failed)
     if not run.error:
         run.status = Run.Status.SUCCEEDED
     else:
-        run.status = Run.Status.PARTIAL if done or not failed else Run.Status.FAILED
+        run.status = Run.Status.PARTIAL if done or not run.failed else Run.Status.FAILED
 
 
 def _warn_of_failure(run: Run, *, now: datetime) -> None:
@@ -288,7 +287,7 @@ def _warn_of_failure(run: Run, *, now: datetime) -> None:
         organisation=run.organisation,
         kind=Notification.Kind.FAILED,
         key=f"failed:{run.pk}",
-        facts={"failed": sum(count["failed"] for count in run.counts.values())},
+        facts={"failed": run.failed},
         now=now,
         run_id=run.pk,
     )

@@ -183,6 +183,11 @@ class Run(models.Model):
         return self.status in Run.OPEN
 
     @property
+    def failed(self) -> int:
+        """How many items failed, as counted when the run was closed."""
+        return sum(count["failed"] for count in self.counts.values())
+
+    @property
     def was_switched_off(self) -> bool:
         """Whether the slot was missed because somebody wanted it so."""
         return self.status == Run.Status.MISSED and record_text.SWITCHED_OFF in self.error
