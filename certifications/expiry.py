@@ -38,7 +38,7 @@ def find_expired_certifications(
     if not organisation.auto_pause:
         active = active.none()
     if mentor_ids is not None:
-        active = active.filter(pk__in=mentor_ids)
+        active = active.filter(pk__any_of=mentor_ids)
     begins_later = Certification.objects.in_force().filter(issued_on__gt=on, mentor__in=active)
     lapsing = active.filter(lapses_on__lte=on)
     candidates = lapsing.order_by().values("pk").union(begins_later.order_by().values("mentor_id"))
@@ -56,7 +56,7 @@ def find_renewed_mentors(
     if not organisation.auto_resume:
         paused = paused.none()
     if mentor_ids is not None:
-        paused = paused.filter(pk__in=mentor_ids)
+        paused = paused.filter(pk__any_of=mentor_ids)
     exempted = Exemption.objects.in_force(on=on).filter(mentor__in=paused)
     renewed = paused.filter(Q(lapses_on__isnull=True) | Q(lapses_on__gt=on))
     candidates = renewed.order_by().values("pk").union(exempted.order_by().values("mentor_id"))
@@ -66,7 +66,9 @@ def find_renewed_mentors(
 def find_types_against_resuming(mentor_ids: Iterable[int], *, on: date, now: datetime) -> QuerySet[Any, Any]:
     """Return a row (mentor_id, codes) for each of these mentors whom the night has paused: see find_renewed_mentors."""
     paused = (
-        Mentor.objects.paused_because_expired().not_changed_by_a_later_day(than=on, now=now).filter(pk__in=mentor_ids)
+        Mentor.objects.paused_because_expired()
+        .not_changed_by_a_later_day(than=on, now=now)
+        .filter(pk__any_of=mentor_ids)
     )
     return _name_types(paused.order_by().values("pk"), _types_against_resuming(on=on))
 

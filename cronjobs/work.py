@@ -117,7 +117,7 @@ def _act(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> list[RunItem]
     items = _claim_items(run, mentor_ids, now=now)
     if not items:
         return items
-    list(Mentor.objects.filter(pk__in={item.mentor_id for item in items}).locked().values_list("pk"))
+    list(Mentor.objects.filter(pk__any_of={item.mentor_id for item in items}).locked().values_list("pk"))
     run.organisation.refresh_from_db()  # a setting may have been saved while this waited for the locks
     done = _do_what_is_still_due(run, items, now=now)
     answered = find_answered({item.mentor_id for item in done if item.action == Action.REMIND})
@@ -137,13 +137,13 @@ def _claim_items(run: Run, mentor_ids: Sequence[int], *, now: datetime) -> list[
     """
     due = _pending_items(run, mentor_ids).due(now=now)
     firsts = due.order_by().values("mentor").annotate(first=Min("pk")).values_list("first", flat=True)
-    mine = due.filter(pk__in=list(firsts)).select_for_update(skip_locked=True).values_list("mentor_id", flat=True)
-    return list(due.filter(mentor__in=list(mine)).order_by("mentor_id", "id").select_for_update())
+    mine = due.filter(pk__any_of=list(firsts)).select_for_update(skip_locked=True).values_list("mentor_id", flat=True)
+    return list(due.filter(mentor__any_of=list(mine)).order_by("mentor_id", "id").select_for_update())
 
 
 def _pending_items(run: Run, mentor_ids: Sequence[int]) -> RunItemQuerySet:
     """Return what the run may do for these mentors; a held one leaves its pauses alone."""
-    items = RunItem.objects.pending().filter(run=run, mentor__in=mentor_ids)
+    items = RunItem.objects.pending().filter(run=run, mentor__any_of=mentor_ids)
     return items.exclude(action=Action.PAUSE) if run.status == Run.Status.HELD else items
 
 
@@ -161,7 +161,7 @@ def _do_what_is_still_due(run: Run, items: list[RunItem], *, now: datetime) -> l
     paused = apply_auto_pause(mentor_ids=[item.mentor_id for item in to_pause], **about_run) if to_pause else {}
     resumed = apply_auto_resume(mentor_ids=[item.mentor_id for item in to_resume], **about_run) if to_resume else {}
     due = find_due_reminders(organisation=run.organisation, on=run.business_date)
-    due = due.filter(pk__in=[item.certification_id for item in to_remind])
+    due = due.filter(pk__any_of=[item.certification_id for item in to_remind])
     for day in days_to_ask(run.organisation, on=run.business_date, now=now):
         due = due.filter(expires_on__gte=first_expiry(run.organisation, on=day))
     reminders = set(due.values_list("pk", "expires_on", "stage"))

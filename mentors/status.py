@@ -82,5 +82,5 @@ def _as_array(ids: Iterable[int] | None) -> str | None:
 
 def latest_changes(mentor_ids: Iterable[int]) -> dict[int, int]:
     """Return the id of each mentor's newest `StatusChange`, by mentor id; who has none is not among them."""
-    changes = StatusChange.objects.filter(mentor__in=list(mentor_ids)).order_by()
+    changes = StatusChange.objects.filter(mentor__any_of=mentor_ids).order_by()
     return dict(changes.values_list("mentor").annotate(latest=Max("pk")))

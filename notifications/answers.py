@@ -50,7 +50,7 @@ def record_answer(reminder: Notification, choice: Answer.Choice, *, now: datetim
 
 def find_answered(mentor_ids: Iterable[int]) -> set[Reminded]:
     """Return of which certifications these mentors need not be reminded again, because of what they answered."""
-    answers = Answer.objects.filter(mentor__in=mentor_ids, choice__in=ENDS_REMINDERS).select_related("notification")
+    answers = Answer.objects.filter(mentor__any_of=mentor_ids, choice__in=ENDS_REMINDERS).select_related("notification")
     return {
         (facts["certification_id"], facts["expires_on"])
         for answer in answers

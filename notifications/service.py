@@ -85,7 +85,8 @@ class DatabaseNotificationService:
         needed = Mentor.objects.select_related("preference").only(
             "chapter_id", "status", "email", "phone", "language", "preference__channel", "preference__address"
         )
-        mentors = needed.in_bulk({event.mentor_id for event in events})
+        told_of = needed.filter(pk__any_of={event.mentor_id for event in events})
+        mentors = {mentor.pk: mentor for mentor in told_of}
         by_chapter = coordinators_by_chapter(organisation, {mentor.chapter_id for mentor in mentors.values()})
         outbox = Outbox(organisation=organisation, now=now, run_id=run_id)
         by_mentor: dict[int, list[Event]] = defaultdict(list)

@@ -1,5 +1,6 @@
 """Who: organisations, chapters, coordinators, mentors, and every change of a mentor's status."""
 
+from mentors.models.lookups import AnyOf
 from mentors.models.organisations import (
     LANGUAGES,
     Chapter,
@@ -15,6 +16,7 @@ from mentors.models.people import Mentor, MentorQuerySet, StatusChange, ids_if_f
 
 __all__ = [
     "LANGUAGES",
+    "AnyOf",
     "Chapter",
     "ChapterQuerySet",
     "CoordinatorRole",
