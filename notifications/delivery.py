@@ -46,6 +46,7 @@ from notifications.models import BadAddress, Notification
 from notifications.rates import reserve
 from notifications.readers import leave_out_unseen
 from notifications.recipients import next_channel
+from notifications.service import get_notification_service
 
 log = structlog.get_logger(__name__)
 
@@ -187,6 +188,8 @@ class _Batch:
                 mine = read_notifications().filter(pk__in=ids, status=Notification.Status.SENDING, claim=self.claim)
                 messages = gather(mine.order_by("pk"), now=self.began_at)
                 outdated = self.recheck_messages(messages) | leave_out_unseen(messages)
+                not_told = [event.row for message in messages for event in message.not_for_reader if event.row]
+                get_notification_service().tell_instead(not_told, now=self.began_at)
                 found = [Outgoing.of(message) for message in messages]
                 bad = _bad_addresses(found)
         except NO_ROWS_FAULT:

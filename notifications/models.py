@@ -178,6 +178,11 @@ class Notification(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} by {self.channel}: {self.status}"
 
+    @property
+    def happening(self) -> str:
+        """The key of what it tells: the same for everybody who is told it, by whatever channel."""
+        return self.dedupe_key.rsplit(":", 2)[0]
+
 
 class Preference(models.Model):
     """How somebody wants to be told; who has none gets e-mail, and a coordinator what the organisation chose."""

@@ -25,7 +25,7 @@ def leave_out_unseen(
     for message in to_users:
         scope = scopes.get(message.notification.recipient_user_id or 0)
         if scope is None:
-            message.events = []
+            message.not_for_reader, message.events = message.events, []
             reasons[message.notification.pk] = record_text.NOT_ACTIVE()
         elif not _leave_out(message, scope):
             reasons[message.notification.pk] = record_text.NO_ROLE()
@@ -40,13 +40,9 @@ def _leave_out(message: Message, scope: Scope) -> bool:
         permission = Permission.SEE if row.kind == Notification.Kind.INVITED else Permission.LEAD
         return scope.may(permission, organisation_id=row.organisation_id)
     told = message.events
-    message.events = [
-        event
-        for event in told
-        if scope.may(
-            Permission.COORDINATE,
-            organisation_id=event.mentor.organisation_id,
-            chapter_id=event.mentor.chapter_id,
-        )
-    ]
+    message.events, message.not_for_reader = [], []
+    for event in told:
+        mentor = event.mentor
+        may = scope.may(Permission.COORDINATE, organisation_id=mentor.organisation_id, chapter_id=mentor.chapter_id)
+        (message.events if may else message.not_for_reader).append(event)
     return bool(message.events) or not told

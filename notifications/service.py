@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 
 from mentors.models import Mentor, Organisation, User
 from mentors.status import latest_changes
-from notifications.channels import EMAIL
+from notifications.channels import EMAIL, INBOX
 from notifications.models import Notification
 from notifications.outbox import Event, Outbox, as_facts
 from notifications.recipients import Coordinator, coordinators, coordinators_by_chapter, organisation_wide
@@ -45,6 +45,9 @@ class NotificationService(Protocol):
         at_once: bool = False,
     ) -> None:
         """Tell a mentor's coordinators something of her that she need not be told; at once, or as each wants it."""
+
+    def tell_instead(self, rows: Iterable[Notification], *, now: datetime) -> None:
+        """Tell the coordinators of today what these rows told somebody who may not know it any more; nobody twice."""
 
     def summarise(self, *, organisation: Organisation, run_id: UUID, now: datetime) -> None:
         """Say after a run who needs somebody to take over, and write the coordinators' summaries."""
@@ -127,6 +130,19 @@ class DatabaseNotificationService:
         if not told:
             outbox.tell_operations(Notification.Kind.NO_COORDINATOR, f"no_coordinator:{key}:{organisation.pk}", {})
         outbox.write()
+
+    def tell_instead(self, rows: Iterable[Notification], *, now: datetime) -> None:
+        for row in {row.pk: row for row in rows}.values():
+            if row.about_id is not None:
+                self.tell_coordinators(
+                    Notification.Kind(row.kind),
+                    mentor_id=row.about_id,
+                    organisation=row.organisation,
+                    key=row.happening,
+                    facts=row.context,
+                    now=now,
+                    at_once=row.kind == Notification.Kind.ANSWER and row.channel != INBOX,
+                )
 
     def summarise(self, *, organisation: Organisation, run_id: UUID, now: datetime) -> None:
         paused = {(user_id, chapter_id): ids for user_id, chapter_id, ids in paused_by_run(run_id)}

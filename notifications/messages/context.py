@@ -25,6 +25,7 @@ class NotificationEvent:
     kind: Notification.Kind
     mentor: Mentor
     facts: dict[str, Any]
+    row: Notification | None = None  # that told it: the message itself, or what a summary sums up; of a sample none
 
 
 @dataclass(kw_only=True)
@@ -41,6 +42,7 @@ class Message:
     recipient_name: str
     events: list[NotificationEvent]
     stand_ins: dict[int, list[str]] = field(default_factory=dict)
+    not_for_reader: list[NotificationEvent] = field(default_factory=list)  # true, but no role of hers reaches it now
     links: Links
 
     @property
@@ -103,14 +105,14 @@ def _events(row: Notification, paused: dict[int, Mentor]) -> list[NotificationEv
         ids = row.context.get("paused", ())
         changes = row.context.get("changes") or [None] * len(ids)
         return [
-            NotificationEvent(kind=Notification.Kind.PAUSE, mentor=paused[pk], facts={"change": change})
+            NotificationEvent(kind=Notification.Kind.PAUSE, mentor=paused[pk], facts={"change": change}, row=row)
             for pk, change in zip(ids, changes, strict=True)
             if pk in paused
         ]
     if "events" not in row.context or row.kind == Notification.Kind.ANSWER:
-        return [NotificationEvent(kind=Notification.Kind(row.kind), mentor=row.about, facts=row.context)]
+        return [NotificationEvent(kind=Notification.Kind(row.kind), mentor=row.about, facts=row.context, row=row)]
     return [
-        NotificationEvent(kind=Notification.Kind(facts["kind"]), mentor=row.about, facts=facts)
+        NotificationEvent(kind=Notification.Kind(facts["kind"]), mentor=row.about, facts=facts, row=row)
         for facts in row.context["events"]
     ]
 

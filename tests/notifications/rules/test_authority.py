@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from certifications.mentor_status import pause_mentor, reactivate_mentor
 from certifications.recording import revoke_certification
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
-from notifications.models import Notification
+from notifications.answers import record_answer
+from notifications.models import Answer, Notification
 from tests.conftest import NOW, TODAY, Api, Certify, Enrol
 from tests.support.delivery import deliver, fate, to_the_mentor
 from tests.support.nights import run_night
@@ -31,6 +33,93 @@ def night(hlf: Organisation, kari: User, mentor: Mentor, certify: Certify) -> Or
     certify(mentor, expires_in=-1)
     run_night(hlf, TODAY, now=NOW)
     return hlf
+
+
+def told(user: User) -> list[str]:
+    """Return what the user's inbox tells."""
+    return list(Notification.objects.filter(recipient_user=user, channel="inbox").values_list("kind", flat=True))
+
+
+class TestToldInstead:
+    """What was written for somebody who may not know it when it leaves is told to those who look after her by then."""
+
+    @pytest.fixture
+    def nina(self, night: Organisation, mentor: Mentor) -> User:
+        """Looks after the mentor from now on."""
+        nina = User.objects.create_user("nina", email="nina@example.org")
+        CoordinatorRole.objects.create(user=nina, organisation=night, chapter=mentor.chapter)
+        return nina
+
+    def test_whoever_looks_after_the_mentor_when_a_digest_is_cancelled(
+        self, night: Organisation, kari: User, nina: User, mailoutbox: list[Any]
+    ) -> None:
+        leave(kari)
+
+        deliver()
+        run_night(night, TODAY + timedelta(days=1), now=NOW + timedelta(days=1))
+        deliver(NOW + timedelta(days=1))
+
+        assert told(nina) == ["pause"]
+        assert [message.to for message in mailoutbox].count(["nina@example.org"]) == 1
+
+    def test_whoever_looks_after_her_in_the_chapter_that_she_moved_to(
+        self, hlf: Organisation, kari: User, nina: User, bergen: Chapter, mentor: Mentor, enrol: Enrol, certify: Certify
+    ) -> None:
+        CoordinatorRole.objects.filter(user=nina).update(chapter=bergen)
+        certify(enrol(), expires_in=-1)
+        run_night(hlf, TODAY, now=NOW)  # so that the digest has somebody left to tell of
+        Mentor.objects.filter(pk=mentor.pk).update(chapter=bergen)
+
+        deliver()
+
+        assert told(nina) == ["pause"]
+
+    def test_nobody_is_told_twice(self, night: Organisation, kari: User, olav: User, nina: User) -> None:
+        leave(kari)
+
+        deliver()
+        Notification.objects.filter(kind="digest").update(status="queued", next_attempt_at=NOW)
+        deliver()
+
+        assert told(nina) == ["pause"]
+        assert told(olav) == []
+
+    def test_operations_where_nobody_looks_after_her(self, night: Organisation, kari: User) -> None:
+        leave(kari)
+
+        deliver()
+
+        assert Notification.objects.filter(kind="no_coordinator", channel="operations").exists()
+
+    def test_what_is_no_longer_true_is_told_to_nobody(
+        self, night: Organisation, kari: User, nina: User, mentor: Mentor, olav: User
+    ) -> None:
+        reactivate_mentor(mentor, reason="exempt", actor=olav, now=NOW, exempt_until=TODAY)
+        leave(kari)
+
+        deliver()
+
+        assert "pause" not in told(nina)
+
+    def test_that_a_mentor_needs_help_is_told_at_once(
+        self, hlf: Organisation, kari: User, nina: User, bergen: Chapter, enrol: Enrol, certify: Certify
+    ) -> None:
+        mentor = enrol()
+        certify(mentor, expires_in=7)
+        run_night(hlf, TODAY, now=NOW)
+        deliver()
+        reminder = Notification.objects.get(recipient_mentor=mentor)
+        late = NOW.replace(hour=22)
+        record_answer(reminder, Answer.Choice.HELP, now=late)
+        leave(kari)
+        leave(nina)
+        ida = User.objects.create_user("ida", email="ida@example.org")
+        CoordinatorRole.objects.create(user=ida, organisation=hlf, chapter=mentor.chapter)
+
+        deliver(late + timedelta(hours=12))
+
+        by_mail = Notification.objects.get(kind="answer", recipient_user=ida, channel="email")
+        assert fate(by_mail)[0] in {"queued", "sent"}
 
 
 class TestSent:
