@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from certifications.coverage import uncovered_types
 from certifications.mentor_status import announce_changes, lock_mentor, resume_renewed
 from certifications.models import Certification, CertificationType, Exemption
-from mentors.conflicts import ConflictError
+from mentors.conflicts import ChangedMeanwhile, ConflictError
 from mentors.models import Mentor, User
 from mentors.record_text import verbatim
 from mentors.status import change_status
@@ -42,13 +42,6 @@ class Revoked(ConflictError):
 
     code = "revoked"
     message = gettext_lazy("It has been revoked and stays as it is: record a new one.")
-
-
-class Removed(ConflictError):
-    """What somebody else has removed meanwhile is neither changed nor revoked. The API says 404."""
-
-    code = "removed"
-    message = gettext_lazy("Somebody has removed it meanwhile.")
 
 
 @transaction.atomic
@@ -104,7 +97,7 @@ def change_certification(
 ) -> Certification:
     """Change fields of a certification, e.g. a later `expires_on`. Resumes the mentor by rule 5.
 
-    Raises ValidationError, AlreadyRecorded if it would be the same as another, Revoked, and Removed.
+    Raises ValidationError, AlreadyRecorded if it would be the same as another, Revoked, and ChangedMeanwhile.
     """
     locked = lock_mentor(certification.mentor)
     _refuse_if_past(certification)
@@ -129,7 +122,7 @@ def revoke_certification(certification: Certification, *, reason: str, actor: Us
 
     A mentor paused by the night is from now on paused because of the revocation, which only a person lifts: no
     non-revoked certification of the type may be left to lapse, and rule 5 would see nothing wrong. Raises Revoked if
-    it has been, and Removed.
+    it has been, and ChangedMeanwhile if it is gone.
     """
     mentor = lock_mentor(certification.mentor)
     _refuse_if_past(certification)
@@ -190,7 +183,7 @@ def _check(certification: Certification) -> None:
 def _refuse_if_past(certification: Certification) -> None:
     current = Certification.objects.filter(pk=certification.pk).values("revoked_at").first()
     if current is None:
-        raise Removed(id=certification.pk)
+        raise ChangedMeanwhile(id=certification.pk)
     if current["revoked_at"] is not None:
         raise Revoked(id=certification.pk)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import structlog
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
+
+log = structlog.get_logger(__name__)
 
 
 class ConflictError(Exception):
@@ -21,3 +24,15 @@ class ConflictError(Exception):
     def __init__(self, message: str = "", *, id: object = None) -> None:
         self.id = id
         super().__init__(message or str(self.message))
+
+
+class ChangedMeanwhile(ConflictError):
+    """Somebody else has changed or removed it, or what it belongs to, at the same moment."""
+
+    code = "changed_meanwhile"
+    message = _("Somebody has changed or removed it meanwhile: look at it again.")
+
+
+def log_meanwhile(error: Exception) -> None:
+    """Note that somebody met this because of what another did at the same moment; often, it is a fault of ours."""
+    log.warning("changed meanwhile", event_name="changed_meanwhile", error=type(error).__name__)

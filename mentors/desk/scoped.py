@@ -96,6 +96,10 @@ class ScopedAdmin(ModelAdmin):
             kwargs["queryset"] = related.get_queryset(request)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save it; what somebody has removed meanwhile is not made again, as it would be otherwise."""
+        obj.save(force_update=change)
+
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """Scope the filters that are given by the name of a foreign key."""
         keys = [field.name for field in self.opts.get_fields() if field.is_relation]

@@ -1,7 +1,7 @@
 """Every error in one shape: `{"type", "errors": [{"code", "detail", "attr"}]}`; a conflict also has `id`.
 
-A domain's `ConflictError` becomes 409, Django's `ValidationError` 400, a database that is away 503. Nothing that a
-client sends causes a 500.
+A domain's `ConflictError` becomes 409, Django's `ValidationError` 400, a database that is away 503. What somebody else
+removes or makes at the same moment is 404 or 409. Nothing that a client sends causes a 500.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS, RequestDataTooBig, ValidationError
-from django.db import InterfaceError, OperationalError
+from django.core.exceptions import NON_FIELD_ERRORS, ObjectDoesNotExist, RequestDataTooBig, ValidationError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from drf_standardized_errors.formatter import ExceptionFormatter
@@ -19,20 +19,24 @@ from drf_standardized_errors.types import ErrorResponse
 from rest_framework import exceptions
 from rest_framework.settings import api_settings
 
-from mentors.conflicts import ConflictError
+from mentors.conflicts import ChangedMeanwhile, ConflictError, log_meanwhile
 from mentors.rest.exceptions import Conflict, DatabaseAway, RequestTooLarge
 
 
 class Handler(ExceptionHandler):
     def convert_known_exceptions(self, exc: Exception) -> Exception:
-        if isinstance(exc, ConflictError):
-            return Conflict(exc)
-        if isinstance(exc, (OperationalError, InterfaceError)):
-            return DatabaseAway()
-        if isinstance(exc, RequestDataTooBig):
-            return RequestTooLarge()
-        if isinstance(exc, ValidationError):
-            return exceptions.ValidationError(_by_field(exc))
+        match exc:
+            case ConflictError():
+                return Conflict(exc)
+            case IntegrityError() | ObjectDoesNotExist():
+                log_meanwhile(exc)
+                return Conflict(ChangedMeanwhile()) if isinstance(exc, IntegrityError) else exceptions.NotFound()
+            case OperationalError() | InterfaceError():
+                return DatabaseAway()
+            case RequestDataTooBig():
+                return RequestTooLarge()
+            case ValidationError():
+                return exceptions.ValidationError(_by_field(exc))
         return super().convert_known_exceptions(exc)
 
 

@@ -13,7 +13,6 @@ from certifications.mentor_status import LapsedTypesRemain, StatusForbids, end_m
 from certifications.models import Certification, CertificationType, Exemption
 from certifications.recording import (
     AlreadyRecorded,
-    Removed,
     change_certification,
     grant_exemption,
     record_certification,
@@ -21,6 +20,7 @@ from certifications.recording import (
     renew_certification,
     revoke_certification,
 )
+from mentors.conflicts import ChangedMeanwhile
 from mentors.models import Mentor, Organisation, StatusChange, User
 from mentors.record_text import verbatim
 from notifications.models import Notification
@@ -304,9 +304,9 @@ class TestByHand:
         certification = certify(mentor)
         remove_certification(Certification.objects.get(pk=certification.pk))
 
-        with pytest.raises(Removed):
+        with pytest.raises(ChangedMeanwhile):
             change_certification(certification, expires_on=today, now=now)
-        with pytest.raises(Removed):
+        with pytest.raises(ChangedMeanwhile):
             revoke_certification(certification, reason="wrong", actor=kari, now=now)
 
         assert not Certification.objects.exists()
