@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
 
 from certifications.models import Certification
-from certifications.recording import remove_certification
+from certifications.recording import remove_certification, renew_certification
 from cronjobs.models import CronJob, Run
 from cronjobs.schedules.jobs import change_cron_job
 from cronjobs.work import Batch, work_batch
@@ -56,6 +57,21 @@ def test_a_certification_is_removed_while_the_night_is_at_its_mentor(
     assert not Certification.objects.exists()
     assert outcomes(work_night(run)) == [("remind", "M0", "skipped", "changed")]
     assert run.items.get().attempts == 0
+
+
+def test_who_renews_while_the_night_is_at_work_is_not_paused(
+    hlf: Organisation, mentor: Mentor, certify: Certify
+) -> None:
+    expired = certify(mentor, expires_in=-1)
+    run = plan_night(hlf, TODAY)
+
+    _renewed, left = side_by_side(
+        lambda: renew_certification(expired, issued_on=TODAY, expires_on=TODAY + timedelta(days=365), now=NOW),
+        lambda: work_all(run),
+    )
+
+    assert left == []
+    assert outcomes(work_night(run)) == [("pause", "M0", "skipped", "renewed")]
 
 
 def test_create_organisation_is_run_again_while_the_night_is_at_work(

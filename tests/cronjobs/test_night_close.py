@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cronjobs import nightly
 from cronjobs.models import Run, RunItem
 from mentors.models import Organisation
 from tests.conftest import NOW, TODAY, Certify
-from tests.cronjobs.conftest import Expired
+from tests.cronjobs.conftest import Expired, claim
+from tests.support.at_once import side_by_side
 from tests.support.nights import noon, plan_night, run_night
 
 
@@ -15,6 +18,20 @@ def test_a_run_with_pending_items_is_not_closed(hlf: Organisation, expired: Expi
     run = plan_night(hlf, TODAY)
 
     assert nightly.close_run(run.pk, now=NOW) is False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_is_just_being_planned_is_not_closed(hlf: Organisation, expired: Expired) -> None:
+    expired(1)
+    run = claim(hlf)
+
+    _planned, closed = side_by_side(
+        lambda: nightly.plan_run(run.pk, now=NOW), lambda: nightly.close_run(run.pk, now=NOW)
+    )
+
+    assert closed is False
+    run.refresh_from_db()
+    assert (run.status, run.items.get().status) == ("running", "pending")
 
 
 def test_a_run_is_closed_once(hlf: Organisation) -> None:

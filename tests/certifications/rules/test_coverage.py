@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from certifications.coverage import find_gaps, lapsed_types, uncovered_types
+from certifications.coverage import find_gaps, find_stand_ins, lapsed_types, uncovered_types
 from certifications.models import CertificationType
-from mentors.models import Mentor, Organisation, User
+from mentors.models import Chapter, Mentor, Organisation, User
 from tests.conftest import NOW, TODAY, Certify, Enrol
 from tests.support.rules import configure, exempt
 
@@ -146,3 +146,15 @@ def test_an_optional_type_neither_lapses_nor_is_missing(
 
     assert lapsed_types(mentor=mentor, on=TODAY) == []
     assert sign_language.code not in missing_types(mentor)
+
+
+def test_only_who_lacks_nothing_may_take_over(
+    oslo: Chapter, secrecy: CertificationType, enrol: Enrol, certify: Certify
+) -> None:
+    for name, expires_in in {"All": [300], "Lacks one": [], "Has lapsed": [-1]}.items():
+        mentor = enrol(name=name)
+        certify(mentor)
+        for days in expires_in:
+            certify(mentor, type=secrecy, expires_in=days)
+
+    assert find_stand_ins([oslo.pk], on=TODAY) == {oslo.pk: ["All"]}

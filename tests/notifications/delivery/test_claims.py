@@ -21,6 +21,7 @@ from notifications.claims import LEASE, claim_due, free_stuck, mark_sent, renew
 from notifications.delivery import deliver_batch, send_again
 from notifications.messages.context import Message, read_notifications
 from notifications.models import BadAddress, Notification
+from tests.support.at_once import side_by_side
 from tests.support.delivery import Write, deliver, fate
 from tests.support.mail import CLOSE, HANG, MailServer, always
 from tests.support.processes import PATIENCE, live_environment, running
@@ -66,6 +67,17 @@ def test_a_worker_that_stood_still_in_its_batch_sends_none_of_it_twice(
     assert sorted(post.offered) == sorted({row.message_id for row in Notification.objects.all()})
     assert len(post.received) == TWENTY
     assert {fate(row)[0] for row in rows} == {"sent"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_one_is_just_claiming_another_passes_over(write: Write, now: datetime) -> None:
+    notification = write()
+
+    claimed = side_by_side(lambda: claim_due(uuid4(), now=now), lambda: claim_due(uuid4(), now=now))
+
+    assert claimed == [[notification.pk], []]
+    notification.refresh_from_db()
+    assert notification.attempts == 1
 
 
 @pytest.mark.processes
