@@ -441,8 +441,8 @@ OTHERS = [
     Mutant(
         fault="the night does not lock its mentors",
         file="cronjobs/work.py",
-        before="""pk__in={item.mentor_id for item in items}).locked().values_list("pk"))""",
-        after="""pk__in={item.mentor_id for item in items}).values_list("pk"))""",
+        before="""pk__any_of={item.mentor_id for item in items}).locked().values_list("pk"))""",
+        after="""pk__any_of={item.mentor_id for item in items}).values_list("pk"))""",
         test="tests/cronjobs/test_lock_order.py::test_who_renews_while_the_night_is_at_work_is_not_paused",
     ),
     Mutant(
