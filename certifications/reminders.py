@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db.models import Case, OuterRef, QuerySet, SmallIntegerField, Subquery, Value, When
 
+from certifications.expiry import days_to_ask
 from certifications.models import Certification
 from mentors.models import Mentor, Organisation
 
@@ -34,6 +36,24 @@ def find_due_reminders(*, organisation: Organisation, on: date) -> QuerySet[Any,
         .annotate(stage=stage)
         .order_by()
     )
+
+
+def find_reminders_still_due(
+    *, certification_ids: Iterable[int], organisation: Organisation, on: date, now: datetime
+) -> set[tuple[int, date, int]]:
+    """Return which of these certifications are to be reminded of on the day and today, as (id, expires_on, stage).
+
+    Rule 8: none that has expired by today, and none of which a later stage is due by now.
+    """
+    ids = list(certification_ids)
+    due = find_due_reminders(organisation=organisation, on=on).filter(pk__any_of=ids)
+    found: set[tuple[int, date, int]] = set(due.values_list("pk", "expires_on", "stage"))
+    for today in days_to_ask(organisation, on=on, now=now)[1:]:
+        by_now = find_due_reminders(organisation=organisation, on=today).filter(pk__any_of=ids)
+        stages = dict(by_now.values_list("pk", "stage"))
+        unexpired = first_expiry(organisation, on=today)
+        found = {each for each in found if each[1] >= unexpired and stages.get(each[0], each[2]) >= each[2]}
+    return found
 
 
 def first_expiry(organisation: Organisation, *, on: date) -> date:

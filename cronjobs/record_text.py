@@ -50,7 +50,7 @@ LAPSED_TODAY = Phrase(
     "lapsed_today", _("Worked on late, on %(today)s: a type has lapsed on the run's day or on that day.")
 )
 EXPIRED_BY_TODAY = Phrase("expired_by_today", _("Worked on late, on %(today)s: it has expired."))
-CHANGED = Phrase("changed", _("Renewed, changed or revoked in between."))
+CHANGED = Phrase("changed", _("Renewed, changed or revoked in between, or a later reminder is due by now."))
 WOULD_PAUSE = Phrase("would_pause", _("Would be paused: these types have lapsed (rule 4)."))
 WOULD_RESUME = Phrase("would_resume", _("Would be resumed: no lapsed type is left (rule 5)."))
 WOULD_REMIND = Phrase("would_remind", _("Would be reminded: it expires within the stage (rule 6)."))

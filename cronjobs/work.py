@@ -28,7 +28,7 @@ from psycopg.types.json import Jsonb
 
 from certifications.expiry import apply_auto_pause, apply_auto_resume, days_to_ask
 from certifications.models import CertificationType
-from certifications.reminders import find_due_reminders, first_expiry
+from certifications.reminders import find_reminders_still_due, first_expiry
 from cronjobs import record_text
 from cronjobs.models import Action, Run, RunItem, RunItemQuerySet
 from mentors.models import Mentor
@@ -160,11 +160,12 @@ def _do_what_is_still_due(run: Run, items: list[RunItem], *, now: datetime) -> l
     }
     paused = apply_auto_pause(mentor_ids=[item.mentor_id for item in to_pause], **about_run) if to_pause else {}
     resumed = apply_auto_resume(mentor_ids=[item.mentor_id for item in to_resume], **about_run) if to_resume else {}
-    due = find_due_reminders(organisation=run.organisation, on=run.business_date)
-    due = due.filter(pk__any_of=[item.certification_id for item in to_remind])
-    for day in days_to_ask(run.organisation, on=run.business_date, now=now):
-        due = due.filter(expires_on__gte=first_expiry(run.organisation, on=day))
-    reminders = set(due.values_list("pk", "expires_on", "stage"))
+    reminders = find_reminders_still_due(
+        certification_ids=[item.certification_id for item in to_remind if item.certification_id],
+        organisation=run.organisation,
+        on=run.business_date,
+        now=now,
+    )
     for item in to_pause:  # some of what was planned may have been renewed, or more have lapsed
         item.type = paused.get(item.mentor_id, item.type)
     return [

@@ -227,6 +227,18 @@ def test_late_work_reminds_nobody_of_what_has_expired_by_today(
     assert not Notification.objects.exists()
 
 
+def test_late_work_gives_no_reminder_of_which_a_later_one_is_due_by_now(
+    hlf: Organisation, mentor: Mentor, certify: Certify
+) -> None:
+    certify(mentor, expires_in=7)
+    run_night(hlf, TODAY)
+
+    past = run_night(hlf, TODAY - timedelta(days=5), now=noon(TODAY))
+
+    assert outcomes(past) == [("remind", "M0", "skipped", "changed")]
+    assert Notification.objects.filter(recipient_mentor=mentor).count() == 1
+
+
 def test_late_work_still_does_what_is_true_on_both_days(hlf: Organisation, enrol: Enrol, certify: Certify) -> None:
     certify(enrol(ref="A"), expires_in=-1)
     resumed = enrol(ref="B")

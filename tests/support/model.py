@@ -309,8 +309,8 @@ class State:
         )
 
     def is_reminded(self, certification: Certification, stage: int, d: date, today: date) -> bool:
-        """Rules 6 and 8: the stage is due on the run's day, and what it says is so today."""
-        return self.stage(certification, d) == stage and self.stage(certification, today) is not None
+        """Rules 6 and 8: the stage is due on the run's day, and no later one today."""
+        return self.stage(certification, d) == stage == self.stage(certification, today)
 
     def due(self, d: date) -> Iterator[Due]:
         """Yield what a first night on the day does, if it is done on that day."""

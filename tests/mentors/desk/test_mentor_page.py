@@ -65,7 +65,7 @@ class TestPage:
             "Reminded of Kurs A1, which expires on 28 Nov 2026.",
             "Rule 6: reminded 30, 14 and 7 days before the expiry, once each.",
             "Not reminded of Kurs A1",
-            "Renewed, changed or revoked in between.",
+            "Renewed, changed or revoked in between, or a later reminder is due by now.",
             "Rule 8:",
             "Message to the mentor",
             "Not delivered.",
