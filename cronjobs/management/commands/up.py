@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from typing import Any
 
@@ -18,15 +19,17 @@ LOGIN = "admin"
 
 
 class Command(NattevaktCommand):
-    help = "Keep web, worker, beat and Flower running here, for development."
+    help = "Keep web, worker, beat, the watchdog and Flower running here, for development."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError("This is for development (DEBUG=true); for others, see docker-compose.yml.")
+        web_port, flower_port = os.environ.setdefault("WEB_PORT", "8000"), os.environ.setdefault("FLOWER_PORT", "5555")
+        self._check_free("WEB_PORT", int(web_port))
+        self._check_free("FLOWER_PORT", int(flower_port))
         call_command("migrate", verbosity=0)
         # The same every time, for this installation.
         password = salted_hmac("nattevakt.up", LOGIN).hexdigest()[:16]
-        web_port, flower_port = os.environ.setdefault("WEB_PORT", "8000"), os.environ.setdefault("FLOWER_PORT", "5555")
         flower_login = os.environ.get("FLOWER_BASIC_AUTH") or f"{LOGIN}:{password}"
         os.environ["FLOWER_BASIC_AUTH"] = flower_login
         os.environ["LOG_LEVEL"] = "INFO"
@@ -42,6 +45,13 @@ class Command(NattevaktCommand):
             sys.executable,
             [sys.executable, "-m", "honcho", "-e", os.devnull, "-f", str(settings.BASE_DIR / "Procfile"), "start"],
         )
+
+    @staticmethod
+    def _check_free(variable: str, port: int) -> None:
+        """Refuse a port on which somebody else answers: the address would be theirs. Raises CommandError."""
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                raise CommandError(f"Port {port} is taken. Choose another one: {variable}={port + 1} make up")
 
     def _login(self, password: str) -> str:
         """Make the login on the first call; afterwards it is its owner's."""
