@@ -47,6 +47,8 @@ class Command(NattevaktCommand):
             slot = f"{night.slot:%Y-%m-%d %H:%M} UTC" if night.slot else "no slot yet"
             run = f" (run {night.run.pk})" if night.run else ""
             self.stdout.write(f"{night.organisation} {night.job}, {slot}: {night.fault or 'in order'}{run}")
+        if not nights:
+            self.stdout.write("There is no schedule yet.")
         for problem in problems:
             self.stdout.write(_summary(problem))
         for route, proved_at in _proofs(proofs).items():

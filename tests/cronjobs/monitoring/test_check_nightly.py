@@ -71,6 +71,13 @@ def test_a_night_in_order_is_a_line_and_0(job: CronJob, alarms: Receiver) -> Non
     assert "Alarm by apprise:json: has never got through" in said
 
 
+def test_before_the_first_schedule_it_says_so(hlf: Organisation) -> None:
+    code, said = check()
+
+    assert code == 0
+    assert said.startswith("There is no schedule yet.")
+
+
 def test_a_night_that_is_not_is_named_and_1(job: CronJob) -> None:
     run_of(job, status="failed")
 
