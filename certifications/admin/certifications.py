@@ -51,6 +51,10 @@ class CertificationTypeAdmin(ScopedAdmin):
     def scope_ids(self, obj: CertificationType) -> tuple[int | None, int | None]:
         return obj.organisation_id, None
 
+    def get_readonly_fields(self, request: HttpRequest, obj: CertificationType | None = None) -> tuple[str, ...]:
+        """A type stays with its organisation, as the certifications of it do."""
+        return ("organisation",) if obj else ()
+
 
 class CertificationForm(forms.ModelForm[Certification]):
     """A certification as it is recorded, or changed."""

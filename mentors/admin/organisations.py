@@ -68,6 +68,10 @@ class ChapterAdmin(ScopedAdmin):
     def scope_ids(self, obj: Chapter) -> tuple[int | None, int | None]:
         return obj.organisation_id, obj.pk
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Chapter | None = None) -> tuple[str, ...]:
+        """A chapter stays with its organisation, as its coordinators' roles do."""
+        return ("organisation",) if obj else ()
+
     def get_prepopulated_fields(self, request: HttpRequest, obj: Chapter | None = None) -> dict[str, Any]:
         """Nothing is written for who may only look."""
         may_write = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
