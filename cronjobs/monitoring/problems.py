@@ -17,7 +17,7 @@ import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from cronjobs import record_text
 from cronjobs.clock import find_ahead
@@ -336,8 +336,12 @@ def _night_problem(night: NightStatus) -> Problem:
 
 
 def _late_runs(told: set[UUID], *, now: datetime) -> Iterator[Problem]:
-    """Yield the open runs that stand for no night, started by hand or retried, and do not come to an end."""
-    for run in Run.objects.open().exclude(status=Run.Status.HELD).select_related("organisation", "cron_job"):
+    """Yield the open runs that stand for no night, started by hand or retried, and do not come to an end.
+
+    Of one that is held, people were told; but where its schedule was removed, no night reminds them any more.
+    """
+    watched = Q(status=Run.Status.HELD) & (Q(cron_job__isnull=False) | Q(scheduled_for=None))
+    for run in Run.objects.open().exclude(watched).select_related("organisation", "cron_job"):
         if run.pk in told:
             continue
         try:

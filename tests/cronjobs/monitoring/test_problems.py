@@ -290,6 +290,15 @@ def test_a_night_that_was_late_is_one_only_while_nobody_knows(job: CronJob) -> N
     assert found(SLOT + 3 * HOUR) == set()
 
 
+def test_a_held_run_whose_schedule_was_removed_is_one(job: CronJob) -> None:
+    held = run_of(job, status=Run.Status.HELD, finished_at=None)
+    job.delete()
+
+    found = {problem.key for problem in find_problems(now=SLOT + 5 * HOUR)}
+
+    assert f"run:{held.pk}" in found
+
+
 def test_a_run_by_hand_that_does_not_end_is_one_unless_it_waits_for_a_person(hlf: Organisation) -> None:
     run = Run.objects.create(
         organisation=hlf, business_date="2026-11-21", trigger="manual", actions=["pause"], created_at=SLOT,
