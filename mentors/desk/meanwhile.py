@@ -23,11 +23,11 @@ class Meanwhile:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        home = reverse("admin:index")
         # A row that is gone cannot be updated: Django raises no class of its own for it.
         is_race = isinstance(error, (ObjectDoesNotExist, IntegrityError)) or type(error) is DatabaseError
-        if not is_race or request.method != "POST" or not request.path.startswith(home):
+        is_desk = request.resolver_match is not None and "admin" in request.resolver_match.app_names
+        if not is_race or not is_desk or request.method != "POST":
             return None
         log_meanwhile(error)
         messages.error(request, str(ChangedMeanwhile()))
-        return HttpResponseRedirect(home)
+        return HttpResponseRedirect(reverse("admin:index"))
