@@ -100,7 +100,7 @@ def change_certification(
     Raises ValidationError, AlreadyRecorded if it would be the same as another, Revoked, and ChangedMeanwhile.
     """
     locked = lock_mentor(certification.mentor)
-    _refuse_if_past(certification)
+    _refuse_if_gone_or_revoked(certification)
     for field, value in changes.items():
         setattr(certification, field, value)
     _check(certification)
@@ -125,7 +125,7 @@ def revoke_certification(certification: Certification, *, reason: str, actor: Us
     it has been, and ChangedMeanwhile if it is gone.
     """
     mentor = lock_mentor(certification.mentor)
-    _refuse_if_past(certification)
+    _refuse_if_gone_or_revoked(certification)
     certification.revoked_at, certification.revoked_reason = now, reason
     certification.save(update_fields=["revoked_at", "revoked_reason", "updated_at"])
     uncovered = uncovered_types(mentor=mentor, on=mentor.organisation.local_date(now))
@@ -180,7 +180,7 @@ def _check(certification: Certification) -> None:
         raise AlreadyRecorded(id=other)
 
 
-def _refuse_if_past(certification: Certification) -> None:
+def _refuse_if_gone_or_revoked(certification: Certification) -> None:
     current = Certification.objects.filter(pk=certification.pk).values("revoked_at").first()
     if current is None:
         raise ChangedMeanwhile(id=certification.pk)
