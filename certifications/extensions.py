@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import cast
 
 from dateutil.relativedelta import relativedelta
@@ -36,6 +37,13 @@ class NothingToExtend(ConflictError):
 
     code = "nothing_to_extend"
     message = _("None of them can be extended like this: choose others, or a later day.")
+
+
+class NotAsSeen(ConflictError):
+    """What a person has looked at and confirmed is not what would be done now."""
+
+    code = "not_as_seen"
+    message = _("Some of them have changed since the preview, perhaps by this very extension: look at it again.")
 
 
 class AlreadyUndone(ConflictError):
@@ -93,6 +101,12 @@ class ExtensionPlan:
     def extended(self) -> list[Step]:
         return [step for step in self.steps if step.left_out is None]
 
+    @property
+    def fingerprint(self) -> str:
+        """Name what would be done, so that it can be confirmed: another plan has another."""
+        steps = [(step.certification.pk, str(step.certification.expires_on), str(step.to_on)) for step in self.steps]
+        return sha256(repr(steps).encode()).hexdigest()
+
 
 def plan_extension(certification_ids: Collection[int], *, until: Until, now: datetime) -> ExtensionPlan:
     """Say what `extend_certifications` would do; nothing is written. Raises SeveralOrganisations, NothingToExtend."""
@@ -105,14 +119,17 @@ def plan_extension(certification_ids: Collection[int], *, until: Until, now: dat
 
 @transaction.atomic
 def extend_certifications(
-    certification_ids: Collection[int], *, until: Until, reason: str, by: User, now: datetime
+    certification_ids: Collection[int], *, until: Until, reason: str, by: User, now: datetime, seen: str | None = None
 ) -> tuple[Extension, ExtensionPlan]:
     """Let the certifications expire later, and keep what each was; resumes by rule 5.
 
-    What cannot be extended is left out. Raises SeveralOrganisations, and NothingToExtend.
+    What cannot be extended is left out. `seen` is the fingerprint of the plan that was confirmed: what is confirmed
+    twice is done once. Raises SeveralOrganisations, NothingToExtend, and NotAsSeen.
     """
     _lock_mentors(Certification.objects.filter(pk__in=certification_ids))
     plan = _plan(_certifications(certification_ids), until=until)
+    if seen is not None and seen != plan.fingerprint:
+        raise NotAsSeen
     if not plan.extended:
         raise NothingToExtend
     extension = Extension.objects.create(organisation=plan.organisation, reason=reason, by=by, at=now)

@@ -6,6 +6,7 @@ from datetime import date
 
 from django import forms
 from django.contrib import messages
+from django.db.transaction import atomic
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -42,7 +43,7 @@ class CertificationButtons(ButtonsAdmin):
         own = [
             path(
                 f"<path:object_id>/{name}/",
-                self.admin_site.admin_view(view),
+                self.admin_site.admin_view(atomic(view)),
                 name=f"certifications_certification_{name}",
             )
             for name, view in views.items()

@@ -20,6 +20,7 @@ from certifications.admin.certification_buttons import CertificationButtons, say
 from certifications.admin.courses import course_page
 from certifications.admin.extending import ask_for_extension, extend_page
 from certifications.admin.filters import ExpiryFilter, StateFilter
+from certifications.mentor_status import lock_mentor
 from certifications.models import VALID_THROUGH, Certification, CertificationType, Exemption
 from certifications.recording import (
     Expiry,
@@ -118,6 +119,9 @@ class CertificationAdmin(ExportMixin, CertificationButtons, ConcernsAMentorAdmin
         # A type is of the mentor's organisation, and is what the list is counted by (index certification_of_type).
         of_led = Q(type__in=CertificationType.objects.filter(organisation__in=scope.led))
         return scope.mentors("mentor", of_led=of_led)
+
+    def lock(self, obj: Certification) -> None:
+        lock_mentor(obj.mentor)
 
     def get_urls(self) -> list[URLPattern]:
         course = path("course/", self.admin_site.admin_view(self.course), name="certifications_certification_course")

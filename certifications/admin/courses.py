@@ -96,6 +96,7 @@ def course_page(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     def act(attendees: list[int], **fields: Any) -> HttpResponse:
         course, ids = _course(**fields), _in_scope(scope, attendees)
         attendance = record_course(course, mentor_ids=ids, now=timezone.now(), actor=actor_of(request))
+        _in_scope(scope_of(request, again=True), ids)  # as it is under the locks
         return _report(request, attendance, course=course, site=site)
 
     serving = Mentor.objects.filter(chapter=chapter).exclude(status=Mentor.Status.ENDED)

@@ -77,8 +77,15 @@ def extend_page(request: HttpRequest, *, admin: ScopedAdmin) -> HttpResponse:
     def act(certifications: list[int], reason: str, **until: Any) -> HttpResponse:
         refuse_unless_theirs(request, certifications, admin=admin)
         extension, plan = extend_certifications(
-            certifications, until=_until(**until), reason=reason, by=actor_of(request), now=timezone.now()
+            certifications,
+            until=_until(**until),
+            reason=reason,
+            by=actor_of(request),
+            now=timezone.now(),
+            seen=request.POST.get("seen", ""),
         )
+        scope_of(request, again=True)  # as it is under the locks
+        refuse_unless_theirs(request, certifications, admin=admin)
         count = len(plan.extended)
         said = ngettext("%(count)d certification is extended.", "%(count)d certifications are extended.", count)
         messages.success(request, said % {"count": count})

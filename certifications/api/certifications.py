@@ -130,7 +130,9 @@ class CertificationViewSet(ScopedViewSet):
     def create(self, request: Request) -> Response:
         """Record one. A mentor whom the night had paused is resumed if it was the last that was missing (rule 5)."""
         body = self.read_body(RecordSerializer)
-        certification = recording.record_certification(**body, now=self.now, actor=self.user)
+        with self.making() as refuse_unless_theirs:
+            certification = recording.record_certification(**body, now=self.now, actor=self.user)
+            refuse_unless_theirs(certification)
         return self.respond(certification, status.HTTP_201_CREATED)
 
     @extend_schema(request=ChangeSerializer)

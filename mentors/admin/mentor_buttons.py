@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from django import forms
+from django.db.transaction import atomic
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -13,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from certifications.coverage import lapsed_types
-from certifications.mentor_status import end_mentor, pause_mentor, reactivate_mentor
+from certifications.mentor_status import end_mentor, lock_mentor, pause_mentor, reactivate_mentor
 from certifications.models import REASONABLE
 from mentors.accounts.scope import Permission
 from mentors.desk.action_page import AskForm, ReasonForm, ask
@@ -60,10 +61,13 @@ class MentorButtons(ButtonsAdmin):
     def get_urls(self) -> list[URLPattern]:
         views = {"pause": self.pause, "resume": self.resume, "end": self.end, "timeline": self.timeline}
         own = [
-            path(f"<path:object_id>/{name}/", self.admin_site.admin_view(view), name=f"mentors_mentor_{name}")
+            path(f"<path:object_id>/{name}/", self.admin_site.admin_view(atomic(view)), name=f"mentors_mentor_{name}")
             for name, view in views.items()
         ]
         return [*own, *super().get_urls()]
+
+    def lock(self, obj: Mentor) -> None:
+        lock_mentor(obj)
 
     def timeline(self, request: HttpRequest, object_id: str) -> HttpResponse:
         raise NotImplementedError

@@ -22,6 +22,7 @@ from mentors.accounts.second_factor import reset_second_factor
 from mentors.admin.inviting import F, InviteButtons, button
 from mentors.desk.action_page import AskForm, ask
 from mentors.desk.buttons import ButtonsAdmin
+from mentors.desk.merging import MergingModelForm
 from mentors.desk.scoped import ScopedAdmin, actor_of
 from mentors.models import Chapter, CoordinatorRole, Organisation, User
 from notifications.models import Preference
@@ -39,6 +40,7 @@ class CoordinatorPreferenceInline(StackedInline):
     """How the coordinator is told, and how often."""
 
     model = Preference
+    form = MergingModelForm
     fields = ("mail", "language", "channel", "address")
 
 
@@ -133,6 +135,7 @@ class PersonAdmin(ButtonsAdmin, UserAdmin):  # type: ignore[misc,type-arg]  # un
     list_display = ("username", "first_name", "last_name", "email", "is_superuser")
     list_filter = ("is_superuser", "is_active")
     filter_horizontal = ()
+    readonly_fields = ("last_login", "date_joined")
     inlines = (CoordinatorPreferenceInline,)
     actions_detail: Any = ("reset_second_factor",)
 

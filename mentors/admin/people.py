@@ -19,6 +19,7 @@ from mentors.admin.mentor_list import ExpiresWithin, MentorColumns
 from mentors.admin.mentor_page import page_of, timeline_page
 from mentors.desk.exporting import ExportMixin
 from mentors.desk.long_lists import LongListAdmin
+from mentors.desk.merging import MergingModelForm
 from mentors.desk.refusing import RefusingAdmin, adopt
 from mentors.desk.scoped import ReadOnlyAdmin, ScopedFilter
 from mentors.enrolment import RefTaken, change_mentor, enrol_mentor
@@ -30,6 +31,7 @@ class MentorPreferenceInline(StackedInline):
     """By which channel the mentor is told; whoever sees the mentor's page may say so."""
 
     model = Preference
+    form = MergingModelForm
     fields = ("channel", "address")
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -194,8 +194,9 @@ class MentorViewSet(ScopedViewSet):
     def create(self, request: Request) -> Response:
         """Enrol one in a chapter."""
         body = self.read_body(EnrolSerializer)
-        with self.hiding_others():
+        with self.making() as refuse_unless_theirs, self.hiding_others():
             mentor = enrol_mentor(**body)
+            refuse_unless_theirs(mentor)
         return self.respond(mentor, status.HTTP_201_CREATED)
 
     @extend_schema(request=ChangeMentorSerializer)

@@ -12,6 +12,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -73,13 +74,14 @@ def preview_then_do(
     """Show the form, the preview of what was filled in, or do it, by the button that was pressed.
 
     `preview` and `act` get the cleaned fields. The form shows what they refuse. `act` computes anew what is to be
-    done, so it sees what has changed since the preview.
+    done, so it sees what has changed since the preview; it has a transaction, so all of it is taken back if it raises.
     """
     shown: Any = None
     if request.method == "POST" and "edit" not in request.POST and form.is_valid():
         try:
             if "apply" in request.POST:
-                return act(**form.cleaned_data)
+                with transaction.atomic():
+                    return act(**form.cleaned_data)
             shown = preview(**form.cleaned_data)
         except (ConflictError, ValidationError) as refusal:
             say_refused(form, refusal)

@@ -12,6 +12,8 @@ from django.urls import reverse
 
 from mentors.conflicts import ChangedMeanwhile, log_meanwhile
 
+RACES = (ChangedMeanwhile, ObjectDoesNotExist, IntegrityError)
+
 
 class Meanwhile:
     """Middleware: goes back to the home page, which says so."""
@@ -24,7 +26,7 @@ class Meanwhile:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         # A row that is gone cannot be updated: Django raises no class of its own for it.
-        is_race = isinstance(error, (ObjectDoesNotExist, IntegrityError)) or type(error) is DatabaseError
+        is_race = isinstance(error, RACES) or type(error) is DatabaseError
         is_desk = request.resolver_match is not None and "admin" in request.resolver_match.app_names
         if not is_race or not is_desk or request.method != "POST":
             return None

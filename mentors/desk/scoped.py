@@ -9,18 +9,22 @@ from __future__ import annotations
 from typing import Any, ClassVar, cast
 
 from django.contrib.admin import RelatedFieldListFilter
+from django.core.exceptions import PermissionDenied
+from django.db import connection
 from django.db.models import ForeignKey, Model, Q, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
 from mentors.accounts.scope import Permission, Scope
+from mentors.conflicts import ChangedMeanwhile
+from mentors.desk.merging import MergingForm
 from mentors.models import User
 
 
-def scope_of(request: HttpRequest) -> Scope:
-    """Return the scope of the user, read once a request."""
+def scope_of(request: HttpRequest, *, again: bool = False) -> Scope:
+    """Return the scope of the user, read once a request, and `again` after a wait for a lock."""
     known: Scope | None = getattr(request, "scope", None)
-    if known is None:
+    if known is None or again:
         known = Scope.of(request.user)
         request.scope = known  # type: ignore[attr-defined]
     return known
@@ -67,6 +71,29 @@ class ScopedAdmin(ModelAdmin):
         rows: QuerySet[Any] = super().get_queryset(request)
         return rows.filter(self.seen(scope_of(request)))
 
+    def lock(self, obj: Any) -> None:
+        """Lock what has to be locked before `obj` is changed, in the order that everybody keeps."""
+        type(obj)._default_manager.select_for_update(of=("self",), no_key=True).filter(pk=obj.pk).first()
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return the row if it is in scope; where it is about to be changed, locked, and as both are under the lock.
+
+        Raises ChangedMeanwhile if one of them has gone while the lock was waited for.
+        """
+        obj = super().get_object(request, object_id, from_field)
+        if obj is None or request.method != "POST" or not connection.in_atomic_block:
+            return obj
+        self.lock(obj)
+        scope_of(request, again=True)
+        obj = super().get_object(request, object_id, from_field)
+        if obj is None:
+            raise ChangedMeanwhile(id=object_id)
+        return obj
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        return type(form.__name__, (MergingForm, form), {}) if change else form
+
     def may(self, request: HttpRequest, permission: Permission, obj: Any = None) -> bool:
         if obj is None or permission is Permission.OPERATE:  # which nobody has in one place only
             return scope_of(request).may(permission)
@@ -99,6 +126,13 @@ class ScopedAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save it; what somebody has removed meanwhile is not made again, as it would be otherwise."""
         obj.save(force_update=change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save what belongs to it; what is added must be in scope still, after any wait for a lock."""
+        super().save_related(request, form, formsets, change)
+        scope_of(request, again=True)
+        if not change and not self.get_queryset(request).filter(pk=form.instance.pk).exists():
+            raise PermissionDenied
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """Scope the filters that are given by the name of a foreign key."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -115,12 +115,30 @@ class ScopedViewSet(GenericViewSet[Any]):
 
     @contextmanager
     def changing(self) -> Iterator[Any]:
-        """Yield what the address names, locked and as it is now, if it is still what `If-Match` says."""
+        """Yield what the address names, locked and as it is now, if it is still what `If-Match` says.
+
+        The user's roles are read again: one that ended while the lock was waited for reaches nothing any more.
+        """
         with transaction.atomic():
             self.lock(self.get_object())
+            self._read_scope_again()
             obj = self.get_object()
             check_if_match(self.request, obj)
             yield obj
+
+    @contextmanager
+    def making(self) -> Iterator[Callable[[Any], None]]:
+        """Yield what is to be called with the row that was made: it stays only if it is theirs still."""
+
+        def refuse_unless_theirs(made: Any) -> None:
+            self._read_scope_again()
+            self.check_object_permissions(self.request, type(made)._default_manager.get(pk=made.pk))
+
+        with transaction.atomic():
+            yield refuse_unless_theirs
+
+    def _read_scope_again(self) -> None:
+        self.__dict__.pop("scope", None)
 
 
 def refuse_unknown_params(request: Request, known: set[str]) -> None:

@@ -6,7 +6,9 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from dateutil.relativedelta import relativedelta
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -26,6 +28,38 @@ class TestExtension:
         ids = ",".join(str(one.pk) for one in certifications)
         return {"certifications": ids, "reason": "Kurset ble avlyst.", "until_on": "", "months": "", "days": "", **more}
 
+    def confirm(self, client: Client, preview: Any, chosen: dict[str, Any]) -> Any:
+        """Press the button below the preview."""
+        seen = preview.context["preview"]["plan"].fingerprint
+        assert f'name="seen" value="{seen}"' in text(preview)
+        return client.post(EXTEND, chosen | {"seen": seen, "apply": "1"}, follow=True)
+
+    def extend(self, client: Client, chosen: dict[str, Any]) -> None:
+        self.confirm(client, client.post(EXTEND, chosen | {"preview": "1"}), chosen)
+
+    def test_what_is_confirmed_twice_is_done_once(
+        self, desk: Desk, kari: User, mentor: Mentor, certify: Certify, today: date
+    ) -> None:
+        certification = certify(mentor, expires_in=10)
+        client, chosen = desk(kari), self.chosen(certification, months="6")
+        preview = client.post(EXTEND, chosen | {"preview": "1"})
+
+        self.confirm(client, preview, chosen)
+        again = self.confirm(client, preview, chosen)
+
+        certification.refresh_from_db()
+        assert "Some of them have changed since the preview" in text(again)
+        assert certification.expires_on == today + timedelta(days=10) + relativedelta(months=6)
+        assert Extension.objects.count() == 1
+
+    def test_what_was_not_looked_at_is_not_done(self, desk: Desk, kari: User, mentor: Mentor, certify: Certify) -> None:
+        certification = certify(mentor, expires_in=10)
+
+        answer = desk(kari).post(EXTEND, self.chosen(certification, months="6", apply="1"))
+
+        assert answer.status_code == 422
+        assert not Extension.objects.exists()
+
     def test_the_chosen_are_previewed_extended_and_given_back(
         self, desk: Desk, kari: User, enrol: Enrol, certify: Certify, today: date
     ) -> None:
@@ -36,7 +70,7 @@ class TestExtension:
         begun = client.post(LIST, {"action": "extend", "_selected_action": [one.pk, other.pk]})
         preview = client.post(EXTEND, self.chosen(one, other, days="30", preview="1"))
         unwritten = Extension.objects.exists()
-        done = client.post(EXTEND, self.chosen(one, other, days="30", apply="1"), follow=True)
+        done = self.confirm(client, preview, self.chosen(one, other, days="30"))
         extension = Extension.objects.get()
         undone = client.post(page(extension, "undo"), {"reason": "Held after all"}, follow=True)
 
@@ -75,7 +109,7 @@ class TestExtension:
         self, desk: Desk, kari: User, olav: User, mentor: Mentor, bergenser: Mentor, certify: Certify
     ) -> None:
         ours, theirs = certify(mentor, expires_in=5), certify(bergenser, number="secret-1", expires_in=5)
-        desk(olav).post(EXTEND, self.chosen(ours, theirs, days="30", apply="1"))
+        self.extend(desk(olav), self.chosen(ours, theirs, days="30"))
         extension = Extension.objects.get()
 
         said = text(desk(kari).get(page(extension)))
@@ -90,7 +124,7 @@ class TestExtension:
     def test_an_extension_that_touches_none_of_her_mentors_is_not_there(
         self, desk: Desk, kari: User, olav: User, bergenser: Mentor, certify: Certify
     ) -> None:
-        desk(olav).post(EXTEND, self.chosen(certify(bergenser, expires_in=5), days="30", apply="1"))
+        self.extend(desk(olav), self.chosen(certify(bergenser, expires_in=5), days="30"))
         extension = Extension.objects.get()
         client = desk(kari)
 
@@ -129,10 +163,11 @@ class TestExtension:
 
         def ask(count: int) -> tuple[int, int]:
             many = [certify(enrol(**EXPIRED), expires_in=-5) for _ in range(count)]
+            chosen = self.chosen(*many, days="30")
             with CaptureQueriesContext(connection) as previewed:
-                client.post(EXTEND, self.chosen(*many, days="30", preview="1"))
+                client.post(EXTEND, chosen | {"preview": "1"})
             preview = len(previewed)  # before the next request forgets what this one asked
-            client.post(EXTEND, self.chosen(*many, days="30", apply="1"))
+            self.extend(client, chosen)
             with CaptureQueriesContext(connection) as shown:
                 assert client.get(page(Extension.objects.latest("pk"))).status_code == 200
             return preview, len(shown)

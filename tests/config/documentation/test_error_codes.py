@@ -22,7 +22,7 @@ ROW = re.compile(r"^\| (\d{3}) \| `(\w+)` \|", re.MULTILINE)
 
 # Conflicts of pages of the desk, for which the API has no endpoint; and of the login, where the API answers 401 or 429.
 NOT_OF_THE_API = {
-    "account_unclear", "already_undone", "invitation_accepted", "mentors_elsewhere", "no_public_url",
+    "account_unclear", "already_undone", "not_as_seen", "invitation_accepted", "mentors_elsewhere", "no_public_url",
     "nothing_to_extend", "proof_wrong", "several_organisations", "too_many", "upload_gone",
     "login_locked", "second_factor_too_soon", "second_factor_wrong",
 }  # fmt: skip
