@@ -1,7 +1,8 @@
-"""JSON in, and nothing else: bounded in size and depth."""
+"""JSON in, and nothing else: bounded in size and depth, and Unicode throughout."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +20,10 @@ class BoundedJSONParser(JSONParser):
         if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise RequestTooLarge
         try:
-            return super().parse(stream, media_type, parser_context)
+            body = super().parse(stream, media_type, parser_context)
+            json.dumps(body, ensure_ascii=False).encode()
         except RecursionError as error:
             raise ParseError(_("The JSON is nested too deeply.")) from error
+        except UnicodeEncodeError as error:  # JSON may escape half of a pair, and nothing could answer with it
+            raise ParseError(_("The JSON has half of a surrogate pair: send Unicode.")) from error
+        return body

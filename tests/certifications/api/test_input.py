@@ -63,9 +63,10 @@ class TestBadInput:
             b"[" * 100_000,
             b'{"mentor": NaN}',
             b'{"mentor": "\\ud800", "type": "\\ud800", "issued_on": "\\ud800"}',
+            b'{"\\ud800": 1}',
             b"",
         ],
-        ids=["cut", "list", "text", "null", "not-utf8", "long-number", "deep", "nan", "surrogate", "empty"],
+        ids=["cut", "list", "text", "null", "not-utf8", "long-number", "deep", "nan", "surrogate", "name", "empty"],
     )
     def test_a_body_that_is_no_object_is_400(self, client: APIClient, body: Any) -> None:
         answer = client.generic("POST", URL, body, content_type="application/json")
