@@ -11,6 +11,7 @@ single mentor's items keep the error and are tried again later, a limited number
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,6 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Min
 from psycopg.errors import DeadlockDetected
-from psycopg.types.json import Jsonb
 
 from certifications.expiry import apply_auto_pause, apply_auto_resume, days_to_ask
 from certifications.models import CertificationType
@@ -43,8 +43,7 @@ log = structlog.get_logger(__name__)
 MARK_ITEMS = """
     UPDATE cronjobs_runitem item
     SET status = verdict.status, outcome = verdict.outcome, type = verdict.type, error = '[]', at = %(at)s
-    FROM unnest(%(ids)s::bigint[], %(statuses)s::text[], %(outcomes)s::jsonb[], %(types)s::text[])
-        AS verdict (id, status, outcome, type)
+    FROM json_to_recordset(%(verdicts)s) AS verdict (id bigint, status text, outcome jsonb, type text)
     WHERE item.id = verdict.id
 """
 
@@ -218,17 +217,11 @@ def _mark(
         else:
             item.status = RunItem.Status.SKIPPED
             item.outcome = _why_skipped(item, mentors[item.mentor_id], run, now=now)
+    verdicts = [
+        {"id": item.pk, "status": item.status, "outcome": item.outcome.as_json(), "type": item.type} for item in items
+    ]
     with connection.cursor() as cursor:
-        cursor.execute(
-            MARK_ITEMS,
-            {
-                "ids": [item.pk for item in items],
-                "statuses": [item.status for item in items],
-                "outcomes": [Jsonb(item.outcome.as_json()) for item in items],
-                "types": [item.type for item in items],
-                "at": now,
-            },
-        )
+        cursor.execute(MARK_ITEMS, {"verdicts": json.dumps(verdicts), "at": now})
 
 
 # Why nobody is resumed, by the cause of the pause, or the status of who is not paused.

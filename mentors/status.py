@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from types import MappingProxyType
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import Max
-from psycopg.types.json import Jsonb
 
 from mentors.models import Mentor, StatusChange, User
 from mentors.record_text import RecordText
 
 CHANGE_AND_LOG = """
     WITH wanted AS (
-        SELECT * FROM unnest(%(mentor_ids)s::bigint[], %(reasons)s::jsonb[], %(paused_for)s::text[])
-            AS wanted (mentor_id, reason, paused_for)
+        SELECT * FROM json_to_recordset(%(wanted)s) AS wanted (mentor_id bigint, reason jsonb, paused_for bigint[])
     ), changed AS (
         UPDATE mentors_mentor mentor
         SET status = %(to_status)s, pause_cause = %(pause_cause)s, updated_at = %(at)s,
@@ -30,7 +29,7 @@ CHANGE_AND_LOG = """
         mentor_id, from_status, to_status, cause, reason, actor_id, run_id, paused_for, business_date, at
     )
     SELECT id, %(from_status)s, %(to_status)s, %(cause)s, reason, %(actor_id)s, %(run_id)s,
-           paused_for::bigint[], %(business_date)s, %(at)s
+           paused_for, %(business_date)s, %(at)s
     FROM changed
     RETURNING mentor_id, id
 """
@@ -45,7 +44,7 @@ def change_status(
     now: datetime,
     actor: User | None = None,
     run_id: UUID | None = None,
-    paused_for: Mapping[int, Iterable[int]] = MappingProxyType({}),
+    paused_for: Mapping[int, Sequence[int]] = MappingProxyType({}),
     business_date: date | None = None,
 ) -> dict[int, int]:
     """Change the mentors (id → reason) that are still `from_status`, and log each change.
@@ -55,29 +54,26 @@ def change_status(
     ends; `paused_for` are the ids of the certification types that a pause is for, by mentor, and `business_date` is the
     day by whose rules it is done.
     """
+    wanted = [
+        {"mentor_id": mentor_id, "reason": reason.as_json(), "paused_for": paused_for.get(mentor_id)}
+        for mentor_id, reason in reasons.items()
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             CHANGE_AND_LOG,
             {
-                "mentor_ids": list(reasons),
-                "reasons": [Jsonb(reason.as_json()) for reason in reasons.values()],
+                "wanted": json.dumps(wanted),
                 "from_status": from_status,
                 "to_status": to_status,
                 "cause": cause,
                 "pause_cause": cause if to_status == Mentor.Status.PAUSED else None,
                 "actor_id": actor.pk if actor else None,
                 "run_id": run_id,
-                # As text, because arrays in an array would all have to be of the same length.
-                "paused_for": [_as_array(paused_for.get(mentor_id)) for mentor_id in reasons],
                 "business_date": business_date,
                 "at": now,
             },
         )
         return dict(cursor.fetchall())
-
-
-def _as_array(ids: Iterable[int] | None) -> str | None:
-    return None if ids is None else f"{{{','.join(map(str, ids))}}}"
 
 
 def latest_changes(mentor_ids: Iterable[int]) -> dict[int, int]:
