@@ -104,6 +104,8 @@ class Notification(models.Model):
     digest = models.ForeignKey(
         "self", verbose_name=_("told in"), on_delete=models.SET_NULL, null=True, related_name="told", db_index=False
     )
+    # Of a row in the inbox: a message of its own was written too, so that no summary holds it.
+    told_by_itself = models.BooleanField(_("told by itself"), default=False, db_default=False)
     status = models.CharField(_("status"), max_length=9, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     # Whose batch it is in while it is being sent: nobody else sends it, or writes down what became of it.

@@ -25,13 +25,14 @@ log = structlog.get_logger(__name__)
 WRITE_ROWS = """
     INSERT INTO notifications_notification (
         dedupe_key, organisation_id, kind, channel, recipient_user_id, recipient_mentor_id, about_id, run_id, language,
-        context, status, attempts, next_attempt_at, sent_at, message_id, error, created_at
+        context, told_by_itself, status, attempts, next_attempt_at, sent_at, message_id, error, created_at
     )
     SELECT dedupe_key, %(organisation)s, kind, channel, recipient_user_id, recipient_mentor_id, about_id, %(run_id)s,
-           language, context, status, 0, next_attempt_at, sent_at, '', '[]', %(now)s
+           language, context, told_by_itself, status, 0, next_attempt_at, sent_at, '', '[]', %(now)s
     FROM json_to_recordset(%(rows)s) AS row (
         dedupe_key text, kind text, channel text, recipient_user_id bigint, recipient_mentor_id bigint, about_id bigint,
-        language text, context jsonb, status text, next_attempt_at timestamptz, sent_at timestamptz
+        language text, context jsonb, told_by_itself boolean, status text, next_attempt_at timestamptz,
+        sent_at timestamptz
     )
     ON CONFLICT (dedupe_key) DO NOTHING
 """
@@ -70,10 +71,8 @@ class Outbox:
         at_once: bool = False,
     ) -> None:
         """Write to the inbox, and by the coordinator's own channel if each thing is wanted by itself, or at once."""
-        channels = [INBOX]
-        if at_once or coordinator.mail == Preference.Mail.EACH:
-            channels.append(coordinator.channel)
-        for channel in channels:
+        by_itself = at_once or coordinator.mail == Preference.Mail.EACH
+        for channel in [INBOX, coordinator.channel] if by_itself else [INBOX]:
             self.add(
                 kind,
                 channel,
@@ -82,6 +81,7 @@ class Outbox:
                 language=coordinator.language,
                 recipient_user_id=coordinator.user_id,
                 about_id=about_id,
+                told_by_itself=by_itself,
             )
 
     def tell_mentor(self, mentor: Mentor, events: Sequence[Event]) -> Sequence[Event]:
@@ -122,6 +122,7 @@ class Outbox:
         recipient_user_id: int | None = None,
         recipient_mentor_id: int | None = None,
         about_id: int | None = None,
+        told_by_itself: bool = False,
         at_any_hour: bool = False,
     ) -> None:
         in_the_inbox = channel == INBOX
@@ -137,6 +138,7 @@ class Outbox:
                 "about_id": about_id,
                 "language": language or self.organisation.language,
                 "context": facts,
+                "told_by_itself": told_by_itself,
                 "status": Notification.Status.SENT if in_the_inbox else Notification.Status.QUEUED,
                 "next_attempt_at": None if in_the_inbox else leaves_at,
                 "sent_at": self.now if in_the_inbox else None,

@@ -30,14 +30,20 @@ PUT_INTO_SUMMARIES = """
     FROM notifications_notification summary
     WHERE summary.dedupe_key = ANY(%(keys)s)
       AND told.recipient_user_id = summary.recipient_user_id AND told.organisation_id = summary.organisation_id
-      AND told.channel = 'inbox' AND told.digest_id IS NULL AND told.created_at > %(since)s AND told.id < summary.id
+      AND told.channel = 'inbox' AND told.digest_id IS NULL AND NOT told.told_by_itself
+      AND told.created_at > %(since)s AND told.id < summary.id
 """
 
 
 def write_summaries(*, organisation: Organisation, run_id: UUID, now: datetime) -> None:
     """Write a summary for each coordinator who wants one now and was told something since the last."""
     untold = Notification.objects.filter(
-        organisation=organisation, channel=INBOX, digest=None, created_at__gt=now - LOOKS_BACK, about__isnull=False
+        organisation=organisation,
+        channel=INBOX,
+        digest=None,
+        told_by_itself=False,
+        created_at__gt=now - LOOKS_BACK,
+        about__isnull=False,
     )
     firsts = dict(untold.order_by().values_list("recipient_user").annotate(first=Min("pk")))
     outbox = Outbox(organisation=organisation, now=now, run_id=run_id)

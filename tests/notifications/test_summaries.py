@@ -12,7 +12,8 @@ from certifications.mentor_status import pause_mentor
 from cronjobs import nightly
 from cronjobs.work import work_batch
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
-from notifications.models import Notification, Preference
+from notifications.answers import record_answer
+from notifications.models import Answer, Notification, Preference
 from tests.conftest import Certify, Enrol
 from tests.support.nights import noon, plan_night, run_night, work_night
 
@@ -131,6 +132,33 @@ class TestDigest:
 
         summaries = Notification.objects.filter(recipient_user=kari, kind=Kind.DIGEST).order_by("pk")
         assert [told_in(summary) for summary in summaries] == [refs(*expired), refs(mentor)]
+
+    @pytest.mark.parametrize("later", [Preference.Mail.DIGEST, Preference.Mail.WEEKLY])
+    def test_what_was_told_by_itself_is_in_no_summary_after_a_change_of_mind(
+        self, hlf: Organisation, kari: User, expired: list[Mentor], today: date, later: Preference.Mail
+    ) -> None:
+        wants(kari, Preference.Mail.EACH)
+        run_night(hlf, today)
+        wants(kari, later)
+
+        run_night(hlf, today + timedelta(days=7))
+
+        assert mails_to(kari) == {Kind.PAUSE: 3, Kind.HANDOVER: 1}
+
+    def test_a_call_for_help_is_told_at_once_and_not_once_more(
+        self, hlf: Organisation, kari: User, mentor: Mentor, certify: Certify, today: date, now: datetime
+    ) -> None:
+        certify(mentor, expires_in=7)
+        run_night(hlf, today)
+        reminder = Notification.objects.get(recipient_mentor=mentor)
+        for choice in (Answer.Choice.HELP, Answer.Choice.RENEWING):
+            record_answer(reminder, choice, now=now)
+
+        run_night(hlf, today + timedelta(days=1))
+
+        answers = Notification.objects.filter(recipient_user=kari, kind=Kind.ANSWER)
+        assert mails_to(kari)[Kind.ANSWER] == 1
+        assert set(answers.exclude(digest=None).values_list("context__answer", flat=True)) == {"renewing"}
 
     def test_a_quiet_night_has_none(self, hlf: Organisation, kari: User, today: date) -> None:
         run_night(hlf, today)
