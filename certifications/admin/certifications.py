@@ -35,7 +35,7 @@ from mentors.desk.exporting import ExportMixin
 from mentors.desk.long_lists import LongListAdmin
 from mentors.desk.refusing import RefusingAdmin, adopt
 from mentors.desk.scoped import ScopedAdmin, ScopedFilter, actor_of
-from mentors.models import Mentor
+from mentors.models import Mentor, Organisation
 
 
 @admin.register(CertificationType)
@@ -51,6 +51,11 @@ class CertificationTypeAdmin(ScopedAdmin):
 
     def scope_ids(self, obj: CertificationType) -> tuple[int | None, int | None]:
         return obj.organisation_id, None
+
+    def lock(self, obj: CertificationType) -> None:
+        """Lock the organisation first: whoever changes a type has its row alone (docs/rules.md, lock order)."""
+        Organisation.objects.select_for_update(no_key=True).get(pk=obj.organisation_id)
+        super().lock(obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: CertificationType | None = None) -> tuple[str, ...]:
         """A type stays with its organisation, as the certifications of it do."""

@@ -7,6 +7,7 @@ from datetime import date, time, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 
 from certifications.models import Certification, CertificationType
@@ -15,7 +16,7 @@ from cronjobs.schedules.jobs import change_cron_job
 from mentors.models import Chapter, Mentor, Organisation, User
 from notifications.models import Preference
 from tests.conftest import NOW, TODAY
-from tests.support.at_once import side_by_side
+from tests.support.at_once import side_by_side, start_beside
 from tests.support.desk import filled_in, page, text
 from tests.support.nights import run_night
 
@@ -226,6 +227,22 @@ def test_of_two_who_save_at_once_neither_loses_anything(desk: Client, mentor: Me
 
     assert answer.status_code == 302  # type: ignore[attr-defined]
     assert values_of(mentor, {"listed": False, field: ours}) == {"listed": False, field: ours}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_type_is_saved_while_its_organisation_is_at_work(
+    desk: Client, hlf: Organisation, course: CertificationType
+) -> None:
+    """The organisation's row comes first (docs/rules.md, lock order): nobody waits in a ring."""
+    form = open_page(desk, course)
+
+    with transaction.atomic():
+        Organisation.objects.select_for_update(no_key=True).get(pk=hlf.pk)
+        saved = start_beside(lambda: desk.post(page(course), form | {"name": "Course"}))
+        CertificationType.objects.filter(pk=course.pk).update(grace_days=14)
+
+    assert saved().status_code == 302  # type: ignore[attr-defined]
+    assert values_of(course, {"name": "", "grace_days": 0}) == {"name": "Course", "grace_days": 14}
 
 
 def test_a_script_that_has_shown_nothing_writes_what_it_sends(desk: Client, oslo: Chapter) -> None:
