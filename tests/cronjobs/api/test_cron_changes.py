@@ -73,7 +73,7 @@ class TestChanging:
         assert (on.json()["paused_by"], on.json()["paused_at"]) == ("", None)
         assert (on.json()["pause_note"], len(on.json()["next_runs"])) == ("", 5)
 
-    @pytest.mark.parametrize("change", [{"organisation": "nbf"}, {"id": 1}, {"schedule_text": "never"}])
+    @pytest.mark.parametrize("change", [{"organisation": "nbf"}, {"id": 0}, {"schedule_text": "never"}])
     def test_what_cannot_be_written_is_refused_by_name(
         self, client: APIClient, job: CronJob, change: dict[str, Any]
     ) -> None:
