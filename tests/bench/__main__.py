@@ -110,7 +110,7 @@ def main(arguments: Sequence[str]) -> int:
     programme = SMALL if parser.parse_args(arguments).small else FULL
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # not without stopping the worker
     began, now = time.perf_counter(), timezone.now()
-    on = timezone.now().date()
+    on = now.astimezone(dataset.ZONE).date()
     with ExitStack() as stack:
         templates = {}
         for size in programme.sizes:

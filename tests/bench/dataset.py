@@ -172,6 +172,7 @@ SELECT setval(pg_get_serial_sequence(name, 'id'), greatest(%(mentors)s, 10)) FRO
 
 
 WARM_UPS = 40
+ZONE = ZoneInfo("Europe/Oslo")  # whose today the nights are of: a night of another day asks its rules of both
 
 
 def fill(size: Size, *, on: date, now: datetime) -> None:
@@ -199,10 +200,9 @@ def fill(size: Size, *, on: date, now: datetime) -> None:
 
 def _create_organisation(slug: str, *, now: datetime) -> Organisation:
     """Create one that sends half a day from now, so that nothing is delivered while the night is measured."""
-    zone = ZoneInfo("Europe/Oslo")
-    hour = (now + timedelta(hours=12)).astimezone(zone).hour
+    hour = (now + timedelta(hours=12)).astimezone(ZONE).hour
     return Organisation.objects.create(
-        slug=slug, name=slug, timezone=zone.key, sending_from=time(hour), sending_until=time(hour, 1)
+        slug=slug, name=slug, timezone=ZONE.key, sending_from=time(hour), sending_until=time(hour, 1)
     )
 
 
