@@ -1,7 +1,8 @@
 """Every error in one shape: `{"type", "errors": [{"code", "detail", "attr"}]}`; a conflict also has `id`.
 
 A domain's `ConflictError` becomes 409, Django's `ValidationError` 400, a database that is away 503. What somebody else
-removes or makes at the same moment is 404 or 409. Nothing that a client sends causes a 500.
+removes or makes at the same moment is 404 or 409. Nothing that a client sends causes a 500; a check of
+the database that fails does, because it is a fault of ours.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from drf_standardized_errors.types import ErrorResponse
 from rest_framework import exceptions
 from rest_framework.settings import api_settings
 
-from mentors.conflicts import ChangedMeanwhile, ConflictError, log_meanwhile
+from mentors.conflicts import ChangedMeanwhile, ConflictError, is_race
 from mentors.rest.exceptions import Conflict, DatabaseAway, RequestTooLarge
 
 
@@ -28,8 +29,7 @@ class Handler(ExceptionHandler):
         match exc:
             case ConflictError():
                 return Conflict(exc)
-            case IntegrityError() | ObjectDoesNotExist():
-                log_meanwhile(exc)
+            case IntegrityError() | ObjectDoesNotExist() if is_race(exc):
                 return Conflict(ChangedMeanwhile()) if isinstance(exc, IntegrityError) else exceptions.NotFound()
             case OperationalError() | InterfaceError():
                 return DatabaseAway()

@@ -155,3 +155,20 @@ def test_the_api_says_so(world: World, by_the_api: APIClient, case: str) -> None
 
     said = answer.json()
     assert (answer.status_code, said["errors"][0]["code"]) == expected
+
+
+def test_a_check_that_fails_is_a_fault_of_ours_and_no_race(
+    world: World, at_the_desk: Client, by_the_api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else is blamed for it: it is an error, of which Sentry hears."""
+
+    def break_a_check(*_args: object, **_kwargs: object) -> None:
+        Mentor.objects.filter(pk=world.mentor.pk).update(status="paused", pause_cause=None)
+
+    for place in ("mentors.admin.mentor_buttons.pause_mentor", "mentors.api.mentors.pause_mentor"):
+        monkeypatch.setattr(place, break_a_check)
+
+    desk = at_the_desk.post(f"/admin/mentors/mentor/{world.mentor.pk}/pause/", {"reason": "ill"})
+    api = by_the_api.post(f"/api/v1/mentors/{world.mentor.pk}/pause", {"reason": "ill"}, format="json")
+
+    assert (desk.status_code, api.status_code) == (500, 500)
