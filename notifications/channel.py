@@ -24,7 +24,7 @@ class Recipient:
     phone: str = field(default="", repr=False)
     chosen: str = field(default="", repr=False)  # the address that goes with the channel they chose
     app_url: str = ""  # of the organisation's own app
-    app_secret: str = field(default="", repr=False)
+    app_secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Envelope:
     sender: str  # the organisation's name
     message_id: str  # the same at every attempt, so that a repeat can be recognised; unique to the message
     written_at: datetime
-    secret: str = field(default="", repr=False)  # what the address is shared with for signing
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # shared with the address for signing, the newest first
     unsubscribe_url: str = ""
     payload: Callable[[], dict[str, Any]] = dict  # JSON: what a program needs to know of the message, made if asked for
 

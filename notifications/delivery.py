@@ -330,7 +330,7 @@ def _envelope(message: Message, address: str) -> Envelope:
         sender=clean(row.organisation.name),
         message_id=row.message_id,
         written_at=timezone.now(),
-        secret=message.recipient.app_secret,
+        secrets=message.recipient.app_secrets,
         unsubscribe_url=message.links.preference if message.is_summary else "",
         payload=partial(payload_of, message, rendered),
     )

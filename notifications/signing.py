@@ -26,8 +26,15 @@ class LinkInvalid(Exception):
 
 def webhook_secret(webhook: Webhook) -> str:
     """Return the secret that is shared with the organisation's app, as Standard Webhooks write it."""
+    return webhook_secrets(webhook)[0]
+
+
+def webhook_secrets(webhook: Webhook) -> list[str]:
+    """Return the secret of today, and those of before that the app may have still, while SECRET_KEY is changed."""
     value = f"{webhook.organisation_id}:{webhook.secret_version}"
-    return "whsec_" + base64.b64encode(salted_hmac("nattevakt.webhook", value, algorithm="sha256").digest()).decode()
+    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    made = (salted_hmac("nattevakt.webhook", value, secret=key, algorithm="sha256").digest() for key in keys)
+    return [f"whsec_{base64.b64encode(secret).decode()}" for secret in made]
 
 
 def sign_id(id: int, *, purpose: str) -> str:

@@ -144,8 +144,10 @@ def find_pending_login(request: HttpRequest) -> User | None:
     except signing.BadSignature:
         return None
     user = User.objects.filter(pk=note["user"], is_active=True).first()
-    is_same = user is not None and constant_time_compare(note["password"], user.get_session_auth_hash())
-    return user if is_same else None
+    if user is None:
+        return None
+    hashes = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    return user if any(constant_time_compare(note["password"], each) for each in hashes) else None
 
 
 def complete_login(request: HttpRequest, user: User, device: Device | None = None) -> None:

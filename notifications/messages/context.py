@@ -13,7 +13,7 @@ from notifications.channel import Recipient
 from notifications.channels import INBOX
 from notifications.links import Links, links_of
 from notifications.models import Notification, NotificationQuerySet, Preference, Webhook
-from notifications.signing import webhook_secret
+from notifications.signing import webhook_secrets
 
 SUMMARIES = (Notification.Kind.DIGEST, Notification.Kind.WEEKLY)
 
@@ -132,5 +132,5 @@ def _recipient(row: Notification) -> Recipient:
         phone=row.recipient_mentor.phone if row.recipient_mentor else "",
         chosen=chosen.address if chosen and chosen.channel == row.channel else "",
         app_url=app.url if app else "",
-        app_secret=webhook_secret(app) if app else "",
+        app_secrets=tuple(webhook_secrets(app)) if app else (),
     )

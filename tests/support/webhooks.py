@@ -34,7 +34,7 @@ LETTER = RenderedMessage(
 def envelope(url: str, *, written_at: datetime | None = None, **fields: Any) -> Envelope:
     values: dict[str, Any] = {
         "message_id": "<1.2b6c@nattevakt.example>",
-        "secret": SECRET,
+        "secrets": (SECRET,),
         "payload": lambda: {"data": {"subject": "Blåbærsyltetøy"}},
     }
     return Envelope(

@@ -33,7 +33,7 @@ def test_the_receiver_of_the_documentation_takes_each_message_once_and_none_of_a
         send(envelope(url))
         send(envelope(url))
         with pytest.raises(TryLater, match="401"):
-            send(envelope(url, secret=ANOTHER, message_id="<2@nattevakt.example>"))
+            send(envelope(url, secrets=(ANOTHER,), message_id="<2@nattevakt.example>"))
         send(envelope(url, message_id="<3@nattevakt.example>", payload=lambda: {"data": {"subject": "Etterpå"}}))
         receiver.wait_for("Etterpå")
 
