@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +31,8 @@ TRY_LATER = {408, 425, 429}
 LONGEST_WAIT_SECONDS = 24 * 3600
 READ_BYTES = 4096  # of an answer; nobody looks at it, but a connection of which all is read can be used again
 MOST_ADDRESSES = 3  # of a host are tried
+GLOBAL_UNICAST = IPv6Network("2000::/3")  # all of IPv6 that is given out (RFC 4291); what is elsewhere is special
+NAT64 = IPv6Network("64:ff9b::/96")  # how a network without IPv4 reaches it (RFC 6052)
 
 
 class WebhookChannel(Channel):
@@ -166,7 +168,13 @@ def _public_addresses(host: str, port: int) -> list[str]:
 
 
 def _is_public(address: str) -> bool:
-    parsed = ip_address(address)
+    """Say whether the address is one of the Internet; a gateway between IPv4 and IPv6 leads to the address in it."""
+    parsed = ip_address(address.partition("%")[0])
+    if isinstance(parsed, IPv6Address):
+        if parsed in NAT64:
+            return _is_public(str(IPv4Address(int(parsed) & 0xFFFF_FFFF)))
+        if parsed not in GLOBAL_UNICAST or parsed.sixtofour is not None:
+            return False
     return parsed.is_global and not parsed.is_multicast
 
 

@@ -38,10 +38,33 @@ class TestPrivateHosts:
                 inside.accept()
 
     @pytest.mark.parametrize(
-        "host", ["10.0.0.1", "169.254.169.254", "192.168.1.1", "100.64.0.1", "224.0.0.1", "[fd00::1]"]
+        "host",
+        [
+            "10.0.0.1",
+            "169.254.169.254",
+            "192.168.1.1",
+            "100.64.0.1",
+            "224.0.0.1",
+            "[fd00::1]",
+            "[fe80::1]",
+            "[fec0::1]",
+            "[ff02::1]",
+            # An IPv4 address inside, by each way in which one stands in an IPv6 address.
+            "[::10.0.0.1]",
+            "[::ffff:10.0.0.1]",
+            "[::ffff:0:10.0.0.1]",
+            "[64:ff9b::10.0.0.1]",
+            "[64:ff9b:1::10.0.0.1]",
+            "[2002:a00:1::]",
+            "[2001:0:4136:e378:8000:63bf:f5ff:fffe]",
+        ],
     )
     def test_an_address_that_is_not_public_is_refused(self, host: str) -> None:
         assert refusal(f"https://{host}/").reason == record_text.NOT_PUBLIC()
+
+    @pytest.mark.parametrize("address", ["93.184.215.14", "2606:4700::1111", "64:ff9b::93.184.215.14"])
+    def test_an_address_outside_is_public(self, address: str) -> None:
+        assert webhook._is_public(address)
 
     def test_a_host_with_one_address_inside_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As its DNS would have it: which of them is connected to would be left to chance."""
