@@ -1,14 +1,17 @@
 """The second factor of a login: codes of an app (TOTP), and codes on paper for the day on which it is lost.
 
-django-otp keeps the devices. An app's code is good once, and after wrong ones it makes everybody wait, each time twice
-as long. Besides, a wrong code counts as a wrong password does: so many lock the name and the address (django-axes).
+django-otp keeps the devices; of a code on paper, its hash. An app's code is good once, and after wrong ones it makes
+everybody wait, each time twice as long. Besides, a wrong code counts as a wrong password does: so many lock the name
+and the address (django-axes).
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b32encode
+import secrets
+from base64 import b32encode, b64encode
 from datetime import datetime
+from hashlib import sha256
 from math import ceil
 from time import time
 from typing import Any
@@ -33,6 +36,7 @@ from mentors.models import User
 log = structlog.get_logger(__name__)
 
 BACKUP_CODES = 10
+BACKUP_CODE_BYTES = 14  # 112 bits: too many to be guessed from their hashes, which so need no salt (ASVS 2.6)
 APP_CODE = re.compile(r"[0-9]{6}")
 SPACES = re.compile(r"[\s-]")
 TOLERANCE = 1  # steps of half a minute by which the clock of a telephone may be wrong
@@ -110,11 +114,11 @@ def verify_code(user: User, code: str, *, request: HttpRequest, now: datetime) -
 def check_code(user: User, code: str, *, now: datetime) -> Device:
     """Return the device whose code it is, which is used up by that. Raises CodeWrong and CodeTooSoon."""
     code = SPACES.sub("", code).lower()
-    kind = TOTPDevice if APP_CODE.fullmatch(code) else StaticDevice
+    kind, token = (TOTPDevice, code) if APP_CODE.fullmatch(code) else (StaticDevice, _hash(code))
     with transaction.atomic():  # whose end keeps the failure, too: raised is outside
         device: Any = kind.objects.select_for_update().filter(user=user, confirmed=True).first()
         is_allowed, why = device.verify_is_allowed() if device else (False, None)
-        is_right = is_allowed and device.verify_token(code)
+        is_right = is_allowed and device.verify_token(token)
     if why:
         raise CodeTooSoon(ceil((why["locked_until"] - now).total_seconds()))
     if not is_right:
@@ -155,12 +159,18 @@ def enrol_device(user: User, *, key: str, code: str) -> tuple[TOTPDevice, list[s
 
 @transaction.atomic
 def make_backup_codes(user: User) -> list[str]:
-    """Return new codes for paper; those from before are void."""
+    """Return new codes for paper, which are kept as hashes; those from before are void."""
     StaticDevice.objects.filter(user=user).delete()
     device = StaticDevice.objects.create(user=user, name="paper")
-    codes = [StaticToken.random_token() for _number in range(BACKUP_CODES)]  # type: ignore[no-untyped-call]
-    StaticToken.objects.bulk_create(StaticToken(device=device, token=code) for code in codes)
+    made = (b32encode(secrets.token_bytes(BACKUP_CODE_BYTES)) for _number in range(BACKUP_CODES))
+    codes = [code.decode().rstrip("=").lower() for code in made]
+    StaticToken.objects.bulk_create(StaticToken(device=device, token=_hash(code)) for code in codes)
     return codes
+
+
+def _hash(code: str) -> str:
+    """Return what is kept of a code on paper: as much of its hash as django-otp's column holds, which is 96 bits."""
+    return b64encode(sha256(code.encode()).digest()[:12]).decode()
 
 
 @transaction.atomic
