@@ -44,6 +44,7 @@ def test_who_comes_first_sets_up_an_app_and_is_in(visit: Visit, olav: User, widt
     page.get_by_role("button", name="Use this app").click()
     codes = page.locator(".door-codes li")
     expect(codes).to_have_count(10)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the codes stand beyond the page"
     page.get_by_role("link", name="I have kept them").click()
 
     expect(page.get_by_role("heading", level=1)).to_be_visible()
