@@ -160,7 +160,7 @@ def check_email_provider(**_kwargs: Any) -> list[checks.CheckMessage]:
         errors.append(
             checks.Error(
                 "ANYMAIL_WEBHOOK_SECRET is no name:password, with which the provider logs in to report bounces:"
-                " without it anybody could report some.",
+                " without it there is no address for them.",
                 hint="Choose both at random, and write https://name:password@… as the webhook's address there.",
                 id="nattevakt.E011",
             )

@@ -61,11 +61,17 @@ api = [
 ]
 
 
-def provider_webhooks(provider: str) -> list[URLPattern]:
-    """Return the URL where this mail provider reports bounces; not those of other providers, nor for incoming mail."""
+def provider_webhooks(provider: str, *, secret: str) -> list[URLPattern]:
+    """Return the URL where this mail provider reports bounces; not those of other providers, nor for incoming mail.
+
+    Without the `name:password` by which it logs in there is none: anybody could report some.
+    """
+    if not all(secret.partition(":")):
+        return []
     return [pattern for pattern in anymail_urls.urlpatterns if pattern.name == f"{provider}_tracking_webhook"]
 
 
+reports_of_bounces = provider_webhooks(settings.EMAIL_PROVIDER, secret=str(settings.ANYMAIL["WEBHOOK_SECRET"]))
 urlpatterns = [
     path("healthz", health.healthz),
     path("healthz/nightly", health.nightly),
@@ -86,7 +92,9 @@ urlpatterns = [
     # The token is enough to read the calendar; `find_feed_owner` finds its owner.
     path("c/<str:token>/nattevakt.ics", calendar_feed, name="calendar_feed"),
     path("robots.txt", robots),
-    path("anymail/", include(provider_webhooks(settings.EMAIL_PROVIDER))),
+    path(
+        "anymail/", include(provider_webhooks(settings.EMAIL_PROVIDER, secret=str(settings.ANYMAIL["WEBHOOK_SECRET"])))
+    ),
     # No organisation has a slug that is a path above: mentors.validators.RESERVED_SLUGS.
     path("<slug:organisation>/<slug:chapter>/", chapter_page, name="chapter"),
 ]

@@ -28,7 +28,7 @@ from tests.support.settings import read_settings
 SECRET = "postmark:of-this-test"
 
 # What config/urls.py mounts with EMAIL_PROVIDER=postmark.
-urlpatterns: list[URLPattern | URLResolver] = [path("anymail/", include(provider_webhooks("postmark")))]
+urlpatterns: list[URLPattern | URLResolver] = [path("anymail/", include(provider_webhooks("postmark", secret=SECRET)))]
 
 
 def postmark_bounce(message_id: str, **changes: Any) -> dict[str, Any]:
@@ -58,6 +58,11 @@ def postmark_bounce(message_id: str, **changes: Any) -> dict[str, Any]:
 
 def basic(secret: str) -> str:
     return "Basic " + base64.b64encode(secret.encode()).decode()
+
+
+@pytest.mark.parametrize("secret", ["", "postmark", ":password", "name:"])
+def test_without_a_secret_there_is_no_address_for_reports(secret: str) -> None:
+    assert provider_webhooks("postmark", secret=secret) == []
 
 
 @pytest.mark.django_db
