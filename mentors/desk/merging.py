@@ -6,6 +6,7 @@ A field that both have changed is refused, with what it has now; what was filled
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -30,17 +31,17 @@ class MergingForm(BaseForm):
     @cached_property
     def changed_data(self) -> list[str]:
         """What the user has changed on the page, whatever others have changed since."""
-        return [name for name in self.fields if self.fields[name].has_changed(self._shown(self[name]), self[name].data)]
+        return [name for name in self.fields if _differ(self.fields[name], self._shown(self[name]), self[name].data)]
 
     def _clean_fields(self) -> None:
         super()._clean_fields()  # type: ignore[misc]
         for name in self.fields:
             field, bound = self.fields[name], self[name]
-            if not self._has_shown(bound) or not field.has_changed(bound.initial, self._shown_text(bound)):
+            if not self._has_shown(bound) or not _differ(field, bound.initial, self._shown(bound)):
                 continue
             if name not in self.changed_data:
                 self._take_over(bound)
-            elif field.has_changed(bound.initial, bound.data):
+            elif _differ(field, bound.initial, bound.data):
                 said = _("Somebody has changed it meanwhile. Now it is: %(value)s")
                 self.add_error(name, said % {"value": _say(bound)})
                 self._show_as_now(bound, bound.html_initial_name)
@@ -49,16 +50,10 @@ class MergingForm(BaseForm):
         """Say whether the page has shown the field, as a script's has not."""
         return not bound.field.disabled and bound.html_initial_name in self.data
 
-    def _shown_text(self, bound: BoundField) -> Any:
-        return bound.field.hidden_widget().value_from_datadict(self.data, self.files, bound.html_initial_name)
-
     def _shown(self, bound: BoundField) -> Any:
         if not self._has_shown(bound):
             return bound.initial
-        try:
-            return bound.field.to_python(self._shown_text(bound))
-        except forms.ValidationError:  # it is no choice any more
-            return self._shown_text(bound)
+        return bound.field.hidden_widget().value_from_datadict(self.data, self.files, bound.html_initial_name)
 
     def _take_over(self, bound: BoundField) -> None:
         """Let the field have what it has now."""
@@ -79,6 +74,18 @@ class MergingForm(BaseForm):
 
 class MergingModelForm(MergingForm, forms.ModelForm[Any]):
     """For rows that are changed on the page of another."""
+
+
+def _differ(field: forms.Field, one: Any, other: Any) -> bool:
+    """Say whether two values of a field differ by more than a browser's own line breaks, and blanks at the ends."""
+    one = _with_line_feeds(field.prepare_value(one))
+    with suppress(forms.ValidationError):  # it is no choice any more
+        one = field.to_python(one)
+    return not field.disabled and field.has_changed(one, _with_line_feeds(other))
+
+
+def _with_line_feeds(value: Any) -> Any:
+    return value.replace("\r\n", "\n") if isinstance(value, str) else value
 
 
 def _say(bound: BoundField) -> str:

@@ -14,7 +14,7 @@ from certifications.models import Certification, CertificationType
 from cronjobs.models import CronJob
 from cronjobs.schedules.jobs import change_cron_job
 from mentors.models import Chapter, Mentor, Organisation, User
-from notifications.models import Preference
+from notifications.models import Preference, Webhook
 from tests.conftest import NOW, TODAY
 from tests.support.at_once import side_by_side, start_beside
 from tests.support.desk import filled_in, page, text
@@ -85,6 +85,16 @@ CASES: dict[str, Callable[[pytest.FixtureRequest], Case]] = {
     ),
     "a chapter": lambda ask: (ask.getfixturevalue("oslo"), {"slug": "oslo-2"}, {"name": "Oslo og omegn"}),
     "a role": lambda ask: (ask.getfixturevalue("kari").roles.get(), {"chapter": ask.getfixturevalue("bergen")}, {}),
+    "how somebody is told": lambda ask: (
+        Preference.objects.create(user=ask.getfixturevalue("kari"), channel="email"),
+        {"mail": "weekly", "language": "nn"},
+        {"address": "kari.nes@example.org"},
+    ),
+    "an app": lambda ask: (
+        Webhook.objects.create(organisation=ask.getfixturevalue("hlf"), url="https://app.example.org/1"),
+        {"secret_version": 2},
+        {"url": "https://app.example.org/2"},
+    ),
     "an account that is closed": lambda ask: (
         ask.getfixturevalue("kari"),
         {"is_active": False, "email": "new@example.org"},
@@ -150,6 +160,18 @@ def test_what_both_have_changed_is_asked_again(desk: Client, mentor: Mentor) -> 
     assert answer.status_code == 302, errors_of(answer)
     wanted = {"phone": "+4790000000", "ref": "K9", "language": "nn"}
     assert values_of(mentor, wanted) == wanted
+
+
+@pytest.mark.parametrize("note", ["Wrong dates.\nOlav mends them.", " Wrong dates. ", "Wrong\r\ndates."])
+def test_a_browsers_line_breaks_and_blanks_are_no_change(desk: Client, job: CronJob, note: str) -> None:
+    write(job, {"enabled": False, "pause_note": note})
+    form = open_page(desk, job)
+    as_sent = {name: value.replace("\r\n", "\n").replace("\n", "\r\n") for name, value in form.items()}
+
+    answer = desk.post(page(job), as_sent | {"pause_note": "They are mended."})
+
+    assert answer.status_code == 302, errors_of(answer)
+    assert values_of(job, {"pause_note": ""}) == {"pause_note": "They are mended."}
 
 
 def test_the_same_change_by_both_is_none(desk: Client, mentor: Mentor) -> None:
