@@ -49,6 +49,13 @@ class Scope:
         return cls._of_roles(user.roles.values_list("duty", "organisation", "chapter"))
 
     @classmethod
+    def of_now(cls, user: User | AnonymousUser) -> Scope:
+        """Read the roles again, and the account, which may have been closed since the user came in."""
+        if isinstance(user, User):
+            user.refresh_from_db(fields=["is_active", "is_superuser"])
+        return cls.of(user)
+
+    @classmethod
     def of_all(cls, user_ids: Iterable[int]) -> dict[int, Scope]:
         """Read the roles of many users, in two queries; who is not active sees nothing."""
         users = User.objects.filter(pk__in=user_ids, is_active=True).values_list("pk", "is_superuser")

@@ -23,9 +23,9 @@ from mentors.models import User
 
 def scope_of(request: HttpRequest, *, again: bool = False) -> Scope:
     """Return the scope of the user, read once a request, and `again` after a wait for a lock."""
-    known: Scope | None = getattr(request, "scope", None)
-    if known is None or again:
-        known = Scope.of(request.user)
+    known: Scope | None = None if again else getattr(request, "scope", None)
+    if known is None:
+        known = Scope.of_now(request.user) if again else Scope.of(request.user)
         request.scope = known  # type: ignore[attr-defined]
     return known
 

@@ -138,7 +138,7 @@ class ScopedViewSet(GenericViewSet[Any]):
             yield refuse_unless_theirs
 
     def _read_scope_again(self) -> None:
-        self.__dict__.pop("scope", None)
+        self.__dict__["scope"] = Scope.of_now(self.request.user)
 
 
 def refuse_unknown_params(request: Request, known: set[str]) -> None:

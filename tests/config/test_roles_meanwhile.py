@@ -101,6 +101,21 @@ def test_a_role_that_ends_meanwhile(leader: User, mentor: Mentor, held: Certific
     assert everything() == before
 
 
+@pytest.mark.parametrize("act", ACTS)
+def test_an_account_that_is_closed_meanwhile(leader: User, mentor: Mentor, held: Certification, act: str) -> None:
+    address, sent = ACTS[act](held)
+    before = everything()
+
+    def close_the_account() -> None:
+        Mentor.objects.locked().get(pk=mentor.pk)
+        User.objects.filter(pk=leader.pk).update(is_active=False)
+
+    _done, answer = side_by_side(close_the_account, lambda: do(act, leader, address, sent))
+
+    assert answer.status_code in (302, 403, 404)  # type: ignore[attr-defined]
+    assert everything() == before
+
+
 @pytest.mark.parametrize("act", [act for act in ACTS if "exempt" not in act])
 def test_a_mentor_who_moves_meanwhile(
     kari: User, mentor: Mentor, held: Certification, bergen: Chapter, act: str
