@@ -9,4 +9,4 @@ class CertificationsConfig(AppConfig):
     verbose_name = _("Certifications")
 
     def ready(self) -> None:
-        from certifications import record_text  # noqa: F401  registers what its records say
+        from certifications import ical, record_text  # noqa: F401  end a calendar's address, and register what its records say

@@ -13,14 +13,17 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.db import transaction
 from django.db.models import IntegerField, OuterRef, QuerySet
 from django.db.models.functions import Cast
+from django.dispatch import receiver
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 from icalendar import Calendar, Event, vDuration
 
 from certifications.models import CalendarFeed, Certification
+from mentors.accounts.access import access_ended, lock_account
 from mentors.accounts.scope import Permission, Scope
 from mentors.models import Mentor, User
 from notifications.preferences import find_chosen
@@ -36,12 +39,22 @@ SHOWN = (
 )  # fmt: skip
 
 
+@transaction.atomic
 def make_feed(user: User, *, now: datetime) -> str:
-    """Give the user's calendar a new address, whose secret is returned here and never again; an old one ends."""
+    """Give the user's calendar a new address, whose secret is returned here and never again; an old one ends.
+
+    Raises AccessEnded and NoRole.
+    """
     token = secrets.token_urlsafe(32)
+    lock_account(user)
     CalendarFeed.objects.update_or_create(user=user, defaults={"digest": _digest(token), "created_at": now})
     log.info("calendar address made", event_name="calendar_address_made", user_id=user.pk)
     return token
+
+
+@receiver(access_ended)
+def end_feed(user: User, **_kwargs: Any) -> None:
+    CalendarFeed.objects.filter(user=user).delete()
 
 
 def revoke_feed(user: User) -> bool:

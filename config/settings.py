@@ -125,11 +125,13 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
     {"NAME": f"{DJANGO_VALIDATORS}.UserAttributeSimilarityValidator"},
     {"NAME": f"{DJANGO_VALIDATORS}.CommonPasswordValidator"},
     {"NAME": f"{DJANGO_VALIDATORS}.NumericPasswordValidator"},
-    {"NAME": "mentors.accounts.passwords.EndTokens"},
+    {"NAME": "mentors.accounts.passwords.EndAccess"},
 ]
 PASSWORD_RESET_TIMEOUT = 24 * 3600  # seconds for which a link to a new password is valid
 INVITATION_DAYS = env.int("INVITATION_DAYS", 7, validate=positive)
+SESSION_ENGINE = "mentors.accounts.sessions"
 SESSION_COOKIE_AGE = env.int("SESSION_HOURS", 12, validate=positive) * 3600
+SESSION_IDLE_MINUTES = env.int("SESSION_IDLE_MINUTES", 30, validate=positive)
 # The admin needs two factors: a password, and a code from an app or from paper.
 SECOND_FACTOR_REQUIRED = env.bool("SECOND_FACTOR_REQUIRED", not DEBUG)
 OTP_TOTP_ISSUER = "Nattevakt"

@@ -19,7 +19,7 @@ from cronjobs.api.cron_jobs import CronJobViewSet
 from cronjobs.api.expiry_job import ExpiryJobViewSet
 from cronjobs.api.ledger import LedgerViewSet
 from cronjobs.api.runs import RunViewSet
-from mentors.admin import password_reset
+from mentors.admin import own_access, password_reset
 from mentors.api.chapters import ChapterViewSet
 from mentors.api.mentors import MentorViewSet
 from mentors.api.sign_in import LoginView, LogoutAllView, LogoutView, MeView
@@ -82,6 +82,8 @@ urlpatterns = [
     path("admin/password/changed/", password_reset.ChangedView.as_view(), name="password_reset_complete"),
     path("admin/password/<uidb64>/<token>/", password_reset.NewPasswordView.as_view(), name="password_reset_confirm"),
     path("admin/invitation/<uidb64>/<token>/", password_reset.InvitationView.as_view(), name="invitation"),
+    path("admin/access/", admin.site.admin_view(own_access.show), name="own_access"),
+    path("admin/access/end/", admin.site.admin_view(own_access.end), name="own_access_end"),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/v1/", include((api, "api"))),

@@ -16,6 +16,7 @@ from cronjobs.models import Component, CronJob, Run
 from cronjobs.monitoring import incidents
 from cronjobs.records import retention
 from cronjobs.work import Batch, work_batch
+from mentors.accounts import access
 from mentors.clock import CLOCKS_IN_STEP
 
 log = structlog.get_logger(__name__)
@@ -68,7 +69,11 @@ def sweep_up() -> None:
 
 @shared_task(name="cronjobs.prune")
 def prune() -> None:
-    """Remove records that are older than they are kept, and uploads nobody confirmed; beat calls it once a day."""
+    """Remove records that are older than they are kept, uploads nobody confirmed, and what lets nobody in any more.
+
+    Beat calls it once a day.
+    """
     now = timezone.now()
     retention.prune(now=now)
+    access.clear_expired(now=now)
     roster_uploads.forget_old_uploads(now=now)

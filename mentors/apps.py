@@ -7,3 +7,6 @@ from django.utils.translation import gettext_lazy as _
 class MentorsConfig(AppConfig):
     name = "mentors"
     verbose_name = _("People")
+
+    def ready(self) -> None:
+        from mentors.accounts import access  # noqa: F401  ends access when an account is closed, or a role

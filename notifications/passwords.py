@@ -6,13 +6,13 @@ from email.utils import make_msgid
 
 import structlog
 from django.conf import settings
-from django.contrib.auth.tokens import default_token_generator
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
 
+from mentors.accounts.passwords import PasswordLinks
 from mentors.models import User
 from notifications import dispatch
 from notifications.channel import Envelope, Recipient, Undelivered
@@ -53,7 +53,7 @@ def send_password_link(user: User, *, base_url: str) -> None:
 
 def _write(user: User, *, language: str, base_url: str) -> RenderedMessage:
     uid = urlsafe_base64_encode(force_bytes(user.pk))
-    path = reverse("password_reset_confirm", args=[uid, default_token_generator.make_token(user)])
+    path = reverse("password_reset_confirm", args=[uid, PasswordLinks().make_token(user)])
     with translation.override(language):
         subject = _("Choose a new password")
         name = user.first_name.strip()

@@ -1,14 +1,26 @@
-"""What a new password ends, wherever it is set: at the desk, by a link, by a command."""
+"""A new password: the link to it, and what it ends, wherever it is set: at the desk, by a link, by a command."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.utils.translation import gettext as _
-from knox.models import AuthToken
+
+from mentors.accounts.access import end_all_access
+from mentors.models import User
 
 
-class EndTokens:
-    """Revokes the user's tokens for the API. The sessions end by themselves: they hold a fingerprint of the password.
+class PasswordLinks(PasswordResetTokenGenerator):
+    """Makes the secret of a link to a new password, which is void as soon as all access to the account is ended."""
+
+    def _make_hash_value(self, user: Any, timestamp: int) -> str:
+        return f"{super()._make_hash_value(user, timestamp)}{user.access_key}"
+
+
+class EndAccess:
+    """Ends all access to the account. Who sets the password at the desk stays there.
 
     Django calls `password_changed` of every password validator when a new password has been saved; settings name
     this one among them.
@@ -21,5 +33,5 @@ class EndTokens:
         return _("With a new password you have to log in again everywhere else.")
 
     def password_changed(self, password: str, user: AbstractBaseUser | None = None) -> None:
-        if user is not None:
-            AuthToken.objects.filter(user=user).delete()
+        if isinstance(user, User):
+            end_all_access(user)

@@ -30,6 +30,7 @@ from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from mentors.accounts.access import end_all_access
 from mentors.conflicts import ConflictError
 from mentors.models import User
 
@@ -175,12 +176,11 @@ def _hash(code: str) -> str:
 
 @transaction.atomic
 def remove_devices(user: User) -> bool:
-    """Remove the user's app and codes; a session that a code of theirs has opened is over where one is required.
-
-    Return whether there were any.
-    """
+    """Remove the user's app and codes, and end all access that they have given; return whether there were any."""
     removed, _by_kind = TOTPDevice.objects.filter(user=user).delete()
     codes, _by_kind = StaticDevice.objects.filter(user=user).delete()
+    if removed or codes:
+        end_all_access(user)
     return bool(removed or codes)
 
 

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import views
 from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse, reverse_lazy
@@ -16,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
 from mentors.accounts.invitations import InvitationTokens
+from mentors.accounts.passwords import PasswordLinks
 from mentors.desk.action_page import AskForm
 from mentors.desk.sign_in import continue_login
 from mentors.rest.throttles import FailOpen, PerLogin
@@ -84,6 +86,7 @@ class NewPasswordView(UnauthenticatedPage, views.PasswordResetConfirmView):
     """Set the password that a link is for. The second factor stays: who has read somebody's mail lacks it still."""
 
     template_name = "desk/password_reset_confirm.html"
+    token_generator: PasswordResetTokenGenerator = PasswordLinks()
     form_class = NewPasswordForm
     title = _("New password")
 

@@ -18,6 +18,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from mentors.accounts.access import AccessEnded, NoRole, issue_token
+from mentors.accounts.scope import Permission, Scope
 from mentors.accounts.second_factor import CodeTooSoon, CodeWrong, LoginLocked, has_device, verify_code
 from mentors.models import CoordinatorRole, User
 from mentors.rest.authentication import DeviceToken
@@ -110,13 +112,17 @@ class LoginView(APIView):
             raise _locked()
         if not isinstance(user, User):
             raise AuthenticationFailed(_("The username or the password is wrong."))
+        if not Scope.of(user).may(Permission.SEE):
+            raise AuthenticationFailed(str(NoRole()), NoRole.code)
         if has_device(user):
             _take_code(request, user, code)
         elif settings.SECOND_FACTOR_REQUIRED:
             advice = _("A second factor is needed: log in at the desk once, and set up an app there.")
             raise AuthenticationFailed(advice, "second_factor_missing")
-        AuthToken.objects.filter(user=user, expiry__lt=timezone.now()).delete()
-        issued, token = AuthToken.objects.create(user)
+        try:
+            issued, token = issue_token(user)
+        except (AccessEnded, NoRole) as refusal:
+            raise AuthenticationFailed(str(refusal), refusal.code) from refusal
         return Response(TokenSerializer({"token": token, "expiry": issued.expiry}).data)
 
     def get_authenticate_header(self, request: Request) -> str:

@@ -12,7 +12,7 @@ import qrcode  # type: ignore[import-untyped]
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.auth import authenticate
+from django.contrib.auth import authenticate, update_session_auth_hash
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
@@ -174,6 +174,7 @@ def remove(request: HttpRequest) -> HttpResponse:
     def act(*, proof: str) -> str:
         reauthenticate(request, user, proof)
         remove_devices(user)
+        update_session_auth_hash(request, user)  # who has proved it stays; everywhere else access has ended
         return _("Your password alone lets you in now.")
 
     context = _context(request, _("Remove the second factor")) | {

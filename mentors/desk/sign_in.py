@@ -35,6 +35,7 @@ from django.views.generic import FormView
 from django_otp.models import Device
 from unfold.forms import AuthenticationForm
 
+from mentors.accounts.access import NoRole
 from mentors.accounts.scope import Permission, Scope
 from mentors.accounts.second_factor import has_device, verify_code
 from mentors.conflicts import ConflictError
@@ -51,7 +52,7 @@ class SignInForm(AuthenticationForm):
 
     error_messages = {
         "invalid_login": _("The username or the password is wrong."),
-        "no_role": _("This account has no role at the desk."),
+        "no_role": NoRole.message,
     }
 
     def confirm_login_allowed(self, user: AbstractBaseUser) -> None:

@@ -51,4 +51,5 @@ class DeskSite(UnfoldAdminSite):
             *([calendar] if scope_of(request).may(Permission.COORDINATE) else []),
             {"title": _("Change password"), "link": reverse("admin:password_change")},
             {"title": _("Second factor"), "link": reverse("admin:second_factor")},
+            {"title": _("Where you are logged in"), "link": reverse("own_access")},
         ]

@@ -13,6 +13,7 @@ from mentors.models.organisations import (
     validate_timezone,
 )
 from mentors.models.people import Mentor, MentorQuerySet, StatusChange, ids_if_few, validate_phone
+from mentors.models.sessions import Session
 
 __all__ = [
     "LANGUAGES",
@@ -23,6 +24,7 @@ __all__ = [
     "Mentor",
     "MentorQuerySet",
     "Organisation",
+    "Session",
     "StatusChange",
     "User",
     "default_reminder_days",

@@ -10,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.crypto import get_random_string, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from mentors.validators import HAS_CONTROL_CHARACTERS, validate_not_reserved, validate_one_line, validate_origin
@@ -35,6 +36,10 @@ def validate_timezone(name: str) -> None:
         raise ValidationError(_("There is no time zone “%(name)s”; write one like Europe/Oslo."), params={"name": name})
 
 
+def make_access_key() -> str:
+    return get_random_string(32)
+
+
 def default_reminder_days() -> list[int]:
     return [30, 14, 7]
 
@@ -44,6 +49,14 @@ class User(AbstractUser):
 
     Roles say what a user may do (mentors/accounts/scope.py). Django's permissions are not used, and not looked up.
     """
+
+    # In every session and link of the account, as the password's hash is: a new key ends them all at once.
+    access_key = models.CharField(max_length=32, default=make_access_key, db_default="", editable=False)
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Return the fingerprint that Django keeps in a session, and compares at every request."""
+        value = f"{self.password}{self.access_key}"
+        return salted_hmac("nattevakt.session_hash", value, secret=secret, algorithm="sha256").hexdigest()
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         return self.is_active and self.is_superuser

@@ -23,6 +23,7 @@ PLACES = {
     "organisation": "/admin/mentors/organisation/{organisation}/change/",
     "coordinators": "/admin/mentors/coordinatorrole/",
     "calendar": "/admin/certifications/calendarfeed/",
+    "access": "/admin/access/",
 }
 
 

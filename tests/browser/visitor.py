@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import django_otp
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from playwright.sync_api import (
     BrowserContext,
@@ -19,6 +18,7 @@ from playwright.sync_api import (
     WebError,
 )
 
+from mentors.accounts.sessions import SessionStore
 from mentors.models import User
 
 PATIENCE = 120_000  # milliseconds

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth.tokens import default_token_generator
 from django.test import Client
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from mentors.accounts.invitations import InvitationTokens
+from mentors.accounts.passwords import PasswordLinks
 from mentors.accounts.second_factor import enrol_device
 from mentors.models import User
 from notifications.models import Webhook
@@ -84,8 +84,8 @@ def a_link_in_a_message(ask: pytest.FixtureRequest) -> Check:
 
 def a_link_to_a_new_password(ask: pytest.FixtureRequest) -> Check:
     user = ask.getfixturevalue("berit")
-    token = default_token_generator.make_token(user)
-    return lambda: default_token_generator.check_token(user, token)
+    token = PasswordLinks().make_token(user)
+    return lambda: PasswordLinks().check_token(user, token)
 
 
 def an_invitation(ask: pytest.FixtureRequest) -> Check:

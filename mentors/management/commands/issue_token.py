@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from knox.models import AuthToken
 
+from mentors.accounts.access import AccessEnded, NoRole, issue_token
 from mentors.management.base import NattevaktCommand
 from mentors.models import User
 
@@ -24,7 +24,10 @@ class Command(NattevaktCommand):
             raise CommandError(f"There is no user “{options['username']}”.")
         if not user.is_active:
             raise CommandError(f"The user “{user.username}” is not active: a token would let nobody in.")
-        issued, token = AuthToken.objects.create(user)
+        try:
+            issued, token = issue_token(user)
+        except (AccessEnded, NoRole) as refusal:
+            raise CommandError(f"The user “{user.username}” gets no token. {refusal}") from refusal
         if options["format"] == "json":
             self.write_json({"token": token, "expiry": issued.expiry})
             return

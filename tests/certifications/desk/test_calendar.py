@@ -12,7 +12,7 @@ from django.urls import reverse
 from certifications.admin.calendar import NAME
 from certifications.ical import make_feed
 from certifications.models import CalendarFeed
-from mentors.models import User
+from mentors.models import CoordinatorRole, User
 from tests.conftest import NOW, Desk
 from tests.support.calendar import SITE, address_of
 
@@ -90,6 +90,10 @@ class TestDesk:
 
     def test_it_costs_few_queries(self, browser: Client, kari: User, django_assert_max_num_queries: Any) -> None:
         others = User.objects.bulk_create(User(username=f"other-{number}") for number in range(40))
+        role = kari.roles.get()
+        CoordinatorRole.objects.bulk_create(
+            CoordinatorRole(user=user, organisation=role.organisation, chapter=role.chapter) for user in others
+        )
         for user in (*others, kari):
             make_feed(user, now=NOW)
 

@@ -79,7 +79,7 @@ def test_a_page_is_503_too(olav: User, oslo: Chapter, path: str) -> None:
     assert "Try again in a few seconds." in answer.content.decode()
 
 
-@pytest.mark.parametrize("word", ["django_session", "mentors_user"])
+@pytest.mark.parametrize("word", ["mentors_session", "mentors_user"])
 def test_what_is_cut_off_before_the_apis_own_views_has_the_shape_of_its_errors(
     olav: User, mentor: Mentor, word: str
 ) -> None:

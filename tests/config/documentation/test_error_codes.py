@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from rest_framework.exceptions import APIException
 
+from mentors.accounts.access import AccessEnded, NoRole
 from mentors.accounts.second_factor import CodeWrong
 from mentors.conflicts import ConflictError
 from mentors.rest.serializers import StrictSerializer
@@ -24,7 +25,7 @@ ROW = re.compile(r"^\| (\d{3}) \| `(\w+)` \|", re.MULTILINE)
 NOT_OF_THE_API = {
     "account_unclear", "already_undone", "not_as_seen", "invitation_accepted", "mentors_elsewhere", "no_public_url",
     "nothing_to_extend", "proof_wrong", "several_organisations", "too_many", "upload_gone",
-    "login_locked", "second_factor_too_soon", "second_factor_wrong",
+    "access_ended", "login_locked", "no_role", "second_factor_too_soon", "second_factor_wrong",
 }  # fmt: skip
 # What REST framework has a message for, and JSON cannot cause: a text where a date object is wanted, and its like.
 NEVER_CAUSED = {"datetime", "invalid_unicode", "max_string_length", "min_length"}
@@ -78,7 +79,8 @@ def codes_in_the_text() -> set[tuple[int, str]]:
 def test_every_code_is_documented_with_its_status_and_no_other() -> None:
     documented = ROW.findall((PROJECT / "docs" / "api.md").read_text(encoding="utf-8"))
 
-    expected = {(409, code) for code in conflicts() - NOT_OF_THE_API} | {(401, CodeWrong.code), (500, "error")}
+    expected = {(409, code) for code in conflicts() - NOT_OF_THE_API} | {(500, "error")}
+    expected |= {(401, refusal.code) for refusal in (AccessEnded, CodeWrong, NoRole)}
     expected |= {(400, code) for code in codes_of_fields()} | codes_in_the_text()
     expected |= {
         (error.status_code, error.default_code)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
@@ -19,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from cronjobs.models import CronJob, Forecast, Run
 from cronjobs.monitoring.metrics import MESSAGES, OPEN_RUNS
 from cronjobs.schedules.jobs import create_cron_job
-from mentors.models import Mentor, Organisation
+from mentors.models import Mentor, Organisation, Session
 from mentors.record_text import verbatim
 from tests.conftest import Certify, Enrol
 from tests.cronjobs.conftest import Message, run_of
