@@ -99,6 +99,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "pghistory.middleware.HistoryMiddleware",
     "axes.middleware.AxesMiddleware",
+    "mentors.accounts.known_devices.remember_device",
     "mentors.desk.meanwhile.Meanwhile",
 ]
 ROOT_URLCONF = "config.urls"
@@ -205,6 +206,7 @@ REST_KNOX = {"TOKEN_TTL": timedelta(days=env.int("TOKEN_DAYS", 30, validate=posi
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # bytes of a request's body; a roster is uploaded as a file
 
 # Failed logins lock the pair of name and address for a while. Stored in the database: Redis may lose data.
+AXES_HANDLER = "mentors.accounts.login_lock.LoginHandler"
 AXES_FAILURE_LIMIT = 5
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_COOLOFF_TIME = timedelta(minutes=15)

@@ -9,4 +9,4 @@ class MentorsConfig(AppConfig):
     verbose_name = _("People")
 
     def ready(self) -> None:
-        from mentors.accounts import access  # noqa: F401  ends access when an account is closed, or a role
+        from mentors.accounts import access, known_devices  # noqa: F401  which listen: who logs in, whose access ends

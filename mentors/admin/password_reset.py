@@ -10,20 +10,18 @@ from django.contrib.auth import views
 from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
 from django.urls import reverse, reverse_lazy
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
 from mentors.accounts.invitations import InvitationTokens
+from mentors.accounts.known_devices import know_device
 from mentors.accounts.passwords import PasswordLinks
 from mentors.desk.action_page import AskForm
-from mentors.desk.sign_in import continue_login
-from mentors.rest.throttles import FailOpen, PerLogin
+from mentors.desk.sign_in import ThrottledPage, continue_login
+from mentors.rest.throttles import FailOpen
 from notifications.passwords import mail_password_link
-
-TOO_OFTEN = 429
 
 
 class AddressForm(AskForm, PasswordResetForm):
@@ -35,15 +33,31 @@ class NewPasswordForm(AskForm, SetPasswordForm):  # type: ignore[type-arg]  # it
 
 
 class PerMailbox(FailOpen):
-    """An address to which links are sent, whoever asks: no mailbox is flooded from here."""
+    """A mailbox to which links are sent, whoever asks: none is flooded from here.
+
+    Its owner is not locked out by who asks in her place: each of the links that were sent is good.
+    """
 
     scope = "mailbox"
-    rate = "3/hour"
+    rate = "12/hour"
 
     def get_cache_key(self, request: Request, view: Any) -> str:
-        address = request.POST.get("email", "").strip().lower()
-        ident = salted_hmac("nattevakt.mailbox", address, algorithm="sha256").hexdigest()
+        ident = salted_hmac("nattevakt.mailbox", self.name(request), algorithm="sha256").hexdigest()
         return self.cache_format % {"scope": self.scope, "ident": ident}
+
+    def name(self, request: Request) -> str:
+        mailbox: str = request.POST.get("email", "").strip().lower()
+        return mailbox
+
+
+class PerMailboxAndAddress(PerMailbox):
+    """The same, for one who asks."""
+
+    scope = "mailbox_and_address"
+    rate = "3/hour"
+
+    def name(self, request: Request) -> str:
+        return f"{super().name(request)} {self.get_ident(request)}"
 
 
 class UnauthenticatedPage:
@@ -56,21 +70,16 @@ class UnauthenticatedPage:
         return admin.site.each_context(self.request) | context
 
 
-class ForgottenView(UnauthenticatedPage, views.PasswordResetView):
+class ForgottenView(ThrottledPage, UnauthenticatedPage, views.PasswordResetView):
     """Send a link. Whether anybody has the address shows neither in the answer nor in the time that it takes."""
 
     template_name = "desk/password_reset.html"
     form_class = AddressForm
     title = _("New password")
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not PerLogin().allow_request(request, self):  # type: ignore[arg-type]  # all it reads are the headers
-            context = admin.site.each_context(request) | {"title": _("Wait a little")}
-            return render(request, "desk/password_too_often.html", context, status=TOO_OFTEN)
-        return super().post(request, *args, **kwargs)
-
     def form_valid(self, form: PasswordResetForm) -> HttpResponse:
-        if PerMailbox().allow_request(self.request, self):  # type: ignore[arg-type]
+        throttles = PerMailboxAndAddress(), PerMailbox()
+        if all(throttle.allow_request(self.request, self) for throttle in throttles):  # type: ignore[arg-type]
             base = settings.PUBLIC_URL or self.request.build_absolute_uri("/").rstrip("/")
             for user in form.get_users(form.cleaned_data["email"]):
                 mail_password_link(user, base_url=base)
@@ -89,6 +98,11 @@ class NewPasswordView(UnauthenticatedPage, views.PasswordResetConfirmView):
     token_generator: PasswordResetTokenGenerator = PasswordLinks()
     form_class = NewPasswordForm
     title = _("New password")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        answer: HttpResponse = super().form_valid(form)
+        know_device(self.request, form.user)  # so that who guesses does not keep its owner out, who has just come back
+        return answer
 
 
 class ChangedView(UnauthenticatedPage, views.PasswordResetCompleteView):

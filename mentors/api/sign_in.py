@@ -19,6 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from mentors.accounts.access import AccessEnded, NoRole, issue_token
+from mentors.accounts.login_lock import wait_of
 from mentors.accounts.scope import Permission, Scope
 from mentors.accounts.second_factor import CodeTooSoon, CodeWrong, LoginLocked, has_device, verify_code
 from mentors.models import CoordinatorRole, User
@@ -92,9 +93,7 @@ class MeSerializer(serializers.ModelSerializer[User]):
 
 
 class LoginView(APIView):
-    """Guarded twice against guessing: a pair of name and address is locked after some failures (django-axes), and an
-    address may only try so often.
-    """
+    """Guarded as the desk's page is: by the lock on guessing, and an address may only try so often, here and there."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -109,7 +108,7 @@ class LoginView(APIView):
         code = credentials.validated_data.pop("code", "")
         user = authenticate(request._request, **credentials.validated_data)
         if getattr(request._request, "axes_locked_out", False):
-            raise _locked()
+            raise _locked(request)
         if not isinstance(user, User):
             raise AuthenticationFailed(_("The username or the password is wrong."))
         if not Scope.of(user).may(Permission.SEE):
@@ -138,14 +137,14 @@ def _take_code(request: Request, user: User, code: str) -> None:
         raise Throttled(wait=refusal.seconds, detail=str(refusal)) from refusal
     except CodeWrong as refusal:
         if getattr(request._request, "axes_locked_out", False):
-            raise _locked() from refusal
+            raise _locked(request) from refusal
         raise AuthenticationFailed(str(refusal), refusal.code) from refusal
     except LoginLocked as refusal:
-        raise _locked() from refusal
+        raise _locked(request) from refusal
 
 
-def _locked() -> Throttled:
-    return Throttled(wait=settings.AXES_COOLOFF_TIME.total_seconds(), detail=str(LoginLocked.message))
+def _locked(request: Request) -> Throttled:
+    return Throttled(wait=wait_of(request._request).total_seconds(), detail=str(LoginLocked.message))
 
 
 class LogoutView(APIView):

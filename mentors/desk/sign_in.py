@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 from urllib.parse import urlencode
 
@@ -36,11 +37,13 @@ from django_otp.models import Device
 from unfold.forms import AuthenticationForm
 
 from mentors.accounts.access import NoRole
+from mentors.accounts.login_lock import wait_of
 from mentors.accounts.scope import Permission, Scope
 from mentors.accounts.second_factor import has_device, verify_code
 from mentors.conflicts import ConflictError
 from mentors.desk.action_page import AskForm
 from mentors.models import User
+from mentors.rest.throttles import PerLogin
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 NOTE, NOTE_SECONDS = "half_login", 600
@@ -72,7 +75,21 @@ class CodeForm(AskForm):
     )
 
 
-class SignInView(LoginView):
+class ThrottledPage:
+    """A page by which one comes in: as by the API, and together with it, an address may only try so often."""
+
+    def post(self, request: HttpRequest, *args: str, **kwargs: Any) -> HttpResponse:
+        throttle = PerLogin()
+        if throttle.allow_request(request, self):  # type: ignore[arg-type]  # all it reads are the headers
+            answer: HttpResponse = super().post(request, *args, **kwargs)  # type: ignore[misc]
+            return answer
+        context = admin.site.each_context(request) | {"title": _("Wait a little")}
+        page = render(request, "desk/too_often.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
+        page["Retry-After"] = str(ceil(throttle.wait() or 1))
+        return page
+
+
+class SignInView(ThrottledPage, LoginView):
     """The page that asks for the password."""
 
     def get_default_redirect_url(self) -> str:
@@ -95,7 +112,7 @@ class PendingLogin(RedirectURLMixin):
 
 
 @method_decorator([sensitive_post_parameters(), never_cache], name="dispatch")
-class CodeView(PendingLogin, FormView[CodeForm]):
+class CodeView(ThrottledPage, PendingLogin, FormView[CodeForm]):
     """The page that asks for the code."""
 
     template_name = "desk/login_code.html"
@@ -168,13 +185,13 @@ def answer_locked(
     """Answer for django-axes a login that is locked: with a page, unless the API has answered by itself."""
     if response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         return response
-    wait = settings.AXES_COOLOFF_TIME
+    wait = wait_of(request)
     context = admin.site.each_context(request) | {
         "title": _("Wait a little"),
-        "minutes": int(wait.total_seconds() // 60),
+        "minutes": ceil(wait.total_seconds() / 60),
     }
     page = render(request, "desk/login_locked.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
-    page["Retry-After"] = str(int(wait.total_seconds()))
+    page["Retry-After"] = str(ceil(wait.total_seconds()))
     return page
 
 

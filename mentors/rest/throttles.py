@@ -39,9 +39,13 @@ class PerAddress(FailOpen, AnonRateThrottle):
 
 
 class PerLogin(FailOpen, AnonRateThrottle):
-    """An address that tries to log in."""
+    """An address that tries to log in, at the desk or by the API, or asks for a new password."""
 
     scope = "login"
+
+    def get_cache_key(self, request: Request, view: Any) -> str:
+        """Count whoever is logged in as well: they may try other names."""
+        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
 
 
 def client_address(request: HttpRequest) -> str:

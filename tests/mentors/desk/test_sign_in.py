@@ -233,7 +233,7 @@ class TestForgotten:
     def test_an_address_that_asks_too_often_waits(
         self, berit: User, browser: Client, mailed: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("mentors.admin.password_reset.PerLogin.rate", "2/minute", raising=False)
+        monkeypatch.setattr("mentors.desk.sign_in.PerLogin.rate", "2/minute", raising=False)
 
         answers = [self.ask(browser, "nobody@example.org").status_code for _ in range(3)]
 
