@@ -69,6 +69,7 @@ MENU = [
             _item(_("Types"), "category", "certifications_certificationtype_changelist", "coordinate"),
             _item(_("Chapters"), "location_city", "mentors_chapter_changelist", "coordinate"),
             _item(_("Coordinators"), "badge", "mentors_coordinatorrole_changelist", "lead"),
+            _item(_("Invitations"), "forward_to_inbox", "mentors_invitation_changelist", "lead"),
             _item(_("Organisations"), "corporate_fare", "mentors_organisation_changelist", "lead"),
         ],
     },

@@ -81,7 +81,7 @@ urlpatterns = [
     path("admin/password/sent/", password_reset.SentView.as_view(), name="password_reset_done"),
     path("admin/password/changed/", password_reset.ChangedView.as_view(), name="password_reset_complete"),
     path("admin/password/<uidb64>/<token>/", password_reset.NewPasswordView.as_view(), name="password_reset_confirm"),
-    path("admin/invitation/<uidb64>/<token>/", password_reset.InvitationView.as_view(), name="invitation"),
+    path("admin/invitation/<int:uidb64>/<token>/", password_reset.InvitationView.as_view(), name="invitation"),
     path("admin/access/", admin.site.admin_view(own_access.show), name="own_access"),
     path("admin/access/end/", admin.site.admin_view(own_access.end), name="own_access_end"),
     path("admin/", admin.site.urls),

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from mentors.accounts.invitations import Invited, invite_coordinator, renew_invitation
 from mentors.conflicts import ConflictError
-from mentors.models import Chapter, CoordinatorRole, Organisation, User
+from mentors.models import Chapter, Invitation, Organisation, User
 from notifications.service import get_notification_service
 
 
@@ -32,23 +32,23 @@ def invite(
     actor: User,
     now: datetime,
 ) -> Invited:
-    """Give somebody a role, and tell them; who has it already is told nothing. Raises what `invite_coordinator` does.
+    """Offer somebody a role, and tell them; who has it already is told nothing. Raises what `invite_coordinator` does.
 
     Also raises NoAddressOfOurs.
     """
     _refuse_without_address()
-    invited = invite_coordinator(organisation=organisation, name=name, email=email, duty=duty, chapter=chapter)
-    if invited.is_new:
-        _tell(invited.role, actor=actor, now=now)
+    invited = invite_coordinator(organisation=organisation, name=name, email=email, duty=duty, chapter=chapter, now=now)
+    if invited.invitation and invited.is_new:
+        _tell(invited.invitation, actor=actor, now=now)
     return invited
 
 
 @transaction.atomic
-def invite_again(role: CoordinatorRole, *, actor: User, now: datetime) -> None:
-    """Send the invitation anew; the links from before are void. Raises InvitationAccepted and NoAddressOfOurs."""
+def invite_again(invitation: Invitation, *, actor: User, now: datetime) -> None:
+    """Send the invitation anew; the links from before are void. Raises ChangedMeanwhile and NoAddressOfOurs."""
     _refuse_without_address()
-    renew_invitation(role)
-    _tell(role, actor=actor, now=now)
+    renew_invitation(invitation, now=now)
+    _tell(invitation, actor=actor, now=now)
 
 
 def _refuse_without_address() -> None:
@@ -56,14 +56,15 @@ def _refuse_without_address() -> None:
         raise NoAddressOfOurs
 
 
-def _tell(role: CoordinatorRole, *, actor: User, now: datetime) -> None:
+def _tell(invitation: Invitation, *, actor: User, now: datetime) -> None:
     get_notification_service().invite(
-        user=role.user,
-        organisation=role.organisation,
-        key=f"invited:{role.pk}:{now:%Y-%m-%dT%H:%M}",  # a second press at once is the same message
+        user=invitation.user,
+        organisation=invitation.organisation,
+        key=f"invited:{invitation.pk}:{now:%Y-%m-%dT%H:%M}",  # a second press at once is the same message
         facts={
-            "duty": role.duty,
-            "chapter": role.chapter.name if role.chapter else "",
+            "invitation": invitation.pk,
+            "duty": invitation.duty,
+            "chapter": invitation.chapter.name if invitation.chapter else "",
             "invited_by": actor.get_full_name(),
         },
         now=now,

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils.encoding import force_bytes
-from django.utils.http import urlsafe_base64_encode
 
-from mentors.accounts.invitations import InvitationTokens, is_outstanding
+from mentors.accounts.invitations import InvitationTokens, find_invitation
 from notifications.models import Answer, Notification
 from notifications.signing import sign_id
 
@@ -24,7 +22,7 @@ class Links:
     answers: dict[Answer.Choice, str] = field(default_factory=dict)  # to confirm one
     preference: str = ""  # to choose how to be told; also for List-Unsubscribe
     desk: str = ""
-    invitation: str = field(default="", repr=False)  # to choose the first password; made as the message leaves
+    invitation: str = field(default="", repr=False)  # to accept it; made as the message leaves
 
 
 def links_of(notification: Notification) -> Links:
@@ -47,11 +45,13 @@ def links_of(notification: Notification) -> Links:
 
 def add_secret(links: Links, notification: Notification) -> Links:
     """Add what only the recipient may follow, as the message leaves: it stands nowhere, and nobody else sees it."""
-    user = notification.recipient_user
-    if notification.kind != Notification.Kind.INVITED or not links.desk or user is None or not is_outstanding(user):
+    if notification.kind != Notification.Kind.INVITED or not links.desk:
         return links
-    uid = urlsafe_base64_encode(force_bytes(user.pk))
-    return replace(links, invitation=_absolute(reverse("invitation", args=[uid, InvitationTokens().make_token(user)])))
+    invitation = find_invitation(notification.context.get("invitation", 0))
+    if invitation is None or invitation.user_id != notification.recipient_user_id:
+        return links
+    token = InvitationTokens(invitation).make_token(invitation.user)
+    return replace(links, invitation=_absolute(reverse("invitation", args=[invitation.pk, token])))
 
 
 def _absolute(path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mentors.accounts.scope import Permission, Scope
+from mentors.models import Invitation
 from mentors.record_text import RecordText
 from notifications import record_text
 from notifications.messages.context import Message
@@ -21,8 +22,11 @@ def leave_out_unseen(
     to_users = [message for message in messages if message.notification.recipient_user_id]
     if scopes is None:
         scopes = Scope.of_all({message.notification.recipient_user_id or 0 for message in to_users})
+    invited = _find_invited(to_users)
     reasons = {}
     for message in to_users:
+        if (message.notification.recipient_user_id, message.notification.context.get("invitation")) in invited:
+            continue  # whose invitation it is reads it, without a role yet
         scope = scopes.get(message.notification.recipient_user_id or 0)
         if scope is None:
             message.not_for_reader, message.events = message.events, []
@@ -30,6 +34,14 @@ def leave_out_unseen(
         elif not _leave_out(message, scope):
             reasons[message.notification.pk] = record_text.NO_ROLE()
     return reasons
+
+
+def _find_invited(messages: Sequence[Message]) -> set[tuple[int, int]]:
+    """Return the invitations among the messages that are open still: whose, and which."""
+    ids = [message.notification.context.get("invitation") for message in messages]
+    if not any(ids):
+        return set()
+    return set(Invitation.objects.filter(pk__in=filter(None, ids), user__is_active=True).values_list("user_id", "pk"))
 
 
 def _leave_out(message: Message, scope: Scope) -> bool:

@@ -1,11 +1,11 @@
-"""Inviting coordinators: an account, a role in it, and the link by which its owner takes it over."""
+"""Inviting coordinators: an account, a role that is offered to it, and the link by which its owner accepts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
+import structlog
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
@@ -14,10 +14,11 @@ from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature, TimestampSigner
 from django.db import transaction
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from mentors.conflicts import ConflictError
-from mentors.models import Chapter, CoordinatorRole, Organisation, User
+from mentors.conflicts import ChangedMeanwhile, ConflictError
+from mentors.models import Chapter, CoordinatorRole, Invitation, Organisation, User
+
+log = structlog.get_logger(__name__)
 
 
 class AccountUnclear(ConflictError):
@@ -26,56 +27,55 @@ class AccountUnclear(ConflictError):
     code = "account_unclear"
 
 
-class InvitationAccepted(ConflictError):
-    """Who was invited has chosen a password already."""
-
-    code = "invitation_accepted"
-    message = gettext_lazy("The invitation has been accepted: there is nothing to send again.")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Invited:
-    """The role that somebody was invited to, and whether it is new."""
+    """What somebody is invited to; `is_new` if they have neither the role nor the invitation already."""
 
-    role: CoordinatorRole
+    invitation: Invitation | None
     is_new: bool
 
 
 class InvitationTokens(PasswordResetTokenGenerator):
     """Makes the secret of an invitation's link, which is stored nowhere.
 
-    It is bound to the password that nobody knows and the account was made with: it is void as soon as another is set,
-    by its owner or by the next invitation, and after INVITATION_DAYS. Django's own links have a shorter life.
+    It is good until the invitation is accepted, withdrawn or sent again, and for INVITATION_DAYS.
     """
 
     key_salt = "nattevakt.invitation"
 
+    def __init__(self, invitation: Invitation) -> None:
+        super().__init__()
+        self.invitation = invitation
+
     def make_token(self, user: AbstractBaseUser) -> str:
-        return self._signer(user).sign(str(user.pk))
+        return self._signer().sign(str(self.invitation.pk))
 
     def check_token(self, user: AbstractBaseUser | None, token: str | None) -> bool:
-        if user is None or not token or not is_outstanding(user):
+        if not token or user is None or user.pk != self.invitation.user_id or not user.is_active:
             return False
         try:
-            self._signer(user).unsign(token, max_age=timedelta(days=settings.INVITATION_DAYS))
+            self._signer().unsign(token, max_age=timedelta(days=settings.INVITATION_DAYS))
         except BadSignature:
             return False
         return True
 
-    def _signer(self, user: Any) -> TimestampSigner:
-        return TimestampSigner(sep=".", salt=f"{self.key_salt}:{user.password}:{user.email}")
+    def _signer(self) -> TimestampSigner:
+        user = self.invitation.user
+        bound_to = f"{self.invitation.sent_at.isoformat()}:{user.email}:{user.access_key}"
+        return TimestampSigner(sep=".", salt=f"{self.key_salt}:{bound_to}")
 
 
-def is_outstanding(user: Any) -> bool:
-    """Say whether somebody was invited, still has a role, and has not chosen a password yet."""
-    return bool(user.is_active and not user.has_usable_password() and user.roles.exists())
+def find_invitation(invitation_id: int) -> Invitation | None:
+    """Return the invitation with its user and place; None if there is none (any more)."""
+    found = Invitation.objects.select_related("user", "organisation", "chapter")
+    return found.filter(pk=invitation_id).first()
 
 
 @transaction.atomic
 def invite_coordinator(
-    *, organisation: Organisation, name: str, email: str, duty: str, chapter: Chapter | None = None
+    *, organisation: Organisation, name: str, email: str, duty: str, chapter: Chapter | None = None, now: datetime
 ) -> Invited:
-    """Give a role to whoever has the address, and an account to whoever has none; invited twice, nothing changes.
+    """Offer a role to whoever has the address, and make an account for whoever has none; twice, nothing changes.
 
     Raises AccountUnclear, and ValidationError for a chapter that does not go with the organisation or the duty.
     """
@@ -84,21 +84,35 @@ def invite_coordinator(
     if chapter and duty == CoordinatorRole.Duty.AUDITOR:
         raise ValidationError({"chapter": _("An auditor reads the runs of the whole organisation: choose no chapter.")})
     user = _find_account(email) or _make_account(name=name, email=email)
-    role, is_new = CoordinatorRole.objects.get_or_create(
-        user=user, duty=duty, organisation=organisation, chapter=chapter
-    )
-    if is_new:
-        _void_links(user)
-    return Invited(role=role, is_new=is_new)
+    offered = {"user": user, "duty": duty, "organisation": organisation, "chapter": chapter}
+    if CoordinatorRole.objects.filter(**offered).exists():
+        return Invited(invitation=None, is_new=False)
+    invitation, is_new = Invitation.objects.get_or_create(**offered, defaults={"sent_at": now})
+    return Invited(invitation=invitation, is_new=is_new)
 
 
 @transaction.atomic
-def renew_invitation(role: CoordinatorRole) -> None:
-    """Make the links void that were sent before another one is. Raises InvitationAccepted."""
-    user = User.objects.select_for_update().get(pk=role.user_id)
-    if not is_outstanding(user):
-        raise InvitationAccepted
-    _void_links(user)
+def renew_invitation(invitation: Invitation, *, now: datetime) -> None:
+    """Make the links void that were sent before another one is. Raises ChangedMeanwhile if it is not open any more."""
+    if not Invitation.objects.filter(pk=invitation.pk).update(sent_at=now):
+        raise ChangedMeanwhile
+    invitation.sent_at = now
+
+
+@transaction.atomic
+def accept_invitation(invitation: Invitation) -> CoordinatorRole:
+    """Make the role of it. Raises ChangedMeanwhile if it has been accepted or withdrawn at the same moment."""
+    if not Invitation.objects.select_for_update().filter(pk=invitation.pk, sent_at=invitation.sent_at).exists():
+        raise ChangedMeanwhile
+    role, _is_new = CoordinatorRole.objects.get_or_create(
+        user=invitation.user,
+        duty=invitation.duty,
+        organisation=invitation.organisation,
+        chapter=invitation.chapter,
+    )
+    Invitation.objects.filter(pk=invitation.pk).delete()
+    log.info("invitation accepted", event_name="invitation_accepted", user_id=role.user_id, role_id=role.pk)
+    return role
 
 
 def _find_account(email: str) -> User | None:
@@ -127,10 +141,3 @@ def _make_account(*, name: str, email: str) -> User:
         },
     )
     return user
-
-
-def _void_links(user: User) -> None:
-    """Let a link be good only once it is the newest: it is bound to the password, which nobody knows."""
-    if not user.has_usable_password():
-        user.set_unusable_password()
-        user.save(update_fields=["password"])

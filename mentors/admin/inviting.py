@@ -17,11 +17,11 @@ from mentors.accounts.scope import Permission, Scope
 from mentors.desk.action_page import AskForm, ask
 from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.scoped import actor_of, scope_of
-from mentors.models import Chapter, CoordinatorRole, Organisation
+from mentors.models import Chapter, CoordinatorRole, Invitation, Organisation
 from mentors.validators import validate_one_line
 from notifications.invitations import invite, invite_again
 
-LIST = "admin:mentors_coordinatorrole_changelist"
+LIST = "admin:mentors_invitation_changelist"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,12 +63,10 @@ class InviteForm(AskForm):
             chapter.label_from_instance = lambda obj: f"{obj.organisation}: {obj}"  # type: ignore[method-assign]
 
 
-class InviteButtons(ButtonsAdmin):
-    """What the page of coordinators offers whoever leads an organisation."""
+class InviteButton(ButtonsAdmin):
+    """What the pages of coordinators and of invitations offer whoever leads an organisation."""
 
     actions_list: Any = ("invite",)
-    actions_row: Any = ("send_again",)
-    actions_detail: Any = ("send_again",)
 
     def has_invite_permission(self, request: HttpRequest, _object_id: object = None) -> bool:
         return self.may(request, Permission.LEAD)
@@ -91,16 +89,23 @@ class InviteButtons(ButtonsAdmin):
         form = InviteForm(request.POST or None, scope=scope_of(request))
         return ask(request, form, context=context, act=act, back=reverse(LIST))
 
+
+class InvitationButtons(InviteButton):
+    """What the page of invitations offers besides."""
+
+    actions_row: Any = ("send_again",)
+    actions_detail: Any = ("send_again",)
+
     @button(description=gettext_lazy("Send the invitation again"), permissions=["invite"], icon="forward_to_inbox")
     def send_again(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask whether to invite once more who has not come yet, and do it."""
-        role: CoordinatorRole = self.find_for(request, object_id, Permission.LEAD)
+        invitation: Invitation = self.find_for(request, object_id, Permission.LEAD)
 
         def act() -> str:
-            invite_again(role, actor=actor_of(request), now=timezone.now())
+            invite_again(invitation, actor=actor_of(request), now=timezone.now())
             return _("The invitation is sent again.")
 
-        explanation = _("%(email)s gets a new link. The link from before is void.") % {"email": role.user.email}
+        explanation = _("%(email)s gets a new link. The link from before is void.") % {"email": invitation.user.email}
         context = self.context_of(request, title=_("Send the invitation again"), explanation=explanation)
         form = AskForm(request.POST if request.method == "POST" else None)
         return ask(request, form, context=context, act=act, back=reverse(LIST))

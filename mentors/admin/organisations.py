@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import StackedInline
@@ -19,12 +22,12 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from mentors.accounts.scope import Permission, Scope
 from mentors.accounts.second_factor import reset_second_factor
-from mentors.admin.inviting import F, InviteButtons, button
+from mentors.admin.inviting import F, InvitationButtons, InviteButton, button
 from mentors.desk.action_page import AskForm, ask
 from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.merging import MergingModelForm
 from mentors.desk.scoped import ScopedAdmin, actor_of
-from mentors.models import Chapter, CoordinatorRole, Organisation, User
+from mentors.models import Chapter, CoordinatorRole, Invitation, Organisation, User
 from notifications.models import Preference
 
 admin.site.unregister(Group)  # roles decide (mentors/accounts/scope.py), and Django's permissions nothing
@@ -81,12 +84,12 @@ class ChapterAdmin(ScopedAdmin):
 
 
 @admin.register(CoordinatorRole)
-class CoordinatorRoleAdmin(InviteButtons):
+class CoordinatorRoleAdmin(InviteButton):
     """Whoever leads an organisation invites; to choose among all users of the installation is for operations."""
 
     viewing = changing = deleting = Permission.LEAD
     fields = ("user", "organisation", "duty", "chapter")
-    list_display = ("user", "full_name", "duty", "organisation", "chapter", "has_come")
+    list_display = ("user", "full_name", "duty", "organisation", "chapter", "state")
     list_select_related = ("user", "organisation", "chapter")
     list_filter = ("organisation", "duty")
     autocomplete_fields = ("user", "chapter")
@@ -113,12 +116,47 @@ class CoordinatorRoleAdmin(InviteButtons):
     def full_name(self, role: CoordinatorRole) -> str:
         return role.user.get_full_name()
 
-    @badge(description=gettext_lazy("account"), label={"invited": "warning", "in use": "success", "closed": "danger"})
-    def has_come(self, role: CoordinatorRole) -> tuple[str, str]:
-        """Say whether who was invited has come."""
-        if not role.user.is_active:
-            return "closed", _("closed")
-        return ("in use", _("in use")) if role.user.has_usable_password() else ("invited", _("invited"))
+    @badge(description=gettext_lazy("account"), label={"in use": "success", "closed": "danger"})
+    def state(self, role: CoordinatorRole) -> tuple[str, str]:
+        """Say whether the account is open."""
+        return ("in use", _("in use")) if role.user.is_active else ("closed", _("closed"))
+
+
+@admin.register(Invitation)
+class InvitationAdmin(InvitationButtons):
+    """Roles that are offered and not accepted yet; to delete one is to withdraw it."""
+
+    viewing = deleting = Permission.LEAD
+    fields = readonly_fields = ("email", "full_name", "duty", "organisation", "chapter", "sent_at")
+    list_display = ("email", "full_name", "duty", "organisation", "chapter", "sent_at", "state")
+    list_select_related = ("user", "organisation", "chapter")
+    list_filter = ("organisation", "duty")
+
+    def seen(self, scope: Scope) -> Q:
+        return scope.organisations_led("organisation")
+
+    def scope_ids(self, obj: Invitation) -> tuple[int | None, int | None]:
+        return obj.organisation_id, None
+
+    def has_add_permission(self, request: HttpRequest, *_args: Any) -> bool:
+        return False  # one invites by the button
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description=gettext_lazy("E-mail"), ordering="user__email")
+    def email(self, invitation: Invitation) -> str:
+        return invitation.user.email
+
+    @admin.display(description=gettext_lazy("name"), ordering="user__last_name")
+    def full_name(self, invitation: Invitation) -> str:
+        return invitation.user.get_full_name()
+
+    @badge(description=gettext_lazy("link"), label={"open": "success", "too old": "warning"})
+    def state(self, invitation: Invitation) -> tuple[str, str]:
+        """Say whether the link is good still."""
+        ends = invitation.sent_at + timedelta(days=settings.INVITATION_DAYS)
+        return ("open", _("open")) if ends > timezone.now() else ("too old", _("too old"))
 
 
 @admin.register(User)

@@ -9,17 +9,20 @@ from django.contrib import admin
 from django.contrib.auth import views
 from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse, reverse_lazy
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
-from mentors.accounts.invitations import InvitationTokens
+from mentors.accounts.invitations import InvitationTokens, accept_invitation, find_invitation
 from mentors.accounts.known_devices import know_device
 from mentors.accounts.passwords import PasswordLinks
+from mentors.conflicts import ChangedMeanwhile
 from mentors.desk.action_page import AskForm
 from mentors.desk.sign_in import ThrottledPage, continue_login
+from mentors.models import Invitation, User
 from mentors.rest.throttles import FailOpen
 from notifications.passwords import mail_password_link
 
@@ -110,17 +113,58 @@ class ChangedView(UnauthenticatedPage, views.PasswordResetCompleteView):
     title = _("New password")
 
 
+class AcceptForm(AskForm):
+    """Nothing but the button: who has a password already keeps it."""
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def save(self) -> User:
+        return self.user
+
+
 class InvitationView(NewPasswordView):
-    """Take over the account that somebody was invited to; then on to the second factor and the desk."""
+    """Accept an invitation, or decline it. Who has no password yet chooses one, and goes on to the second factor."""
 
     template_name = "desk/invitation.html"
-    token_generator = InvitationTokens()
     title = _("Welcome to Nattevakt")
     success_url = reverse_lazy("admin:index")
+    invitation: Invitation
+
+    def get_user(self, uidb64: Any) -> User | None:
+        """Return who is invited. What Django's view calls the user's id is the invitation's."""
+        found = find_invitation(uidb64)
+        if found is None:
+            return None
+        self.invitation, self.token_generator = found, InvitationTokens(found)
+        return found.user
+
+    def get_form_class(self) -> Any:
+        return AcceptForm if self.user and self.user.has_usable_password() else NewPasswordForm
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(**kwargs) | {"invited": self.user, "title": self.title}
+        context = super().get_context_data(**kwargs) | {"title": self.title}
+        if not self.validlink:
+            return context
+        return context | {"invitation": self.invitation, "is_new": not self.invitation.user.has_usable_password()}
+
+    def post(self, request: HttpRequest, *args: str, **kwargs: Any) -> HttpResponse:
+        if "decline" in request.POST:
+            self.invitation.delete()
+            self.validlink = False
+            return self.render_to_response(self.get_context_data(declined=True))
+        return super().post(request, *args, **kwargs)
 
     def form_valid(self, form: Any) -> HttpResponse:
-        super().form_valid(form)
-        return continue_login(self.request, form.user, to=reverse("admin:index"))
+        is_new = not self.invitation.user.has_usable_password()
+        try:
+            with transaction.atomic():
+                super().form_valid(form)
+                accept_invitation(self.invitation)
+        except ChangedMeanwhile:  # withdrawn, sent again or accepted in another window
+            self.validlink = False
+            return self.render_to_response(self.get_context_data())
+        if is_new:
+            return continue_login(self.request, form.user, to=reverse("admin:index"))
+        return HttpResponseRedirect(reverse("admin:index"))  # by the login, for who is not in

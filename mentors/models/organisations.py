@@ -248,3 +248,38 @@ class CoordinatorRole(models.Model):
     def clean(self) -> None:
         if self.chapter_id and self.organisation_id and self.chapter.organisation_id != self.organisation_id:  # type: ignore[union-attr]
             raise ValidationError({"chapter": _("The chapter belongs to another organisation.")})
+
+
+class Invitation(models.Model):
+    """A role that is offered to somebody, and is none until they accept: an address may be mistyped.
+
+    Who is invited sees nothing, and is told of nothing else.
+    """
+
+    user = models.ForeignKey(User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="invitations")
+    duty = models.CharField(_("duty"), max_length=11, choices=CoordinatorRole.Duty)
+    organisation = models.ForeignKey(
+        Organisation, verbose_name=_("organisation"), on_delete=models.CASCADE, related_name="invitations"
+    )
+    chapter = models.ForeignKey(
+        Chapter, verbose_name=_("chapter"), on_delete=models.CASCADE, related_name="invitations", null=True, blank=True
+    )
+    # The link is bound to it: one that is sent again voids those of before.
+    sent_at = models.DateTimeField(_("sent at"))
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        ordering = ("-sent_at",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "duty", "organisation", "chapter"], nulls_distinct=False, name="invitation_is_unique"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(duty="coordinator") | models.Q(chapter__isnull=True),
+                name="auditor_is_invited_to_the_whole_organisation",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.get_duty_display()}, {self.chapter or self.organisation}"

@@ -23,7 +23,7 @@ ORGANISATION = Organisation(pk=1, slug="hlf", name="HLF")
 OSLO, BERGEN = (
     Chapter(pk=pk, organisation=ORGANISATION, name=name, slug=name.lower()) for pk, name in ((1, "Oslo"), (2, "Bergen"))
 )
-COORDINATOR = User(pk=1, username="kari", first_name="Kari", last_name="Nes")
+COORDINATOR = User(pk=1, username="kari", first_name="Kari", last_name="Nes", password="!")  # noqa: S106 (none: she is invited)
 NAMES = ("Liv Moe", "Arne Dal", "Berit Li", "Finn Vik", "Guro Aas", "Jon Eide")
 COURSE, FIRST_AID, SIGN_LANGUAGE = "Likepersonkurs", "Førstehjelp", "Tegnspråk"
 
@@ -108,8 +108,11 @@ def _to_operations(language: str) -> Samples:
 def _to_invited(language: str) -> Samples:
     facts = {"duty": CoordinatorRole.Duty.COORDINATOR, "chapter": "Oslo", "invited_by": "Ola Berg"}
     new = _to_coordinator(language, Kind.INVITED, [], context=facts)
-    yield "invitation", new | {"links": Links(desk=f"{HOST}/admin/", invitation=f"{HOST}/admin/invitation/MQ/{TOKEN}/")}
-    yield "another-role", _to_coordinator(language, Kind.INVITED, [], context={**facts, "chapter": ""})
+    links = Links(desk=f"{HOST}/admin/", invitation=f"{HOST}/admin/invitation/17/{TOKEN}/")
+    yield "invitation", new | {"links": links}
+    another = _to_coordinator(language, Kind.INVITED, [], context={**facts, "chapter": ""})
+    another["notification"].recipient_user = User(pk=1, username="kari", first_name="Kari", last_name="Nes")
+    yield "another-role", another | {"links": links}
 
 
 def _facts(kind: Kind, *names: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from notifications.rendered_message import Link, LinkList, Paragraph
 
 
 def invited(message: Message) -> Draft:
-    """Invite to the desk: by a link to choose a password, or, who has one, simply to log in."""
+    """Invite to the desk: by a link to accept, where who has no password yet chooses one."""
     names = {"organisation": organisation_of(message)}
     duty = _duty(message)
     by = clean(message.notification.context.get("invited_by") or "")
@@ -47,21 +47,26 @@ def _duty(message: Message) -> str:
     facts = message.notification.context
     names = {"organisation": organisation_of(message), "chapter": clean(facts.get("chapter") or "")}
     if facts.get("duty") == CoordinatorRole.Duty.AUDITOR:
-        return _("You may now read what the night runs of %(organisation)s have done.") % names
+        return _("You are invited to read what the night runs of %(organisation)s have done.") % names
     if names["chapter"]:
-        return _("You are now a coordinator of %(chapter)s in %(organisation)s.") % names
-    return _("You are now a coordinator of the whole of %(organisation)s.") % names
+        return _("You are invited to be a coordinator of %(chapter)s in %(organisation)s.") % names
+    return _("You are invited to be a coordinator of the whole of %(organisation)s.") % names
 
 
 def _by_link(message: Message) -> tuple[LinkList | Paragraph, ...]:
     days = settings.INVITATION_DAYS
     user = message.notification.recipient_user
+    has_password = user is not None and user.has_usable_password()
     name = {"username": clean(user.get_username()) if user else ""}
-    login = _("Then you log in with it and the name %(username)s.") % name
+    login = (
+        _("You have an account already: log in as before, with the name %(username)s.")
+        if has_password
+        else _("There you choose a password. Then you log in with it and the name %(username)s.")
+    ) % name
     good = ngettext(
         "The link is for you alone, good once, and for %(days)d day. Afterwards, ask for a new one.",
         "The link is for you alone, good once, and for %(days)d days. Afterwards, ask for a new one.",
         days,
     ) % {"days": days}
-    link = Link(label=_("Choose your password"), url=message.links.invitation)
+    link = Link(label=_("Accept the invitation"), url=message.links.invitation)
     return LinkList(heading="", links=(link,)), *paragraphs(login, good)

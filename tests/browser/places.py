@@ -22,6 +22,7 @@ PLACES = {
     "schedule": "/admin/cronjobs/cronjob/{job}/change/",
     "organisation": "/admin/mentors/organisation/{organisation}/change/",
     "coordinators": "/admin/mentors/coordinatorrole/",
+    "invitations": "/admin/mentors/invitation/",
     "calendar": "/admin/certifications/calendarfeed/",
     "access": "/admin/access/",
 }

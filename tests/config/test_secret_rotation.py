@@ -13,7 +13,7 @@ from standardwebhooks import WebhookVerificationError
 from mentors.accounts.invitations import InvitationTokens
 from mentors.accounts.passwords import PasswordLinks
 from mentors.accounts.second_factor import enrol_device
-from mentors.models import User
+from mentors.models import Invitation, User
 from notifications.models import Webhook
 from notifications.signing import LinkInvalid, read_id, sign_id, webhook_secret, webhook_secrets
 from tests.conftest import NOW
@@ -89,11 +89,11 @@ def a_link_to_a_new_password(ask: pytest.FixtureRequest) -> Check:
 
 
 def an_invitation(ask: pytest.FixtureRequest) -> Check:
-    user = ask.getfixturevalue("kari")
-    user.set_unusable_password()
-    user.save()
-    token = InvitationTokens().make_token(user)
-    return lambda: InvitationTokens().check_token(user, token)
+    invitation = Invitation.objects.create(
+        user=ask.getfixturevalue("kari"), organisation=ask.getfixturevalue("hlf"), duty="coordinator", sent_at=NOW
+    )
+    token = InvitationTokens(invitation).make_token(invitation.user)
+    return lambda: InvitationTokens(invitation).check_token(invitation.user, token)
 
 
 def an_apps_secret(ask: pytest.FixtureRequest) -> Check:

@@ -20,7 +20,7 @@ from certifications.models import (
     Extension,
 )
 from cronjobs.models import Component, CronJob, Forecast, Incident, Outage, Run, RunItem, RunSummary, Seal
-from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, StatusChange, User
+from mentors.models import Chapter, CoordinatorRole, Invitation, Mentor, Organisation, StatusChange, User
 from mentors.record_text import verbatim
 from notifications.models import Answer, BadAddress, Notification, Preference
 from tests.conftest import NOW, TODAY
@@ -72,6 +72,7 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
     bad_address = {"channel": "email", "address": "liv@example.org", "reason": "550", "at": NOW}
     BadAddress.objects.create(**bad_address)
     CoordinatorRole.objects.create(user=user, organisation=hlf)
+    Invitation.objects.create(user=user, duty="coordinator", organisation=hlf, sent_at=NOW)
     change = {"mentor": mentor, "from_status": "paused", "to_status": "active", "cause": "manual", "at": NOW}
     outage = {"component": Component.BEAT, "from_at": SLOT, "until_at": NOW}
     Outage.objects.create(**outage)
@@ -109,6 +110,10 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
         "role_is_unique": CoordinatorRole(user=user, organisation=hlf),
         "auditor_reads_the_whole_organisation": CoordinatorRole(
             user=user, duty=CoordinatorRole.Duty.AUDITOR, organisation=hlf, chapter=oslo
+        ),
+        "invitation_is_unique": Invitation(user=user, duty="coordinator", organisation=hlf, sent_at=NOW),
+        "auditor_is_invited_to_the_whole_organisation": Invitation(
+            user=user, duty="auditor", organisation=hlf, chapter=oslo, sent_at=NOW
         ),
         "mentor_ref_is_unique": Mentor(chapter=oslo, ref=mentor.ref, **someone),
         "mentor_has_a_cause_exactly_when_paused": Mentor(chapter=oslo, ref="new", status="paused", **someone),
@@ -174,6 +179,8 @@ CONSTRAINTS = [
     "chapter_name_is_unique",
     "role_is_unique",
     "auditor_reads_the_whole_organisation",
+    "invitation_is_unique",
+    "auditor_is_invited_to_the_whole_organisation",
     "mentor_ref_is_unique",
     "mentor_has_a_cause_exactly_when_paused",
     "mentor_chapter_is_of_the_organisation",

@@ -23,7 +23,7 @@ ROW = re.compile(r"^\| (\d{3}) \| `(\w+)` \|", re.MULTILINE)
 
 # Conflicts of pages of the desk, for which the API has no endpoint; and of the login, where the API answers 401 or 429.
 NOT_OF_THE_API = {
-    "account_unclear", "already_undone", "not_as_seen", "invitation_accepted", "mentors_elsewhere", "no_public_url",
+    "account_unclear", "already_undone", "not_as_seen", "mentors_elsewhere", "no_public_url",
     "nothing_to_extend", "proof_wrong", "several_organisations", "too_many", "upload_gone",
     "access_ended", "login_locked", "no_role", "second_factor_too_soon", "second_factor_wrong",
 }  # fmt: skip

@@ -9,7 +9,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from mentors.models import Chapter, CoordinatorRole, Organisation, User
+from mentors.accounts.invitations import accept_invitation
+from mentors.models import Chapter, CoordinatorRole, Invitation, Organisation, User
 from notifications.models import Notification
 from tests.conftest import NOW
 from tests.support.invitations import invite_nora
@@ -33,7 +34,8 @@ class TestDesk:
         page = answer.content.decode()
         assert "nora@example.org is invited." in page
         assert "Nora Dahl" in page
-        assert CoordinatorRole.objects.get(user__username="nora@example.org").chapter == oslo
+        assert Invitation.objects.get(user__username="nora@example.org").chapter == oslo
+        assert not CoordinatorRole.objects.filter(user__username="nora@example.org").exists()
 
     def test_one_organisation_is_not_asked_for_and_several_are(
         self, olav: User, elsewhere: Chapter, browser: Client
@@ -75,9 +77,9 @@ class TestDesk:
         assert not User.objects.filter(username="nora@example.org").exists()
 
     def test_the_invitation_is_sent_again_from_the_desk(self, olav: User, hlf: Organisation, browser: Client) -> None:
-        role = invite_nora(hlf, actor=olav, now=NOW - timedelta(hours=1)).role
+        invitation = invite_nora(hlf, actor=olav, now=NOW - timedelta(hours=1)).invitation
         browser.force_login(olav)
-        url = f"/admin/mentors/coordinatorrole/{role.pk}/send_again/"
+        url = f"/admin/mentors/invitation/{invitation.pk}/send_again/"
 
         asked = browser.get(url).content.decode()
         browser.post(url)
@@ -85,27 +87,52 @@ class TestDesk:
         assert "nora@example.org gets a new link" in asked
         assert Notification.objects.count() == 2
 
-    def test_what_is_refused_is_said_in_the_form(self, olav: User, kari: User, browser: Client) -> None:
-        kari.set_password("her own long one")
-        kari.save()
-        role = kari.roles.get()
+    def test_one_that_is_accepted_is_not_there_any_more(self, olav: User, hlf: Organisation, browser: Client) -> None:
+        invitation = invite_nora(hlf, actor=olav).invitation
+        pk = invitation.pk
+        accept_invitation(invitation)
         browser.force_login(olav)
 
-        answer = browser.post(f"/admin/mentors/coordinatorrole/{role.pk}/send_again/")
+        assert browser.post(f"/admin/mentors/invitation/{pk}/send_again/").status_code == 404
+
+    def test_the_list_says_whose_link_is_too_old(self, olav: User, hlf: Organisation, browser: Client) -> None:
+        invite_nora(hlf, actor=olav, now=NOW - timedelta(days=8))
+        invite_nora(hlf, actor=olav, now=NOW, email="ny@example.org", name="Ny")
+        browser.force_login(olav)
+
+        page = browser.get("/admin/mentors/invitation/").content.decode()
+
+        assert ("nora@example.org" in page, page.count("too old"), "Nora Lie Dahl" in page) == (True, 1, True)
+
+    def test_what_is_refused_is_said_in_the_form(
+        self, olav: User, hlf: Organisation, browser: Client, settings: Any
+    ) -> None:
+        invitation = invite_nora(hlf, actor=olav).invitation
+        settings.PUBLIC_URL = ""
+        browser.force_login(olav)
+
+        answer = browser.post(f"/admin/mentors/invitation/{invitation.pk}/send_again/")
 
         assert answer.status_code == 422
-        assert "The invitation has been accepted" in answer.content.decode()
+        assert "PUBLIC_URL is not set" in answer.content.decode()
 
-    def test_a_role_elsewhere_is_not_there(self, olav: User, elsewhere: Chapter, browser: Client) -> None:
+    def test_what_is_elsewhere_is_not_there(self, olav: User, elsewhere: Chapter, browser: Client) -> None:
         stranger = User.objects.create_user("stranger", email="stranger@example.org")
         role = CoordinatorRole.objects.create(user=stranger, organisation=elsewhere.organisation)
+        invitation = Invitation.objects.create(
+            user=stranger, organisation=elsewhere.organisation, duty="auditor", sent_at=NOW
+        )
         browser.force_login(olav)
 
-        again = browser.post(f"/admin/mentors/coordinatorrole/{role.pk}/send_again/")
+        listed = browser.get("/admin/mentors/invitation/").content.decode()
+        again = browser.post(f"/admin/mentors/invitation/{invitation.pk}/send_again/")
+        withdrawn = browser.post(f"/admin/mentors/invitation/{invitation.pk}/delete/", {"post": "yes"})
         ended = browser.post(f"/admin/mentors/coordinatorrole/{role.pk}/delete/", {"post": "yes"})
 
-        assert (again.status_code, ended.status_code) == (404, 302)
+        assert "stranger" not in listed
+        assert (again.status_code, withdrawn.status_code, ended.status_code) == (404, 302, 302)
         assert CoordinatorRole.objects.filter(pk=role.pk).exists()
+        assert Invitation.objects.filter(pk=invitation.pk).exists()
         assert not Notification.objects.exists()
 
     def test_nobody_but_operations_gives_roles_by_a_users_id(
@@ -150,14 +177,17 @@ class TestDesk:
     def test_no_page_needs_many_queries(
         self, olav: User, hlf: Organisation, bergen: Chapter, browser: Client, django_assert_max_num_queries: Any
     ) -> None:
-        roles = [invite_nora(hlf, actor=olav, email=f"n{n}@example.org", chapter=bergen).role for n in range(5)]
+        invited = [invite_nora(hlf, actor=olav, email=f"n{n}@example.org", chapter=bergen).invitation for n in range(5)]
+        role = olav.roles.get()
         browser.force_login(olav)
 
         for url in (
             INVITE,
             "/admin/mentors/coordinatorrole/",
-            f"/admin/mentors/coordinatorrole/{roles[0].pk}/change/",
-            f"/admin/mentors/coordinatorrole/{roles[0].pk}/send_again/",
+            f"/admin/mentors/coordinatorrole/{role.pk}/change/",
+            "/admin/mentors/invitation/",
+            f"/admin/mentors/invitation/{invited[0].pk}/change/",
+            f"/admin/mentors/invitation/{invited[0].pk}/send_again/",
         ):
             browser.get(url)  # which fills what a process remembers
             with django_assert_max_num_queries(12):
