@@ -16,7 +16,7 @@ from cronjobs.models import Component, CronJob, Run
 from cronjobs.monitoring import incidents
 from cronjobs.records import retention
 from cronjobs.work import Batch, work_batch
-from mentors.accounts import access
+from mentors.accounts import access, second_factor
 from mentors.clock import CLOCKS_IN_STEP
 
 log = structlog.get_logger(__name__)
@@ -76,4 +76,5 @@ def prune() -> None:
     now = timezone.now()
     retention.prune(now=now)
     access.clear_expired(now=now)
+    second_factor.encrypt_anew()
     roster_uploads.forget_old_uploads(now=now)

@@ -1,8 +1,8 @@
 """The second factor of a login: codes of an app (TOTP), and codes on paper for the day on which it is lost.
 
-django-otp keeps the devices; of a code on paper, its hash. An app's code is good once, and after wrong ones it makes
-everybody wait, each time twice as long. Besides, a wrong code counts as a wrong password does: so many lock the name
-and the address (django-axes).
+django-otp keeps the devices: an app's key encrypted, and of a code on paper its hash. An app's code is good once, and
+after wrong ones it makes everybody wait, each time twice as long. Besides, a wrong code counts as a wrong password
+does: so many lock the name and the address (django-axes).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from mentors.accounts.access import end_all_access
 from mentors.conflicts import ConflictError
-from mentors.models import User
+from mentors.encryption import Undecryptable
+from mentors.models import AuthenticatorApp, User
 
 log = structlog.get_logger(__name__)
 
@@ -72,9 +72,9 @@ def has_device(user: User) -> bool:
     return find_device(user) is not None
 
 
-def find_device(user: User) -> TOTPDevice | None:
+def find_device(user: User) -> AuthenticatorApp | None:
     """Return the user's app; codes on paper alone are no second factor."""
-    device: TOTPDevice | None = TOTPDevice.objects.filter(user=user, confirmed=True).first()
+    device: AuthenticatorApp | None = AuthenticatorApp.objects.filter(user=user, confirmed=True).first()
     return device
 
 
@@ -115,17 +115,43 @@ def verify_code(user: User, code: str, *, request: HttpRequest, now: datetime) -
 def check_code(user: User, code: str, *, now: datetime) -> Device:
     """Return the device whose code it is, which is used up by that. Raises CodeWrong and CodeTooSoon."""
     code = SPACES.sub("", code).lower()
-    kind, token = (TOTPDevice, code) if APP_CODE.fullmatch(code) else (StaticDevice, _hash(code))
+    kind, token = (AuthenticatorApp, code) if APP_CODE.fullmatch(code) else (StaticDevice, _hash(code))
     with transaction.atomic():  # whose end keeps the failure, too: raised is outside
         device: Any = kind.objects.select_for_update().filter(user=user, confirmed=True).first()
         is_allowed, why = device.verify_is_allowed() if device else (False, None)
-        is_right = is_allowed and device.verify_token(token)
+        is_right = is_allowed and _verify(device, token)
     if why:
         raise CodeTooSoon(ceil((why["locked_until"] - now).total_seconds()))
     if not is_right:
         raise CodeWrong
     found: Device = device
     return found
+
+
+def _verify(device: Any, token: str) -> bool:
+    try:
+        return bool(device.verify_token(token))
+    except Undecryptable:
+        log.error("key of an app unreadable", event_name="second_factor_unreadable", user_id=device.user_id)
+        return False
+
+
+def encrypt_anew() -> tuple[int, int]:
+    """Encrypt by the secret of today what one of before encrypted, before that is taken away.
+
+    Return how many were, and how many cannot be read any more: the second factor of these has to be reset.
+    """
+    renewed = unreadable = 0
+    for device in AuthenticatorApp.objects.iterator():
+        if device.is_sealed_anew:
+            continue
+        try:
+            device.seal_anew()
+        except Undecryptable:
+            unreadable += 1
+        else:
+            renewed += 1
+    return renewed, unreadable
 
 
 def setup_url(user: User, key: str) -> str:
@@ -140,7 +166,7 @@ def secret_of(key: str) -> str:
 
 
 @transaction.atomic
-def enrol_device(user: User, *, key: str, code: str) -> tuple[TOTPDevice, list[str]]:
+def enrol_device(user: User, *, key: str, code: str) -> tuple[AuthenticatorApp, list[str]]:
     """Keep the app that has the key (hex), in the place of any before, and return it with new codes for paper.
 
     Its first code shows that the app has the key; it is used up. Raises CodeWrong.
@@ -151,8 +177,9 @@ def enrol_device(user: User, *, key: str, code: str) -> tuple[TOTPDevice, list[s
     if not APP_CODE.fullmatch(code) or not totp.verify(int(code), tolerance=TOLERANCE):
         raise CodeWrong
     remove_devices(user)
-    device = TOTPDevice.objects.create(
-        user=user, name="app", key=key, tolerance=TOLERANCE, drift=totp.drift, last_t=totp.t()
+    sealed = AuthenticatorApp.seal(bytes.fromhex(key), user_id=user.pk)
+    device = AuthenticatorApp.objects.create(
+        user=user, name="app", key=sealed, tolerance=TOLERANCE, drift=totp.drift, last_t=totp.t()
     )
     log.info("second factor enrolled", event_name="second_factor_enrolled", user_id=user.pk)
     return device, make_backup_codes(user)
@@ -177,7 +204,7 @@ def _hash(code: str) -> str:
 @transaction.atomic
 def remove_devices(user: User) -> bool:
     """Remove the user's app and codes, and end all access that they have given; return whether there were any."""
-    removed, _by_kind = TOTPDevice.objects.filter(user=user).delete()
+    removed, _by_kind = AuthenticatorApp.objects.filter(user=user).delete()
     codes, _by_kind = StaticDevice.objects.filter(user=user).delete()
     if removed or codes:
         end_all_access(user)

@@ -5,6 +5,7 @@ Each change asks again for the password or a code, so that a desk that was left 
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import Any
 
@@ -43,9 +44,10 @@ from mentors.conflicts import ConflictError
 from mentors.desk.action_page import AskForm, ask
 from mentors.desk.scoped import actor_of
 from mentors.desk.sign_in import CodeForm, PendingLogin, complete_login, find_pending_login
+from mentors.encryption import Undecryptable, decrypt, encrypt
 from mentors.models import User
 
-KEY = "second_factor_key"  # in the session, until its first code has come
+KEY = "second_factor_key"  # in the session, encrypted, until its first code has come
 
 
 class ProofWrong(ConflictError):
@@ -100,13 +102,22 @@ class DeviceView(PendingLogin, FormView[NewDeviceForm]):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
-        key = self.request.session.setdefault(KEY, default_key())  # type: ignore[no-untyped-call]
+        key = self._key()
         return _context(self.request, _("Set up your app")) | context | {
             "qr_code": draw(setup_url(self.user, key)),
             "secret": group(secret_of(key).lower()),
             "is_logged_in": self.is_logged_in,
             "layout": "admin/base_site.html" if self.is_logged_in else "unfold/layouts/unauthenticated.html",
         }  # fmt: skip
+
+    def _key(self) -> str:
+        """Return the key (hex) that is being set up. It stays the same until its first code has come."""
+        bound_to = f"setup:{self.user.pk}"
+        with contextlib.suppress(Undecryptable):
+            return decrypt(self.request.session.get(KEY, ""), bound_to=bound_to).hex()
+        key: str = default_key()  # type: ignore[no-untyped-call]
+        self.request.session[KEY] = encrypt(bytes.fromhex(key), bound_to=bound_to)
+        return key
 
     def form_valid(self, form: NewDeviceForm) -> HttpResponse:
         try:
@@ -116,8 +127,7 @@ class DeviceView(PendingLogin, FormView[NewDeviceForm]):
             form.add_error("proof", str(refusal))
             return self.form_invalid(form)
         try:
-            key = self.request.session.get(KEY, default_key())  # type: ignore[no-untyped-call]
-            device, codes = enrol_device(self.user, key=key, code=form.cleaned_data["code"])
+            device, codes = enrol_device(self.user, key=self._key(), code=form.cleaned_data["code"])
         except ConflictError as refusal:
             form.add_error("code", str(refusal))
             return self.form_invalid(form)

@@ -1,5 +1,6 @@
 """Who: organisations, chapters, coordinators, mentors, and every change of a mentor's status."""
 
+from mentors.models.devices import AuthenticatorApp
 from mentors.models.lookups import AnyOf
 from mentors.models.organisations import (
     LANGUAGES,
@@ -19,6 +20,7 @@ from mentors.models.sessions import Session
 __all__ = [
     "LANGUAGES",
     "AnyOf",
+    "AuthenticatorApp",
     "Chapter",
     "ChapterQuerySet",
     "CoordinatorRole",

@@ -8,13 +8,13 @@ from datetime import date
 import pytest
 from django.utils.formats import date_format
 from django_otp.oath import TOTP
-from django_otp.plugins.otp_totp.models import TOTPDevice
 from playwright.sync_api import Page, expect
 
 from mentors.models import Mentor, User
 from tests.browser.conftest import Visit
 from tests.browser.keyboard import Keyboard
 from tests.conftest import Certify
+from tests.support.second_factor import give_app
 
 PASSWORD = "Fjorten-blide-laks"
 
@@ -32,7 +32,7 @@ def open_from_menu(page: Page, name: str) -> None:
 def test_logging_in(visit: Visit, olav: User, width: int) -> None:
     olav.set_password(PASSWORD)
     olav.save()
-    device = TOTPDevice.objects.create(user=olav, name="phone", confirmed=True)
+    device = give_app(olav)
     page = visit().open("/admin/")
     keyboard = Keyboard(page)
 

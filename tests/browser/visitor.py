@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import django_otp
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django_otp.plugins.otp_totp.models import TOTPDevice
 from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
@@ -18,8 +17,10 @@ from playwright.sync_api import (
     WebError,
 )
 
+from mentors.accounts.second_factor import find_device
 from mentors.accounts.sessions import SessionStore
 from mentors.models import User
+from tests.support.second_factor import give_app
 
 PATIENCE = 120_000  # milliseconds
 # What it says when the page went elsewhere before a file had come.
@@ -48,7 +49,7 @@ class Visitor:
 
     def be(self, user: User) -> None:
         """Be logged in as the user, as if the password and the code had been typed in."""
-        device, _created = TOTPDevice.objects.get_or_create(user=user, name="phone", confirmed=True)
+        device = find_device(user) or give_app(user)
         session = SessionStore()
         session[SESSION_KEY] = str(user.pk)
         session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"

@@ -9,7 +9,6 @@ from unittest.mock import patch
 import pytest
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
-from django_otp.plugins.otp_totp.models import TOTPDevice
 from time_machine import Traveller
 
 import mentors.clock
@@ -33,7 +32,7 @@ from tests.cronjobs.conftest import SLOT, Expired, Message, run_of, subjects
 from tests.support.nights import plan_night
 from tests.support.queues import do, received
 from tests.support.receiver import Receiver
-from tests.support.second_factor import KEY, code_of
+from tests.support.second_factor import KEY, code_of, give_app
 
 pytestmark = [
     pytest.mark.django_db,
@@ -206,7 +205,7 @@ def test_a_schedule_that_was_made_in_the_future_counts_from_now(job: CronJob) ->
 
 
 def test_nobody_is_locked_out_of_the_second_factor_for_as_long(kari: User, clock: Traveller) -> None:
-    TOTPDevice.objects.create(user=kari, key=KEY)
+    give_app(kari, key=KEY)
     [paper_code, *_others] = make_backup_codes(kari)
     code = code_of(KEY)  # of a telephone whose clock is right
     clock.move_to(NOW + AHEAD)

@@ -9,6 +9,8 @@ from typing import Any
 from django.test import Client
 from django_otp.oath import totp
 
+from mentors.models import AuthenticatorApp, User
+
 PASSWORD = "correct horse battery staple"
 KEY = "3132333435363738393031323334353637383930"
 LOGIN, CODE, DEVICE, HOME = "/admin/login/", "/admin/login/code/", "/admin/second-factor/device/", "/admin/"
@@ -17,6 +19,13 @@ ACCOUNT, CODES, REMOVE = "/admin/second-factor/", "/admin/second-factor/codes/",
 
 def code_of(key: str) -> str:
     return f"{totp(bytes.fromhex(key)):06}"  # type: ignore[no-untyped-call]
+
+
+def give_app(user: User, *, key: str = KEY) -> AuthenticatorApp:
+    """Have the user an app that has the key (hex), as if it had been set up long ago."""
+    sealed = AuthenticatorApp.seal(bytes.fromhex(key), user_id=user.pk)
+    device: AuthenticatorApp = AuthenticatorApp.objects.create(user=user, name="app", key=sealed)
+    return device
 
 
 def key_on(page: str) -> str:

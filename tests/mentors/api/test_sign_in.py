@@ -21,12 +21,12 @@ from config.urls import api
 from mentors.models import Chapter, User
 from mentors.rest.throttles import PerAddress, PerLogin, PerUser, client_address
 from tests.conftest import NOW, Api
+from tests.support.second_factor import KEY, give_app
 
 pytestmark = pytest.mark.django_db
 
 API = "/api/v1"
 PASSWORD = "correct horse battery staple"
-KEY = "3132333435363738393031323334353637383930"
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ class TestSecondFactor:
     @pytest.fixture(autouse=True)
     def app(self, berit: User, clock: time_machine.Traveller) -> time_machine.Traveller:
         """A device, and the time, which stands still: a code holds for half a minute."""
-        TOTPDevice.objects.create(user=berit, name="app", key=KEY)
+        give_app(berit, key=KEY)
         clock.move_to(NOW, tick=False)
         return clock
 

@@ -8,11 +8,10 @@ import pytest
 from django.test import Client
 from django_otp.oath import totp
 from django_otp.plugins.otp_static.models import StaticToken
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from mentors.accounts.second_factor import BACKUP_CODES, reset_second_factor
 from mentors.models import User
-from tests.support.second_factor import ACCOUNT, CODE, HOME, KEY, LOGIN, code_of, is_in, log_in
+from tests.support.second_factor import ACCOUNT, CODE, HOME, KEY, LOGIN, code_of, give_app, is_in, log_in
 
 pytestmark = pytest.mark.django_db
 
@@ -149,7 +148,7 @@ class TestCode:
 
     def test_the_code_of_somebody_else_is_wrong(self, paper: list[str], olav: User, browser: Client) -> None:
         key = KEY[::-1]
-        TOTPDevice.objects.create(user=olav, name="app", key=key)
+        give_app(olav, key=key)
         log_in(browser)
 
         browser.post(CODE, {"code": code_of(key)})
@@ -164,7 +163,7 @@ class TestSession:
         browser.force_login(berit)
         assert is_in(browser)
 
-        TOTPDevice.objects.create(user=berit, name="app", key=KEY)
+        give_app(berit, key=KEY)
 
         assert browser.get(HOME).status_code == 302
         assert browser.get("/api/v1/me").status_code == 401

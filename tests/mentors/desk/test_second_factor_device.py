@@ -12,10 +12,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
 from django_otp.plugins.otp_static.models import StaticToken
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from mentors.accounts.second_factor import BACKUP_CODES, CodeWrong, check_code, find_device
-from mentors.models import User
+from mentors.models import AuthenticatorApp, User
 from tests.conftest import NOW
 from tests.support.second_factor import (
     ACCOUNT,
@@ -65,7 +64,7 @@ class TestDevice:
         assert "<svg" in first
         assert len({key_on(page) for page in (first, again, wrong)}) == 1
         assert "The code is wrong" in wrong
-        assert not TOTPDevice.objects.exists()
+        assert not AuthenticatorApp.objects.exists()
 
     def test_its_first_code_is_used_up(self, berit: User, browser: Client) -> None:
         log_in(browser)
@@ -121,7 +120,7 @@ class TestAccount:
         assert check_code(berit, paper[0], now=NOW)
         device = find_device(berit)
         assert device
-        assert device.key == KEY
+        assert device.bin_key.hex() == KEY
 
     def test_another_app_takes_the_place_of_the_first_and_ends_other_sessions(
         self, inside: Client, berit: User
@@ -134,7 +133,7 @@ class TestAccount:
 
         inside.post(DEVICE, {"proof": PASSWORD, "code": code_of(key)})
 
-        assert [device.key for device in TOTPDevice.objects.all()] == [key]
+        assert [device.bin_key.hex() for device in AuthenticatorApp.objects.all()] == [key]
         assert (is_in(inside), is_in(other)) == (True, False)
 
     def test_it_can_be_removed_where_none_is_required(self, inside: Client, berit: User) -> None:
