@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib import admin
+from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from mentors.models import User
@@ -308,3 +311,32 @@ def test_notifications_are_ones_own(world: World, api: Api) -> None:
     assert client.post(f"{API}notifications/{lead[0]}/read").status_code == 404
     assert client.get(f"{API}notifications/{lead[0]}").status_code == 404
     assert client.post(f"{API}notifications/{chapter[0]}/read").status_code == 200
+
+
+READ = [(path, body) for method, path, body, _statuses in ENDPOINTS if method == "GET"]
+
+
+@pytest.mark.parametrize("end", ["roles", "account"])
+@pytest.mark.parametrize("role", ["chapter", "lead", "auditor", "superuser"])
+def test_after_the_end_nothing_that_is_stored_is_read(world: World, role: str, end: str) -> None:
+    """Every address that reads, for who has held a role until a moment ago: by what nothing has revoked."""
+    user = world.users[role]
+    assert user
+    lists = [path for path, _body in READ if "{" not in path and not path.endswith(("me", "export", "unread-count"))]
+    pages = [fill_in(path, world.own) for path, _body in READ if "{" in path]
+    desk = [f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in admin.site._registry]
+    client, browser = Client(headers={"authorization": f"Token {AuthToken.objects.create(user)[1]}"}), Client()
+    assert 200 in {client.get(API + path).status_code for path in pages}
+
+    if end == "account":
+        User.objects.filter(pk=user.pk).update(is_active=False)
+    User.objects.filter(pk=user.pk).update(is_superuser=False)
+    user.roles.get_queryset()._raw_delete("default")  # past what ends all access
+    answers = [client.get(API + path) for path in lists]
+    user.refresh_from_db()
+    browser.force_login(user)
+
+    assert {answer.status_code for answer in answers} <= ({401} if end == "account" else {200})
+    assert not [answer.json() for answer in answers if answer.json().get("results")]
+    assert {client.get(API + path).status_code for path in pages} <= {401, 404}
+    assert {browser.get(path)["Location"].split("?")[0] for path in desk} == {"/admin/login/"}
