@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "mentors.desk.body_limit.BodyLimit",  # nothing above reads a body; it answers in the reader's language
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
@@ -203,7 +204,9 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 REST_KNOX = {"TOKEN_TTL": timedelta(days=env.int("TOKEN_DAYS", 30, validate=positive))}
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000  # bytes of a request's body; a roster is uploaded as a file
+# Bytes of a request's body: of every request, and of one that brings a roster (5 MB, and what a form adds).
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+ROSTER_MAX_BYTES = 6_000_000
 
 # Failed logins lock the pair of name and address for a while. Stored in the database: Redis may lose data.
 AXES_HANDLER = "mentors.accounts.login_lock.LoginHandler"
@@ -225,6 +228,9 @@ if not DATABASES["default"]["ENGINE"].endswith("postgresql"):
 DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
 
 # Languages and time
+# Of the web server only (config/wsgi.py). A lock is waited for less long: others wait behind who waits.
+WEB_STATEMENT_SECONDS = env.int("WEB_STATEMENT_SECONDS", 20, validate=positive)
+WEB_LOCK_SECONDS = env.int("WEB_LOCK_SECONDS", 10, validate=positive)
 LANGUAGE_CODE = "nb"
 LANGUAGES = [("nb", "Norsk bokmål"), ("nn", "Norsk nynorsk"), ("en", "English")]
 FORMAT_MODULE_PATH = ["config.formats"]

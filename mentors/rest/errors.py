@@ -10,18 +10,20 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS, ObjectDoesNotExist, RequestDataTooBig, ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ObjectDoesNotExist, ValidationError
 from django.db import IntegrityError, InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.views import defaults
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import ErrorResponse
+from psycopg.errors import LockNotAvailable, QueryCanceled
 from rest_framework import exceptions
 from rest_framework.settings import api_settings
 
 from mentors.conflicts import ChangedMeanwhile, ConflictError, is_race
-from mentors.rest.exceptions import Conflict, DatabaseAway, RequestTooLarge
+from mentors.rest.exceptions import Conflict, DatabaseAway, TookTooLong
+from mentors.rest.refusal import refuse
 
 
 class Handler(ExceptionHandler):
@@ -32,9 +34,7 @@ class Handler(ExceptionHandler):
             case IntegrityError() | ObjectDoesNotExist() if is_race(exc):
                 return Conflict(ChangedMeanwhile()) if isinstance(exc, IntegrityError) else exceptions.NotFound()
             case OperationalError() | InterfaceError():
-                return DatabaseAway()
-            case RequestDataTooBig():
-                return RequestTooLarge()
+                return database_trouble(exc)
             case ValidationError():
                 return exceptions.ValidationError(_by_field(exc))
         return super().convert_known_exceptions(exc)
@@ -50,16 +50,14 @@ class Formatter(ExceptionFormatter):
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer what broke outside of the API's views: 503 if the database is away, else 500."""
-    if not isinstance(sys.exception(), (OperationalError, InterfaceError)):
-        return defaults.server_error(request)
-    away = DatabaseAway()
-    headers = {"Retry-After": str(away.wait)}
-    if request.path.startswith("/api/"):
-        error = {"code": away.default_code, "detail": str(away.detail), "attr": None}
-        return JsonResponse({"type": "server_error", "errors": [error]}, status=away.status_code, headers=headers)
-    return HttpResponse(
-        str(away.detail), status=away.status_code, headers=headers, content_type="text/plain; charset=utf-8"
-    )
+    if isinstance(error := sys.exception(), (OperationalError, InterfaceError)):
+        return refuse(request, database_trouble(error))
+    return defaults.server_error(request)
+
+
+def database_trouble(error: OperationalError | InterfaceError) -> exceptions.APIException:
+    """Return what to say of it: the limits of the web server's statements (config/wsgi.py), or the server is away."""
+    return TookTooLong() if isinstance(error.__cause__, (QueryCanceled, LockNotAvailable)) else DatabaseAway()
 
 
 def _by_field(error: ValidationError) -> dict[str, list[exceptions.ErrorDetail]]:

@@ -32,7 +32,22 @@ class DatabaseAway(exceptions.APIException):
     wait = 5  # seconds, for Retry-After
 
 
+class TookTooLong(exceptions.APIException):
+    """A statement of the web server ran, or waited for somebody else's lock, for longer than it may."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "took_too_long"
+    default_detail = _("It took too long, and nothing was done. Ask for less, or try again in a few seconds.")
+    wait = 10  # seconds, for Retry-After
+
+
+class LengthRequired(exceptions.APIException):
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_code = "length_required"
+    default_detail = _("The request does not say how long its body is: send Content-Length.")
+
+
 class RequestTooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "request_too_large"
-    default_detail = _("The request is larger than any request of this API needs to be.")
+    default_detail = _("The request is larger than any request here needs to be.")
