@@ -20,12 +20,13 @@ from django.views.decorators.http import conditional_page, require_safe
 from certifications.coverage import find_public_list
 from certifications.ical import build_calendar, find_feed_owner
 from mentors.models import LANGUAGES, Chapter, Organisation
+from mentors.rest.throttles import throttled
 
 # A mentor who is paused is gone from the page at once: it is kept, and asked for again each time (mostly a 304). From
 # the caches of those who take the list as data, a mentor is gone within a minute.
 PAGE: dict[str, Any] = {"public": True, "no_cache": True}
 FOR_EVERYBODY: dict[str, Any] = {"public": True, "max_age": 60}
-FOR_ITS_OWNER: dict[str, Any] = {"private": True, "no_cache": True}
+UNTIL_TOMORROW: dict[str, Any] = {"public": True, "max_age": 24 * 3600}
 POLICY = "default-src 'none'; style-src '{style}'; base-uri 'none'; form-action 'none'; frame-ancestors {frames}"
 # Engines are let in to the public pages, or they could not read there that they are to forget them.
 ROBOTS = """\
@@ -38,6 +39,7 @@ Disallow: /p/
 """
 
 
+@throttled
 @require_safe
 def chapter_page(request: HttpRequest, organisation: str, chapter: str) -> HttpResponseBase:
     """Show the names, as of today (rule 11), in the organisation's language or in the one that is asked for."""
@@ -60,6 +62,7 @@ def chapter_page(request: HttpRequest, organisation: str, chapter: str) -> HttpR
     return _answer(request, html, headers, may_be_framed=bool(found.organisation.embed_on))
 
 
+@throttled
 @require_safe
 @conditional_page
 def calendar_feed(_request: HttpRequest, token: str) -> HttpResponse:
@@ -76,7 +79,9 @@ def calendar_feed(_request: HttpRequest, token: str) -> HttpResponse:
 @require_safe
 def robots(_request: HttpRequest) -> HttpResponse:
     """Keep search engines away from everything but the public pages, which say themselves what may be found."""
-    return HttpResponse(ROBOTS, content_type="text/plain; charset=utf-8")
+    response = HttpResponse(ROBOTS, content_type="text/plain; charset=utf-8")
+    patch_cache_control(response, **UNTIL_TOMORROW)
+    return response
 
 
 def _addresses(request: HttpRequest, organisation: Organisation) -> dict[str, Any]:

@@ -1,15 +1,20 @@
 """Health checks for load balancers and orchestrators: is the process alive, and can it do its work?
 
 `/healthz` checks the process alone, so that an outage of the database restarts no process. `/readyz` also checks what
-the process needs. `/healthz/nightly` checks whether every job ran in time. They are open to everybody, and show only
-names of checks and jobs and what is wrong. As everywhere, the Host header must be one of ALLOWED_HOSTS.
+the process needs. `/healthz/nightly` checks whether every job ran in time. They are open to everybody, and so they
+cost little: a process asks anew once a second. Organisations and jobs are named only to who may know them. As
+everywhere, the Host header must be one of ALLOWED_HOSTS.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from secrets import compare_digest
+from threading import Lock
+from time import monotonic
+from typing import Any, Generic, TypeVar
 
 import psycopg
 import structlog
@@ -22,12 +27,45 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from cronjobs.monitoring.problems import last_nights
+from cronjobs.monitoring.problems import NightStatus, last_nights
+from mentors.accounts.second_factor import is_satisfied
 
 log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS = 2
+REMEMBERED_SECONDS = 1.0
 OK = "ok"
+
+T = TypeVar("T")
+
+
+class Remembered(Generic[T]):
+    """A question that this process asks at most once a second, and one thread at a time.
+
+    While a thread asks, the others are told what was answered before: servers that hang hold up one thread and not all.
+    """
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+        self._asking = Lock()
+        self.forget()
+
+    def __call__(self) -> T:
+        if not self._is_fresh() and self._asking.acquire(blocking=not self._known):
+            try:
+                if not self._is_fresh():  # nobody has asked while this thread waited
+                    self._known = [self._ask()]
+                    self._until = monotonic() + REMEMBERED_SECONDS
+            finally:
+                self._asking.release()
+        return self._known[0]
+
+    def forget(self) -> None:
+        self._known: list[T] = []  # of at most one answer
+        self._until = 0.0
+
+    def _is_fresh(self) -> bool:
+        return bool(self._known) and monotonic() < self._until
 
 
 @require_safe
@@ -41,36 +79,70 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 @never_cache
 def readyz(_request: HttpRequest) -> JsonResponse:
     """Say whether the services that the process needs answer: 200 if all do, else 503."""
-    checks = {name: _answer(name, check) for name, check in CHECKS.items()}
+    checks = readiness()
     ready = all(answer == OK for answer in checks.values())
     return JsonResponse({"status": OK if ready else "unavailable", "checks": checks}, status=200 if ready else 503)
 
 
 @require_safe
 @never_cache
-def nightly(_request: HttpRequest) -> JsonResponse:
-    """Say whether the last due slot of every enabled job succeeded in time: 200, else 503 with the jobs and reasons."""
-    unavailable = JsonResponse({"status": "unavailable", "jobs": []}, status=503)
+def nightly(request: HttpRequest) -> JsonResponse:
+    """Say whether the last due slot of every enabled job succeeded in time: 200, else 503.
+
+    Everybody is told how many did and did not; which, and why not, only who may know names.
+    """
+    nights = last_known_nights()
+    if nights is None:
+        return JsonResponse({"status": "unavailable"}, status=503)
+    statuses = Counter("problem" if night.fault else OK for night in nights)
+    in_order = not statuses["problem"]
+    body: dict[str, Any] = {
+        "status": OK if in_order else "problem",
+        "counts": {OK: statuses[OK], "problem": statuses["problem"]},
+    }
+    if _may_know_names(request):
+        body["jobs"] = [
+            {
+                "organisation": night.organisation,
+                "job": night.job,
+                "slot": night.slot,
+                "status": "problem" if night.fault else OK,
+                "reason": night.fault.in_english(),
+            }
+            for night in nights
+        ]
+    return JsonResponse(body, status=200 if in_order else 503)
+
+
+def shows_token(request: HttpRequest) -> bool:
+    """Return whether it is a monitor, which knows METRICS_TOKEN; with DEBUG and without a token, anybody is."""
+    if not settings.METRICS_TOKEN:
+        return bool(settings.DEBUG)
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and compare_digest(token.encode(), settings.METRICS_TOKEN.encode())
+
+
+def _may_know_names(request: HttpRequest) -> bool:
+    return shows_token(request) or bool(request.user.is_superuser and is_satisfied(request.user))
+
+
+def _ask_all() -> dict[str, str]:
+    return {name: _answer(name, check) for name, check in CHECKS.items()}
+
+
+def _ask_for_nights() -> list[NightStatus] | None:
+    """Return the last night of every enabled job; None if the database does not answer."""
     if _answer("database", check_database) != OK:
-        return unavailable
+        return None
     try:
-        nights = last_nights(now=timezone.now())
+        return last_nights(now=timezone.now())
     except Exception as error:  # whoever asks wants to know whether the nights are in order, and this is a no
         log.warning("not ready", event_name="not_ready", check="nights", error=type(error).__name__)
-        return unavailable
-    in_order = not any(night.fault for night in nights)
-    jobs = [
-        {
-            "organisation": night.organisation,
-            "job": night.job,
-            "slot": night.slot,
-            "status": "problem" if night.fault else OK,
-            "reason": night.fault.in_english(),
-        }
-        for night in nights
-    ]
-    body = {"status": OK if in_order else "problem", "jobs": jobs}
-    return JsonResponse(body, status=200 if in_order else 503)
+        return None
+
+
+readiness = Remembered(_ask_all)
+last_known_nights = Remembered(_ask_for_nights)
 
 
 def _answer(name: str, check: Callable[[], str]) -> str:

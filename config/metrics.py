@@ -6,8 +6,6 @@ inside the network over plain HTTP, so it is not redirected to HTTPS: see docs/m
 
 from __future__ import annotations
 
-from secrets import compare_digest
-
 import psycopg
 import structlog
 from django.conf import settings
@@ -19,7 +17,7 @@ from django.views.decorators.http import require_GET
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from config.health import check_database
+from config.health import check_database, shows_token
 from cronjobs.monitoring.metrics import NightCollector
 
 log = structlog.get_logger(__name__)
@@ -31,9 +29,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Answer a scrape: 200; 401 without the token, 404 if no token is set, 503 without a database."""
     if not (settings.METRICS_TOKEN or settings.DEBUG):
         return HttpResponseNotFound()
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    is_known = scheme.lower() == "bearer" and compare_digest(token.encode(), settings.METRICS_TOKEN.encode())
-    if settings.METRICS_TOKEN and not is_known:
+    if not shows_token(request):
         return HttpResponse(status=401, headers={"WWW-Authenticate": 'Bearer realm="metrics"'})
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     registry = CollectorRegistry()

@@ -168,6 +168,7 @@ REST_FRAMEWORK = {
         "anon": env.str("API_RATE_ADDRESS", "120/minute", validate=rate) or None,
         "login": env.str("API_RATE_LOGIN", "20/minute", validate=rate) or None,
     },
+        "page": env.str("PAGE_RATE_ADDRESS", "120/minute", validate=rate) or None,
     "NUM_PROXIES": TRUSTED_PROXIES,
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "URL_FORMAT_OVERRIDE": None,

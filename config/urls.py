@@ -23,6 +23,7 @@ from mentors.admin import own_access, password_reset
 from mentors.api.chapters import ChapterViewSet
 from mentors.api.mentors import MentorViewSet
 from mentors.api.sign_in import LoginView, LogoutAllView, LogoutView, MeView
+from mentors.rest.schema import SchemaView
 from mentors.rest.views import Router, no_such_address
 from notifications.api import NotificationViewSet
 from notifications.pages import answer_page, preference_page
@@ -54,8 +55,12 @@ api = [
     re_path(r"^auth/logout/?$", LogoutView.as_view(), name="logout"),
     re_path(r"^auth/logout-all/?$", LogoutAllView.as_view(), name="logout-all"),
     re_path(r"^me/?$", MeView.as_view(), name="me"),
-    re_path(r"^schema/?$", SpectacularAPIView.as_view(), name="schema"),
-    re_path(r"^docs/?$", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+    re_path(r"^schema/?$", SchemaView.as_view(), name="schema"),
+    re_path(
+        r"^docs/?$",
+        SpectacularSwaggerSplitView.as_view(url_name="api:schema", authentication_classes=()),
+        name="docs",
+    ),
     *router.urls,
     re_path(r"", no_such_address),
 ]

@@ -26,6 +26,7 @@ from certifications.coverage import lapsed_types
 from certifications.models import Certification
 from certifications.states import calendar_of
 from mentors.models import LANGUAGES, Mentor
+from mentors.rest.throttles import throttled
 from notifications.answers import find_reminders, may_answer, record_answer
 from notifications.links import ANSWER, PREFERENCE
 from notifications.models import Answer, Notification, Preference
@@ -80,6 +81,7 @@ class UnrenewedCertification:
 # There is no cookie by which another site could act for somebody, so there is nothing that a CSRF token would protect.
 # It could not be checked either: by our Referrer-Policy a browser does not say where a form comes from.
 @csrf_exempt
+@throttled
 @require_http_methods(METHODS)
 def answer_page(request: HttpRequest, token: str, choice: str = "") -> HttpResponse:
     """Ask a mentor for an answer to a reminder, which a POST gives."""
@@ -103,6 +105,7 @@ def answer_page(request: HttpRequest, token: str, choice: str = "") -> HttpRespo
 
 
 @csrf_exempt  # as above
+@throttled
 @require_http_methods(METHODS)
 def preference_page(request: HttpRequest, token: str) -> HttpResponse:
     """Ask a coordinator how to be told; a POST chooses, or at once ends the summaries (RFC 8058)."""

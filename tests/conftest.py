@@ -25,6 +25,7 @@ from structlog.contextvars import clear_contextvars
 
 import mentors.clock
 from certifications.models import Certification, CertificationType
+from config import health
 from cronjobs.models import CronJob
 from cronjobs.starting import schedule_nightly_run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
@@ -98,6 +99,13 @@ def english() -> Iterator[None]:
     """Have what is raised outside of a request say it in English, as the tests read it."""
     with translation.override("en"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """Have the health addresses ask anew, though the test before may have asked within the same second."""
+    health.readiness.forget()
+    health.last_known_nights.forget()
 
 
 def this_minute() -> datetime:

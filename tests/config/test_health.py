@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,8 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
+
+from config.health import REMEMBERED_SECONDS, Remembered
 
 # WhiteNoise: the tests collect no static files.
 
@@ -130,3 +133,46 @@ def test_nothing_secret_is_in_the_answer_or_the_log(
     assert caplog.records
     for secret in ("secret", str(closed_port), "127.0.0.1", connection.settings_dict["PASSWORD"]):
         assert secret not in said
+
+
+@pytest.mark.django_db
+def test_however_often_it_is_asked_it_asks_the_servers_once_a_second(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    now = 100.0
+    monkeypatch.setattr("config.health.monotonic", lambda: now)
+    monkeypatch.setattr("config.health.CHECKS", {"database": lambda: asked.append("database") or "ok"})
+
+    for _ in range(50):
+        assert client.get("/readyz").status_code == 200
+    assert len(asked) == 1
+
+    now += REMEMBERED_SECONDS
+    client.get("/readyz")
+    assert len(asked) == 2
+
+
+def test_while_one_thread_asks_a_server_that_hangs_the_others_are_told_what_was_known() -> None:
+    answers, may_end, is_asking = iter(["before", "after"]), threading.Event(), threading.Event()
+    may_end.set()
+
+    def ask() -> str:
+        is_asking.set()
+        assert may_end.wait(60)
+        return next(answers)
+
+    remembered = Remembered(ask)
+    assert remembered() == "before"
+    remembered._until = 0.0  # a second has passed
+    may_end.clear()
+    is_asking.clear()
+    asking = threading.Thread(target=remembered)
+    asking.start()
+    assert is_asking.wait(60)
+
+    assert [remembered() for _ in range(20)] == ["before"] * 20
+
+    may_end.set()
+    asking.join(60)
+    assert remembered() == "after"

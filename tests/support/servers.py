@@ -32,7 +32,8 @@ def pytest_load_initial_conftests() -> None:
     os.environ["DEBUG"] = "false"
     os.environ["EMAIL_URL"] = "memory:"
     os.environ["SECOND_FACTOR_REQUIRED"] = "false"  # most tests are about something else
-    os.environ |= {"API_RATE_USER": "", "API_RATE_ADDRESS": "", "API_RATE_LOGIN": "", "SECURE_SSL_REDIRECT": "false"}
+    os.environ |= dict.fromkeys(("API_RATE_USER", "API_RATE_ADDRESS", "API_RATE_LOGIN", "PAGE_RATE_ADDRESS"), "")
+    os.environ["SECURE_SSL_REDIRECT"] = "false"
     holder = _servers.enter_context(psycopg.connect(url_of("postgres"), autocommit=True))
     slot = _take_slot(holder)
     os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{slot}").geturl()

@@ -49,6 +49,14 @@ def lost(elsewhere: Chapter) -> CronJob:
     return job
 
 
+@pytest.fixture
+def monitor(client: Client, settings: Any) -> Client:
+    """Somebody who may know the names of organisations and jobs."""
+    settings.METRICS_TOKEN = "of-this-test"
+    client.defaults["HTTP_AUTHORIZATION"] = "Bearer of-this-test"
+    return client
+
+
 def titles(now: Any) -> dict[str, str]:
     return {problem.key: problem.title.in_english() for problem in find_problems(now=now)}
 
@@ -65,12 +73,12 @@ def test_a_job_that_cannot_be_judged_is_a_problem_and_the_others_are_judged(job:
 
 
 def test_health_and_check_nightly_answer_and_name_it(
-    job: CronJob, lost: CronJob, client: Client, clock: Traveller
+    job: CronJob, lost: CronJob, monitor: Client, clock: Traveller
 ) -> None:
     run_of(job)
     clock.move_to(SLOT + 2 * HOUR)
 
-    answer = client.get("/healthz/nightly")
+    answer = monitor.get("/healthz/nightly")
     code, said = check()
     nagios, line = check("--nagios")
 
@@ -82,7 +90,7 @@ def test_health_and_check_nightly_answer_and_name_it(
 
 
 def test_a_job_that_was_run_tonight_and_lost_its_zone_since_hides_nobody(
-    job: CronJob, lost: CronJob, client: Client, clock: Traveller
+    job: CronJob, lost: CronJob, monitor: Client, clock: Traveller
 ) -> None:
     run_of(lost, finished_at=SLOT + MINUTE)
     CronJob.objects.filter(pk=lost.pk).update(alert_after_minutes=24 * 60)
@@ -91,7 +99,7 @@ def test_a_job_that_was_run_tonight_and_lost_its_zone_since_hides_nobody(
     found = titles(SLOT + 2 * HOUR)
     code, said = check()
 
-    assert client.get("/healthz/nightly").json()["jobs"][0]["reason"]
+    assert monitor.get("/healthz/nightly").json()["jobs"][0]["reason"]
     assert found[f"night:{job.pk}"].startswith("Night not run")
     assert found[f"night:{lost.pk}"] == "Schedule cannot be read: other nightly"
     assert (code, "look:night" in found) == (1, False)

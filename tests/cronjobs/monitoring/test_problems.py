@@ -533,17 +533,28 @@ class TestTheAddress:
 
         answer = client.get("/healthz/nightly")
 
-        assert (answer.status_code, answer.json()["status"]) == (200, "ok")
-        assert [row["status"] for row in answer.json()["jobs"]] == ["ok"]
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok", "counts": {"ok": 1, "problem": 0}})
 
-    def test_it_is_503_and_says_which_and_why(self, client: Client, job: CronJob) -> None:
+    def test_it_is_503_and_names_neither_organisation_nor_job(self, client: Client, job: CronJob) -> None:
         create_cron_job(organisation=job.organisation, name="second", now=SLOT + HOUR)
 
         answer = client.get("/healthz/nightly")
 
         assert answer.status_code == 503
+        assert answer.json() == {"status": "problem", "counts": {"ok": 1, "problem": 1}}
+
+    def test_it_says_which_and_why_to_a_monitor_that_shows_the_token(
+        self, client: Client, job: CronJob, settings: Any
+    ) -> None:
+        settings.METRICS_TOKEN = "secret"
+        create_cron_job(organisation=job.organisation, name="second", now=SLOT + HOUR)
+
+        answer = client.get("/healthz/nightly", headers={"Authorization": "Bearer secret"})
+
+        assert answer.status_code == 503
         assert answer.json() == {
             "status": "problem",
+            "counts": {"ok": 1, "problem": 1},
             "jobs": [
                 {
                     "organisation": "hlf",
@@ -571,4 +582,25 @@ class TestTheAddress:
 
         answer = client.get("/healthz/nightly")
 
-        assert (answer.status_code, answer.json()) == (503, {"status": "unavailable", "jobs": []})
+        assert (answer.status_code, answer.json()) == (503, {"status": "unavailable"})
+
+    @pytest.mark.parametrize("token", ["", "wrong", "secret ", "sécret"])
+    def test_a_wrong_token_opens_nothing(self, client: Client, job: CronJob, settings: Any, token: str) -> None:
+        settings.METRICS_TOKEN = "secret"
+
+        assert "jobs" not in client.get("/healthz/nightly", headers={"Authorization": f"Bearer {token}"}).json()
+
+    def test_without_a_token_in_the_settings_none_is_right(self, client: Client, job: CronJob, settings: Any) -> None:
+        settings.METRICS_TOKEN = ""
+
+        assert "jobs" not in client.get("/healthz/nightly", headers={"Authorization": "Bearer "}).json()
+
+    def test_a_superuser_is_told_names_once_the_second_factor_is_given(
+        self, desk: Desk, job: CronJob, olav: User, settings: Any
+    ) -> None:
+        root = User.objects.create_superuser("root", password=None)
+
+        assert "jobs" in desk(root).get("/healthz/nightly").json()
+        assert "jobs" not in desk(olav).get("/healthz/nightly").json()
+        settings.SECOND_FACTOR_REQUIRED = True
+        assert "jobs" not in desk(root).get("/healthz/nightly").json()
