@@ -71,9 +71,8 @@ def calendar_feed(_request: HttpRequest, token: str) -> HttpResponse:
     if owner is None:
         raise Http404
     calendar = build_calendar(owner, now=timezone.now())
-    response = HttpResponse(calendar, content_type="text/calendar; charset=utf-8", headers={"X-Robots-Tag": "noindex"})
-    patch_cache_control(response, **FOR_ITS_OWNER)
-    return response
+    headers = {"X-Robots-Tag": "noindex", "Referrer-Policy": "no-referrer"}
+    return HttpResponse(calendar, content_type="text/calendar; charset=utf-8", headers=headers)
 
 
 @require_safe

@@ -21,7 +21,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 def request_log(get_response: GetResponse) -> GetResponse:
-    """A Django middleware; the outermost, so that it sees the others' responses. The id is in `X-Request-ID` too."""
+    """A Django middleware; outside of all that answer themselves. The id is in `X-Request-ID` too."""
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         began, request_id = monotonic(), uuid4().hex

@@ -86,13 +86,14 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
+    "config.headers.headers",
     "config.request_log.request_log",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.common.CommonMiddleware",
     "mentors.desk.body_limit.BodyLimit",  # nothing above reads a body; it answers in the reader's language
+    "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
@@ -167,8 +168,8 @@ REST_FRAMEWORK = {
         "user": env.str("API_RATE_USER", "600/minute", validate=rate) or None,
         "anon": env.str("API_RATE_ADDRESS", "120/minute", validate=rate) or None,
         "login": env.str("API_RATE_LOGIN", "20/minute", validate=rate) or None,
-    },
         "page": env.str("PAGE_RATE_ADDRESS", "120/minute", validate=rate) or None,
+    },
     "NUM_PROXIES": TRUSTED_PROXIES,
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
@@ -227,11 +228,11 @@ if not DATABASES["default"]["ENGINE"].endswith("postgresql"):
         'Environment variable "DATABASE_URL" invalid: only PostgreSQL, as postgres://user:password@host/name.'
     )
 DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
-
-# Languages and time
 # Of the web server only (config/wsgi.py). A lock is waited for less long: others wait behind who waits.
 WEB_STATEMENT_SECONDS = env.int("WEB_STATEMENT_SECONDS", 20, validate=positive)
 WEB_LOCK_SECONDS = env.int("WEB_LOCK_SECONDS", 10, validate=positive)
+
+# Languages and time
 LANGUAGE_CODE = "nb"
 LANGUAGES = [("nb", "Norsk bokmål"), ("nn", "Norsk nynorsk"), ("en", "English")]
 FORMAT_MODULE_PATH = ["config.formats"]

@@ -6,7 +6,7 @@ from anymail import urls as anymail_urls
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, include, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from certifications.api.certifications import CertificationViewSet
 from certifications.api.exemptions import ExemptionViewSet

@@ -222,7 +222,7 @@ class TestAddress:
 
         assert (answer.status_code, answer["Content-Type"]) == (200, "text/calendar; charset=utf-8")
         assert answer.content == build_calendar(kari, now=NOW)
-        assert (answer["Cache-Control"], answer["X-Robots-Tag"]) == ("private, no-cache", "noindex")
+        assert (answer["Cache-Control"], answer["X-Robots-Tag"]) == ("no-store", "noindex")
         assert (again.status_code, again.content) == (304, b"")
         assert not answer.cookies
         assert re.fullmatch(r"/c/[-\w]{43}/nattevakt\.ics", address)

@@ -107,7 +107,7 @@ class TestData:
         answer = client.get(url)
 
         assert answer.status_code == status
-        assert "Cache-Control" not in answer
+        assert answer["Cache-Control"] == "no-store"
 
     def test_an_address_is_throttled(self, client: Client, oslo: Chapter, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(PerAddress, "get_rate", lambda _self: "1/minute")
@@ -116,7 +116,7 @@ class TestData:
         answers = [client.get(URL) for _ in range(2)]
 
         assert [answer.status_code for answer in answers] == [200, 429]
-        assert "Cache-Control" not in answers[1]
+        assert answers[1]["Cache-Control"] == "no-store"
 
 
 def test_no_organisation_takes_an_address_of_the_service() -> None:
