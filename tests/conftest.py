@@ -29,6 +29,7 @@ from config import health
 from cronjobs.models import CronJob
 from cronjobs.starting import schedule_nightly_run
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
+from tests.acceptance.proxy.service import find_missing
 from tests.browser.chromium import MISSING, find_chromium
 from tests.support.databases import connected_to, copy_template, drop
 from tests.support.processes import empty_broker
@@ -60,8 +61,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("campaign")
 
 
-def pytest_report_header() -> str:
-    return f"browser tests: {find_chromium() or 'skipped, ' + MISSING}"
+def pytest_report_header() -> list[str]:
+    wants = find_missing()
+    return [
+        f"browser tests: {find_chromium() or 'skipped, ' + MISSING}",
+        f"tests of the proxy: {'skipped, ' + wants if wants else 'with nginx'}",
+    ]
 
 
 @pytest.fixture(scope="session")
