@@ -48,7 +48,8 @@ class Remembered(Generic[T]):
     def __init__(self, ask: Callable[[], T]) -> None:
         self._ask = ask
         self._asking = Lock()
-        self.forget()
+        self._known: list[T] = []  # of at most one answer
+        self._until = 0.0
 
     def __call__(self) -> T:
         if not self._is_fresh() and self._asking.acquire(blocking=not self._known):
@@ -61,8 +62,7 @@ class Remembered(Generic[T]):
         return self._known[0]
 
     def forget(self) -> None:
-        self._known: list[T] = []  # of at most one answer
-        self._until = 0.0
+        self._known = []
 
     def _is_fresh(self) -> bool:
         return bool(self._known) and monotonic() < self._until

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from hashlib import sha256
 from threading import Lock
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -48,6 +47,6 @@ class SchemaView(APIView):
 @cache
 def _write(language: str) -> tuple[bytes, str]:
     with translation.override(language):
-        generator: Any = SchemaGenerator()
-        document = OpenApiYamlRenderer().render(generator.get_schema(request=None, public=True), renderer_context={})
+        schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+        document: bytes = OpenApiYamlRenderer().render(schema, renderer_context={})  # type: ignore[no-untyped-call]
     return document, quote_etag(sha256(document).hexdigest())

@@ -83,6 +83,7 @@ def web(database: str) -> Iterator[str]:
         "ALLOWED_HOSTS": "127.0.0.1",
         "API_RATE_USER": "",
         "API_RATE_ADDRESS": "",
+        "PAGE_RATE_ADDRESS": "",
         "LOG_LEVEL": "ERROR",
         "PYTHONWARNINGS": "ignore",
     }

@@ -39,7 +39,7 @@ def ask(
     response = connection.getresponse()
     text = response.read().decode()
     connection.close()
-    return Answer(status=response.status, headers=response.headers, body=text, seconds=monotonic() - began)
+    return Answer(status=response.status, headers=dict(response.headers), body=text, seconds=monotonic() - began)
 
 
 def connect(at: Proxied, *, source: str = "127.0.0.1", **options: Any) -> ssl.SSLSocket:
