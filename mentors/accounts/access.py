@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_save, pre_save
 from django.dispatch import Signal, receiver
 from django.utils.translation import gettext_lazy as _
 from knox.models import AuthToken
@@ -76,16 +76,23 @@ def clear_expired(*, now: datetime) -> None:
     AuthToken.objects.filter(expiry__lt=now).delete()
 
 
-@receiver(post_save, sender=User)
-def end_access_of_closed(instance: User, *, created: bool, update_fields: Any, **_kwargs: Any) -> None:
-    """An account that nobody may enter any more has nothing that could come back with it.
+@receiver(pre_save, sender=User)
+def notice_who_may_enter(instance: User, **_kwargs: Any) -> None:
+    """Note whether the account is about to be closed or opened, gets or loses all rights, or loses its password.
 
-    It was closed, is no superuser's any more, or has no password: a new one ends access by itself (`EndAccess`).
+    A new password ends access by itself (`EndAccess`).
     """
-    is_about_access = update_fields is None or {"is_active", "is_superuser", "password"} & set(update_fields)
-    if created or not is_about_access:
-        return
-    if not instance.has_usable_password() or not Scope.of(instance).may(Permission.SEE):
+    stored = User.objects.filter(pk=instance.pk).values("is_active", "is_superuser", "password").first()
+    instance.ends_access = stored is not None and (  # type: ignore[attr-defined]
+        (stored["is_active"], stored["is_superuser"]) != (instance.is_active, instance.is_superuser)
+        or (stored["password"] != instance.password and not instance.has_usable_password())
+    )
+
+
+@receiver(post_save, sender=User)
+def end_access_of_before(instance: User, **_kwargs: Any) -> None:
+    """Whatever was given out before lets nobody in: neither to a closed account, nor to one that is opened again."""
+    if instance.ends_access:  # type: ignore[attr-defined]
         end_all_access(instance)
 
 

@@ -176,6 +176,28 @@ def test_a_superuser_needs_no_role_and_one_no_more_has_nothing(lene: User, brows
     assert not Session.objects.filter(user=lene).exists()
 
 
+def test_an_account_that_was_closed_past_the_desk_has_nothing_left_when_it_is_opened(
+    berit: User, browser: Client
+) -> None:
+    log_in(browser)
+    User.objects.filter(pk=berit.pk).update(is_active=False)
+    berit.refresh_from_db()
+    assert not is_in(browser)
+
+    berit.is_active = True
+    berit.save()
+
+    assert not is_in(browser)
+
+
+def test_another_e_mail_address_ends_nothing_also_for_a_program_that_has_no_password(kari: User) -> None:
+    _row, token = issue_token(kari)
+    kari.email = "new@example.org"
+    kari.save()
+
+    assert Client().get("/api/v1/me", headers={"authorization": f"Token {token}"}).status_code == 200
+
+
 def test_who_chooses_a_new_password_at_the_desk_stays_there(berit: User, browser: Client) -> None:
     elsewhere = Client()
     for one in (browser, elsewhere):
