@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import time, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
+from knox.models import AuthToken
 
 from mentors.accounts.invitations import AccountUnclear, accept_invitation, invite_coordinator
 from mentors.conflicts import ChangedMeanwhile
-from mentors.models import Chapter, Invitation, Organisation, User
+from mentors.models import Chapter, CoordinatorRole, Invitation, Organisation, User
 from notifications.invitations import NoAddressOfOurs, invite_again
 from notifications.messages.context import gather, read_notifications
 from notifications.messages.render import render_message
@@ -178,3 +181,23 @@ class TestMail:
         deliver(NOW + timedelta(minutes=10))
 
         assert len(post.received) == 1
+
+
+def test_who_was_invited_before_and_has_never_come_is_offered_the_role_and_others_keep_theirs(
+    olav: User, kari: User, hlf: Organisation, oslo: Chapter
+) -> None:
+    """The migration: a program with a token, and who has a password or has been here, have come."""
+    olav.set_password("his own long one")
+    olav.save()
+    stranger, program = (User.objects.create(username=name, password="!") for name in ("stranger", "program"))
+    for user in (stranger, program):
+        CoordinatorRole.objects.create(user=user, organisation=hlf, chapter=oslo)
+    AuthToken.objects.create(program)
+    User.objects.filter(pk=kari.pk).update(last_login=NOW)
+
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("mentors.migrations.0010_invitations").OFFER)
+
+    offered = Invitation.objects.get()
+    assert (offered.user, offered.organisation, offered.chapter, offered.duty) == (stranger, hlf, oslo, "coordinator")
+    assert set(CoordinatorRole.objects.values_list("user__username", flat=True)) == {"kari", "olav", "program"}
