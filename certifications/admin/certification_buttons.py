@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from certifications.models import REASONABLE, Certification
 from certifications.recording import Expiry, renew_certification, revoke_certification
-from mentors.desk.action_page import AskForm, ReasonForm, ask
+from mentors.desk.action_page import AskForm, ReasonForm
 from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.scoped import actor_of
 from mentors.models import Mentor
@@ -78,7 +78,7 @@ class CertificationButtons(ButtonsAdmin):
                 "The old one stays as history. If nothing else has lapsed, the mentor is resumed at once (rule 5)."
             )
         context = self.context_of(request, title=title, explanation=explanation)
-        return ask(request, form, context=context, act=act, back=_page(mentor))
+        return self.ask(request, form, context=context, act=act, back=_page(mentor))
 
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         certification: Certification = self.find_for(request, object_id, self.changing)
@@ -102,7 +102,7 @@ class CertificationButtons(ButtonsAdmin):
                 "page, and only a person resumes (rule 9). A revocation cannot be taken back."
             )
         context = self.context_of(request, title=title, explanation=explanation)
-        return ask(request, ReasonForm(request.POST or None), context=context, act=act, back=_page(mentor))
+        return self.ask(request, ReasonForm(request.POST or None), context=context, act=act, back=_page(mentor))
 
 
 def say_if_resumed(request: HttpRequest, mentor_id: int, *, was: str) -> None:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from certifications.extensions import undo_extension
 from certifications.models import ExtendedCertification, Extension
 from mentors.accounts.scope import Permission, Scope
-from mentors.desk.action_page import ReasonForm, ask
+from mentors.desk.action_page import ReasonForm
 from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.scoped import ReadOnlyAdmin, actor_of, scope_of
 
@@ -98,4 +98,4 @@ class ExtensionAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfo
         )
         context = self.context_of(request, title=_("Undo the extension"), explanation=explanation)
         back = reverse("admin:certifications_extension_change", args=[extension.pk])
-        return ask(request, ReasonForm(request.POST or None), context=context, act=act, back=back)
+        return self.ask(request, ReasonForm(request.POST or None), context=context, act=act, back=back)

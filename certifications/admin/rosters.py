@@ -25,7 +25,7 @@ from certifications.roster_file import COLUMNS
 from certifications.roster_uploads import MAX_BYTES, UploadGone, import_upload, keep_upload, lock_upload
 from mentors.accounts.scope import NOTHING, Permission, Scope
 from mentors.desk.action_page import AskForm
-from mentors.desk.scoped import ReadOnlyAdmin, actor_of, scope_of
+from mentors.desk.scoped import ReadOnlyAdmin, acting, actor_of, scope_of
 from mentors.models import Organisation, User
 
 VERDICTS = {
@@ -116,7 +116,7 @@ class RosterUploadAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         again = HttpResponseRedirect(reverse("admin:certifications_rosterupload_import"))
         try:
-            with transaction.atomic():
+            with acting(request):
                 upload = lock_upload(request.POST.get("import_file_name", ""), user=actor_of(request))
                 if not scope_of(request).may(Permission.LEAD, organisation_id=upload.organisation_id):
                     raise UploadGone

@@ -134,8 +134,9 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
 
         explanation = _("The run goes on, and pauses all whom it has planned to pause.")
         return self._ask(
-            request, run_id, AskForm, act, title=_("Approve the held run"), button=_("Approve"), explanation=explanation
-        )
+            request, run_id, AskForm, act, title=_("Approve the held run"), button=_("Approve"),
+            explanation=explanation, commits_itself=True,
+        )  # fmt: skip
 
     def reject(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         def act(reason: str) -> str:
@@ -145,7 +146,7 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
         explanation = _("What the run would still do is skipped, and nobody is paused by it.")
         return self._ask(
             request, run_id, ReasonForm, act, title=_("Reject the held run"), button=_("Reject"),
-            explanation=explanation,
+            explanation=explanation, commits_itself=True,
         )  # fmt: skip
 
     def retry(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
@@ -156,7 +157,7 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
         explanation = _("What failed is tried again, unless another run has taken it over.")
         return self._ask(
             request, run_id, AskForm, act, title=_("Try again what failed"), button=_("Try again"),
-            explanation=explanation,
+            explanation=explanation, commits_itself=True,
         )  # fmt: skip
 
     def undo(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
@@ -176,11 +177,21 @@ class RunAdmin(ButtonsAdmin, ReadOnlyAdmin):  # type: ignore[misc]  # unfold and
             explanation=explanation,
         )  # fmt: skip
 
-    def _ask(self, request: HttpRequest, run_id: UUID, form: type[Form], act: Any, **words: str) -> HttpResponse:
+    def _ask(
+        self,
+        request: HttpRequest,
+        run_id: UUID,
+        form: type[Form],
+        act: Any,
+        *,
+        commits_itself: bool = False,
+        **words: str,
+    ) -> HttpResponse:
         """Ask who leads the organisation, and then do it."""
         run = self.find_for(request, str(run_id), Permission.LEAD)
         answers = request.POST if request.method == "POST" else None
-        return ask(request, form(answers), context=self._context(request, run) | words, act=act, back=url_of(run))
+        hand = ask if commits_itself else self.ask  # before workers are told, or by seals
+        return hand(request, form(answers), context=self._context(request, run) | words, act=act, back=url_of(run))
 
     def _context(self, request: HttpRequest, run: Run) -> dict[str, Any]:
         return self.context_of(request, title=_("Run of %(date)s") % {"date": date_format(run.business_date)}, run=run)

@@ -34,6 +34,7 @@ from mentors.conflicts import ConflictError
 from mentors.desk.action_page import AskForm, ask
 from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.refusing import adopt
+from mentors.desk.scoped import acting
 from mentors.record_text import EMPTY
 
 ON = StatusBadge(tone="good", icon="check_circle", words=gettext_lazy("switched on"))
@@ -105,10 +106,6 @@ class CronJobAdmin(ButtonsAdmin):
 
     def delete_model(self, request: HttpRequest, obj: CronJob) -> None:
         jobs.remove_cron_job(obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[CronJob]) -> None:
-        for job in queryset:
-            jobs.remove_cron_job(job)
 
     @admin.display(description=gettext_lazy("when"), ordering="cron_expression")
     def when(self, job: CronJob) -> str:
@@ -204,7 +201,7 @@ class CronJobAdmin(ButtonsAdmin):
         job = self.find_for(request, str(object_id), Permission.LEAD)
         begun: list[UUID] = []
         answer = self._ask(
-            request, job, RunNowForm, act, template="cronjobs/run_now.html",
+            request, job, RunNowForm, act, template="cronjobs/run_now.html", commits_itself=True,
             title=_("Run “%(job)s” now") % {"job": job}, button=_("Run now"),
             explanation=_("It does what is due today, and tells those whom it concerns."),
             open_run=Run.objects.open().filter(organisation=job.organisation_id).first(),
@@ -225,12 +222,13 @@ class CronJobAdmin(ButtonsAdmin):
 
     def _ask(
         self, request: HttpRequest, job: CronJob, form: type[forms.Form], act: Callable[..., str],
-        template: str = "desk/ask.html", **context: Any,
+        template: str = "desk/ask.html", commits_itself: bool = False, **context: Any,
     ) -> HttpResponse:  # fmt: skip
         back = reverse("admin:cronjobs_cronjob_change", args=[job.pk])
         answers = request.POST if request.method == "POST" else None
         shown = self.context_of(request, **context)
-        return ask(request, form(answers), context=shown, act=act, back=back, template=template)
+        hand = ask if commits_itself else self.ask  # before workers are told, or by seals
+        return hand(request, form(answers), context=shown, act=act, back=back, template=template)
 
     @staticmethod
     def _change(request: HttpRequest, job: CronJob, **changes: Any) -> None:
@@ -251,7 +249,8 @@ class CronJobAdmin(ButtonsAdmin):
     def _resolve(self, request: HttpRequest, queryset: QuerySet[CronJob], *, keep: Literal["schedule", "beat"]) -> None:
         for job in queryset:
             try:
-                jobs.resolve_drift(job, keep=keep, by=request.user.get_username(), now=timezone.now())
+                with acting(request):
+                    jobs.resolve_drift(job, keep=keep, by=request.user.get_username(), now=timezone.now())
             except ConflictError as refusal:
                 messages.error(request, f"{job}: {refusal}")
             else:

@@ -75,8 +75,8 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunStarter):
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, **_kwargs: Any) -> Response:
         """Let a held run pause after all: 409 if it is not held."""
-        run = self.get_object()
-        self.read_body(NoBody)
+        with self.changing() as run:
+            self.read_body(NoBody)
         dispatch_or_defer(starting.approve, run.pk, by=self.username, now=self.now)
         return self.respond_with_run(run.pk)
 
@@ -84,8 +84,9 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunStarter):
     @action(detail=True, methods=["post"])
     def reject(self, request: Request, **_kwargs: Any) -> Response:
         """Skip what a held run would still do, and close it: 409 if it is not held."""
-        run = self.get_object()
-        nightly.reject_run(run.pk, **self.read_body(Reason), by=self.username, now=self.now)
+        with self.changing() as run:
+            given = self.read_body(Reason)
+        nightly.reject_run(run.pk, **given, by=self.username, now=self.now)
         return self.respond_with_run(run.pk)
 
     @extend_schema(request=Reason, responses=UndoneSerializer)
@@ -95,15 +96,17 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, RunStarter):
 
         It is for a night that worked on wrong dates: mend them first, or the next night pauses the same mentors again.
         """
-        run = self.get_object()
         actor = cast("User", request.user)
-        resumed = undo_pauses(run.pk, **self.read_body(Reason), actor=actor, now=self.now)
+        with self.making() as refuse_unless_theirs:
+            run = self.get_object()
+            resumed = undo_pauses(run.pk, **self.read_body(Reason), actor=actor, now=self.now)
+            refuse_unless_theirs(run)
         return Response({"resumed": len(resumed)})
 
     @extend_schema(request=None, responses={status.HTTP_202_ACCEPTED: RunSerializer}, parameters=[LOCATION])
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, **_kwargs: Any) -> Response:
         """Try the failed items of today's closed run again: 409 if there are none, or if a run is open."""
-        run = self.get_object()
-        self.read_body(NoBody)
+        with self.changing() as run:
+            self.read_body(NoBody)
         return self.accept(starting.retry, run.pk, now=self.now)

@@ -93,6 +93,16 @@ class Scope:
                 reached = self.led if organisation_id else self.coordinated
         return organisation_id in reached if organisation_id else bool(reached)
 
+    def is_within(self, other: Scope) -> bool:
+        """Say whether the other reaches everything that this one does."""
+        return other.everything or (
+            not self.everything
+            and self.led <= other.led
+            and self.chapters <= other.chapters
+            and self.coordinated <= other.coordinated
+            and self.audited <= other.audited
+        )
+
     def mentors(self, path: str = "", *, of_led: Q | None = None) -> Q:
         """Return the condition for rows about mentors they see; `path` leads from the row to the mentor.
 

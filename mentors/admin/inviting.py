@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import action
 
 from mentors.accounts.scope import Permission, Scope
-from mentors.desk.action_page import AskForm, ask
+from mentors.desk.action_page import AskForm
 from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.scoped import actor_of, scope_of
 from mentors.models import Chapter, CoordinatorRole, Invitation, Organisation
@@ -87,7 +87,7 @@ class InviteButton(ButtonsAdmin):
             button=_("Invite"),
         )
         form = InviteForm(request.POST or None, scope=scope_of(request))
-        return ask(request, form, context=context, act=act, back=reverse(LIST))
+        return self.ask(request, form, context=context, act=act, back=reverse(LIST))
 
 
 class InvitationButtons(InviteButton):
@@ -108,4 +108,4 @@ class InvitationButtons(InviteButton):
         explanation = _("%(email)s gets a new link. The link from before is void.") % {"email": invitation.user.email}
         context = self.context_of(request, title=_("Send the invitation again"), explanation=explanation)
         form = AskForm(request.POST if request.method == "POST" else None)
-        return ask(request, form, context=context, act=act, back=reverse(LIST))
+        return self.ask(request, form, context=context, act=act, back=reverse(LIST))

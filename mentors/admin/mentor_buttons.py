@@ -17,7 +17,7 @@ from certifications.coverage import lapsed_types
 from certifications.mentor_status import end_mentor, lock_mentor, pause_mentor, reactivate_mentor
 from certifications.models import REASONABLE
 from mentors.accounts.scope import Permission
-from mentors.desk.action_page import AskForm, ReasonForm, ask
+from mentors.desk.action_page import AskForm, ReasonForm
 from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.scoped import actor_of
 from mentors.models import Mentor
@@ -94,7 +94,7 @@ class MentorButtons(ButtonsAdmin):
 
         said = _("The mentor leaves the public page at once, and the coordinators are told. Only a person resumes.")
         context = self.context_of(request, title=_("Pause %(mentor)s") % {"mentor": mentor.name}, explanation=said)
-        return ask(request, ReasonForm(request.POST or None), context=context, act=act, back=_page(mentor))
+        return self.ask(request, ReasonForm(request.POST or None), context=context, act=act, back=_page(mentor))
 
     def end(self, request: HttpRequest, object_id: str) -> HttpResponse:
         mentor: Mentor = self.find_for(request, object_id, self.changing)
@@ -109,7 +109,7 @@ class MentorButtons(ButtonsAdmin):
         context = self.context_of(
             request, title=_("End the service of %(mentor)s") % {"mentor": mentor.name}, explanation=said
         )
-        return ask(request, ReasonForm(request.POST or None), context=context, act=act, back=_page(mentor))
+        return self.ask(request, ReasonForm(request.POST or None), context=context, act=act, back=_page(mentor))
 
     def resume(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask for a reason; where a type has lapsed, for an exemption, which only the organisation grants (rule 10)."""
@@ -136,7 +136,7 @@ class MentorButtons(ButtonsAdmin):
             )
         said %= {"types": ", ".join(type.name for type in lapsed)}
         context = self.context_of(request, title=_("Resume %(mentor)s") % {"mentor": mentor.name}, explanation=said)
-        return ask(request, form(request.POST or None), context=context, act=act, back=_page(mentor))
+        return self.ask(request, form(request.POST or None), context=context, act=act, back=_page(mentor))
 
 
 def _button(mentor: Mentor, name: str, title: str, **look: str) -> Button:

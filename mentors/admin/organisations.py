@@ -23,7 +23,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from mentors.accounts.scope import Permission, Scope
 from mentors.accounts.second_factor import reset_second_factor
 from mentors.admin.inviting import F, InvitationButtons, InviteButton, button
-from mentors.desk.action_page import AskForm, ask
+from mentors.desk.action_page import AskForm
 from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.merging import MergingModelForm
 from mentors.desk.scoped import ScopedAdmin, actor_of
@@ -198,4 +198,4 @@ class PersonAdmin(ButtonsAdmin, UserAdmin):  # type: ignore[misc,type-arg]  # un
         context = self.context_of(request, title=_("Reset the second factor"), explanation=explanation)
         back = reverse("admin:mentors_user_change", args=[user.pk])
         form = AskForm(request.POST if request.method == "POST" else None)
-        return ask(request, form, context=context, act=act, back=back)
+        return self.ask(request, form, context=context, act=act, back=back)

@@ -6,11 +6,13 @@ Lists, pages, filters, the choices of a form, autocomplete, history, exports and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, cast
 
 from django.contrib.admin import RelatedFieldListFilter
 from django.core.exceptions import PermissionDenied
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import ForeignKey, Model, Q, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
@@ -28,6 +30,19 @@ def scope_of(request: HttpRequest, *, again: bool = False) -> Scope:
         known = Scope.of_now(request.user) if again else Scope.of(request.user)
         request.scope = known  # type: ignore[attr-defined]
     return known
+
+
+@contextmanager
+def acting(request: HttpRequest) -> Iterator[None]:
+    """Keep what is done in the block only if the user reaches at its end what they reached before (rule 8).
+
+    Whatever was waited for in it, a role that ended meanwhile has done nothing. Raises PermissionDenied.
+    """
+    before = scope_of(request)
+    with transaction.atomic():
+        yield
+        if not before.is_within(scope_of(request, again=True)):
+            raise PermissionDenied
 
 
 def actor_of(request: HttpRequest) -> User:
@@ -126,6 +141,19 @@ class ScopedAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save it; what somebody has removed meanwhile is not made again, as it would be otherwise."""
         obj.save(force_update=change)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Remove what was ticked: locked, and only if all of it is theirs to remove under the locks too."""
+        chosen = list(queryset.order_by("pk").values_list("pk", flat=True))
+        with transaction.atomic():
+            for obj in self.get_queryset(request).filter(pk__in=chosen).order_by("pk"):
+                self.lock(obj)
+            scope_of(request, again=True)
+            found = list(self.get_queryset(request).filter(pk__in=chosen).order_by("pk"))
+            if len(found) < len(chosen) or not all(self.has_delete_permission(request, obj) for obj in found):
+                raise PermissionDenied
+            for obj in found:
+                self.delete_model(request, obj)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save what belongs to it; what is added must be in scope still, after any wait for a lock."""
