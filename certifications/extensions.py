@@ -105,7 +105,7 @@ class ExtensionPlan:
     def fingerprint(self) -> str:
         """Name what would be done, so that it can be confirmed: another plan has another."""
         steps = [(step.certification.pk, str(step.certification.expires_on), str(step.to_on)) for step in self.steps]
-        return sha256(repr(steps).encode()).hexdigest()
+        return sha256(repr((sorted(steps), sorted(self.resumed))).encode()).hexdigest()
 
 
 def plan_extension(certification_ids: Collection[int], *, until: Until, now: datetime) -> ExtensionPlan:
@@ -127,7 +127,7 @@ def extend_certifications(
     twice is done once. Raises SeveralOrganisations, NothingToExtend, and NotAsSeen.
     """
     _lock_mentors(Certification.objects.filter(pk__in=certification_ids))
-    plan = _plan(_certifications(certification_ids), until=until)
+    plan = plan_extension(certification_ids, until=until, now=now)
     if seen is not None and seen != plan.fingerprint:
         raise NotAsSeen
     if not plan.extended:

@@ -19,6 +19,16 @@ class PasswordLinks(PasswordResetTokenGenerator):
         return f"{super()._make_hash_value(user, timestamp)}{user.access_key}"
 
 
+class PasswordOnly:
+    """A form that writes a new password, and nothing else: whoever has closed the account meanwhile has closed it."""
+
+    def set_password_and_save(self, user: Any, *args: Any, commit: bool = True, **kwargs: Any) -> Any:
+        user = super().set_password_and_save(user, *args, commit=False, **kwargs)  # type: ignore[misc]
+        if commit:
+            user.save(update_fields=["password"])
+        return user
+
+
 class EndAccess:
     """Ends all access to the account. Who sets the password at the desk stays there.
 

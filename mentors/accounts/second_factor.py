@@ -169,8 +169,12 @@ def secret_of(key: str) -> str:
 def enrol_device(user: User, *, key: str, code: str) -> tuple[AuthenticatorApp, list[str]]:
     """Keep the app that has the key (hex), in the place of any before, and return it with new codes for paper.
 
-    Its first code shows that the app has the key; it is used up. Raises CodeWrong.
+    Its first code shows that the app has the key; it is used up. Raises CodeWrong, also for a second press.
     """
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    known = find_device(user)
+    if known and known.has_key(bytes.fromhex(key)):
+        raise CodeWrong
     totp: Any = TOTP(bytes.fromhex(key))  # type: ignore[no-untyped-call]
     totp.time = time()
     code = SPACES.sub("", code)
@@ -188,6 +192,7 @@ def enrol_device(user: User, *, key: str, code: str) -> tuple[AuthenticatorApp, 
 @transaction.atomic
 def make_backup_codes(user: User) -> list[str]:
     """Return new codes for paper, which are kept as hashes; those from before are void."""
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
     StaticDevice.objects.filter(user=user).delete()
     device = StaticDevice.objects.create(user=user, name="paper")
     made = (b32encode(secrets.token_bytes(BACKUP_CODE_BYTES)) for _number in range(BACKUP_CODES))

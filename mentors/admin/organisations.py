@@ -20,6 +20,7 @@ from unfold.admin import StackedInline
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from mentors.accounts.passwords import PasswordOnly
 from mentors.accounts.scope import Permission, Scope
 from mentors.accounts.second_factor import reset_second_factor
 from mentors.admin.inviting import F, InvitationButtons, InviteButton, button
@@ -159,12 +160,16 @@ class InvitationAdmin(InvitationButtons):
         return ("open", _("open")) if ends > timezone.now() else ("too old", _("too old"))
 
 
+class OthersPasswordForm(PasswordOnly, AdminPasswordChangeForm):
+    """A password that operations choose, or take away."""
+
+
 @admin.register(User)
 class PersonAdmin(ButtonsAdmin, UserAdmin):  # type: ignore[misc,type-arg]  # unfold and Django differ in how they annotate
     viewing = Permission.OPERATE
     form = UserChangeForm
     add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
+    change_password_form = OthersPasswordForm
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         (None, {"fields": ("first_name", "last_name", "email", "is_active", "is_superuser")}),
@@ -179,6 +184,11 @@ class PersonAdmin(ButtonsAdmin, UserAdmin):  # type: ignore[misc,type-arg]  # un
 
     def seen(self, scope: Scope) -> Q:
         return Q()
+
+    def lock(self, obj: User) -> None:
+        """Lock how they are told too, which they choose by a link."""
+        super().lock(obj)
+        Preference.objects.select_for_update().filter(user=obj).first()
 
     def has_operate_permission(self, request: HttpRequest, _object_id: object = None) -> bool:
         return self.may(request, Permission.OPERATE)

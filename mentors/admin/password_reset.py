@@ -18,7 +18,7 @@ from rest_framework.request import Request
 
 from mentors.accounts.invitations import InvitationTokens, accept_invitation, find_invitation
 from mentors.accounts.known_devices import know_device
-from mentors.accounts.passwords import PasswordLinks
+from mentors.accounts.passwords import PasswordLinks, PasswordOnly
 from mentors.conflicts import ChangedMeanwhile
 from mentors.desk.action_page import AskForm
 from mentors.desk.sign_in import ThrottledPage, continue_login
@@ -31,7 +31,7 @@ class AddressForm(AskForm, PasswordResetForm):
     """To which address the link is sent."""
 
 
-class NewPasswordForm(AskForm, SetPasswordForm):  # type: ignore[type-arg]  # it takes none at run time
+class NewPasswordForm(PasswordOnly, AskForm, SetPasswordForm):  # type: ignore[type-arg]  # it takes none at run time
     """A password, twice."""
 
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from unfold.forms import AdminOwnPasswordChangeForm
 from unfold.sites import UnfoldAdminSite
 
+from mentors.accounts.passwords import PasswordOnly
 from mentors.accounts.scope import Permission
 from mentors.accounts.second_factor import is_satisfied
 from mentors.desk import second_factor
 from mentors.desk.scoped import scope_of
 from mentors.desk.sign_in import CodeView, sign_in_view
+
+
+class OwnPasswordForm(PasswordOnly, AdminOwnPasswordChangeForm):
+    """One's own password, with the one of before."""
 
 
 class DeskSite(UnfoldAdminSite):
@@ -32,6 +39,16 @@ class DeskSite(UnfoldAdminSite):
         request.current_app = self.name
         context = self.each_context(request) | {"title": _("Log in"), "app_path": request.get_full_path()}
         answer: HttpResponse = sign_in_view(context | (extra_context or {}))(request)
+        return answer
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        request.current_app = self.name
+        view = PasswordChangeView.as_view(
+            form_class=OwnPasswordForm,
+            success_url=reverse("admin:password_change_done"),
+            extra_context=self.each_context(request) | (extra_context or {}),
+        )
+        answer: HttpResponse = view(request)
         return answer
 
     def extra_urls(self) -> list[URLPattern]:

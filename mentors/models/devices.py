@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from django.utils.crypto import constant_time_compare
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from mentors.encryption import decrypt, encrypt, is_current
+from mentors.encryption import Undecryptable, decrypt, encrypt, is_current
 
 
 class AuthenticatorApp(TOTPDevice):
@@ -28,7 +29,14 @@ class AuthenticatorApp(TOTPDevice):
         """Whether the key needs none of the secrets of before."""
         return is_current(self.key, bound_to=f"app:{self.user_id}")
 
+    def has_key(self, key: bytes) -> bool:
+        """Say whether it is this app's key."""
+        try:
+            return constant_time_compare(self.bin_key, key)
+        except Undecryptable:
+            return False
+
     def seal_anew(self) -> None:
-        """Encrypt the key by the secret of today. Raises Undecryptable."""
-        self.key = self.seal(self.bin_key, user_id=self.user_id)
-        self.save(update_fields=["key"])
+        """Encrypt the key by the secret of today, unless the app is gone by now. Raises Undecryptable."""
+        sealed = self.seal(self.bin_key, user_id=self.user_id)
+        AuthenticatorApp.objects.filter(pk=self.pk, key=self.key).update(key=sealed)

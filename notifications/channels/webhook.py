@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +33,11 @@ READ_BYTES = 4096  # of an answer; nobody looks at it, but a connection of which
 MOST_ADDRESSES = 3  # of a host are tried
 GLOBAL_UNICAST = IPv6Network("2000::/3")  # all of IPv6 that is given out (RFC 4291); what is elsewhere is special
 NAT64 = IPv6Network("64:ff9b::/96")  # how a network without IPv4 reaches it (RFC 6052)
+ISATAP = (
+    0x0000_5EFE  # before an IPv4 address, how a site tunnels to it (RFC 5214); one bit says that it is a public one
+)
+# Special too, and unknown as such to the standard library of older Pythons (RFC 6890, 7526, 9637).
+NOT_GLOBAL = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"), IPv6Network("3fff::/20"))
 
 
 class WebhookChannel(Channel):
@@ -173,9 +178,9 @@ def _is_public(address: str) -> bool:
     if isinstance(parsed, IPv6Address):
         if parsed in NAT64:
             return _is_public(str(IPv4Address(int(parsed) & 0xFFFF_FFFF)))
-        if parsed not in GLOBAL_UNICAST or parsed.sixtofour is not None:
+        if parsed not in GLOBAL_UNICAST or parsed.sixtofour is not None or int(parsed) >> 32 & 0xFDFF_FFFF == ISATAP:
             return False
-    return parsed.is_global and not parsed.is_multicast
+    return parsed.is_global and not parsed.is_multicast and not any(parsed in network for network in NOT_GLOBAL)
 
 
 CHANNEL = WebhookChannel()

@@ -13,7 +13,7 @@ from standardwebhooks import WebhookVerificationError
 from mentors.accounts.invitations import InvitationTokens
 from mentors.accounts.passwords import PasswordLinks
 from mentors.accounts.second_factor import enrol_device
-from mentors.models import Invitation, User
+from mentors.models import Invitation, Session, User
 from notifications.models import Webhook
 from notifications.signing import LinkInvalid, read_id, sign_id, webhook_secret, webhook_secrets
 from tests.conftest import NOW
@@ -159,3 +159,32 @@ def test_what_is_given_meanwhile_is_good_when_the_old_secret_is_taken_away(
     settings.SECRET_KEY_FALLBACKS = []
 
     assert is_good()
+
+
+def test_two_requests_at_once_after_the_change_are_both_in(
+    berit: User, old_secret: None, settings: Any, clock: Any
+) -> None:
+    """A page asks for more than one thing, all with the cookie that the browser had when it began."""
+    browser = Client()
+    browser.post(LOGIN, {"username": "kari", "password": PASSWORD})
+    cookie = browser.cookies[settings.SESSION_COOKIE_NAME].value
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the new one", [OLD]
+
+    for _request in range(2):
+        one = Client()
+        one.cookies[settings.SESSION_COOKIE_NAME] = cookie
+        assert one.get(HOME).status_code == 200
+
+
+def test_another_browser_is_logged_out_from_a_page_of_before(
+    berit: User, old_secret: None, settings: Any, clock: Any
+) -> None:
+    browser, elsewhere = Client(), Client()
+    for one in (browser, elsewhere):
+        one.post(LOGIN, {"username": "kari", "password": PASSWORD})
+    reference = Session.objects.get(pk=elsewhere.session.session_key).reference
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the new one", [OLD]
+
+    browser.post("/admin/access/end/", {"session": reference})
+
+    assert (browser.get(HOME).status_code, elsewhere.get(HOME).status_code) == (200, 302)

@@ -83,6 +83,17 @@ class TestKey:
         assert key not in str([session.get_decoded() for session in Session.objects.all()])
         assert key_on(browser.get(DEVICE).content.decode()) == key
 
+    def test_a_second_press_sets_up_nothing_and_the_codes_that_were_shown_stay_good(
+        self, kari: User, clock: Any
+    ) -> None:
+        _app, codes = enrol_device(kari, key=KEY, code=code_of(KEY))
+
+        with pytest.raises(CodeWrong):
+            enrol_device(kari, key=KEY, code=code_of(KEY))
+
+        assert AuthenticatorApp.objects.count() == 1
+        assert check_code(kari, codes[0], now=NOW)
+
     def test_its_codes_let_in(self, kari: User, clock: Any) -> None:
         give_app(kari)
 

@@ -51,10 +51,10 @@ def connect(at: Proxied, *, source: str = "127.0.0.1", **options: Any) -> ssl.SS
 
 
 class SlowConnections:
-    """Requests whose bodies come a byte at a time."""
+    """Requests whose bodies come a byte at a time, of each from the moment that it has begun."""
 
-    def __init__(self, connections: list[ssl.SSLSocket]) -> None:
-        self.connections = connections
+    def __init__(self) -> None:
+        self.connections: list[ssl.SSLSocket] = []
         self._ended = threading.Event()
         self._dripping = threading.Thread(target=self._drip)
         self._dripping.start()
@@ -70,7 +70,7 @@ class SlowConnections:
 
     def _drip(self) -> None:
         while not self._ended.wait(DRIP_SECONDS):
-            for each in self.connections:
+            for each in list(self.connections):
                 each.sendall(b"x")
 
 
@@ -81,12 +81,13 @@ def slow_connections(at: Proxied, count: int, *, path: str) -> Iterator[SlowConn
         f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: text/plain\r\nContent-Length: 100000\r\n\r\n".encode()
     )
     with ExitStack() as open_ones:
-        slow = [open_ones.enter_context(connect(at, source=ATTACKER)) for _ in range(count)]
-        for each in slow:
+        slow = SlowConnections()
+        for _ in range(count):
+            each = open_ones.enter_context(connect(at, source=ATTACKER))
             each.sendall(head)
-        connections = SlowConnections(slow)
-        open_ones.callback(connections.end)
-        yield connections
+            slow.connections.append(each)
+        open_ones.callback(slow.end)
+        yield slow
 
 
 def _is_waiting(connection: ssl.SSLSocket) -> bool:

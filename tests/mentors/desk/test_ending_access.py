@@ -19,7 +19,10 @@ from knox.models import AuthToken
 from certifications.ical import make_feed
 from mentors.accounts.access import AccessEnded, NoRole, issue_token
 from mentors.accounts.passwords import PasswordLinks
-from mentors.accounts.second_factor import enrol_device, reset_second_factor
+from mentors.accounts.second_factor import enrol_device, find_device, reset_second_factor
+from mentors.admin.organisations import OthersPasswordForm
+from mentors.admin.password_reset import NewPasswordForm
+from mentors.desk.site import OwnPasswordForm
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, Session, User
 from tests.conftest import NOW
 from tests.support.second_factor import KEY, PASSWORD, code_of, is_in, log_in
@@ -131,7 +134,8 @@ def give_everything_back(user: User, chapter: str) -> None:
         organisation=Organisation.objects.get(slug="hlf"), slug="oslo", defaults={"name": chapter}
     )
     CoordinatorRole.objects.get_or_create(user=user, organisation=place.organisation, chapter=place)
-    enrol_device(user, key=KEY, code=code_of(KEY))
+    if not find_device(user):
+        enrol_device(user, key=KEY, code=code_of(KEY))
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
@@ -330,3 +334,24 @@ class TestIdle:
 
         assert (kept, idle, AuthToken.objects.count()) == ((1, 1), 0, 0)
         assert timezone.now() > NOW
+
+
+@pytest.mark.parametrize(
+    ("form", "fields"),
+    [
+        (NewPasswordForm, {"new_password1": NEW, "new_password2": NEW}),
+        (OwnPasswordForm, {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}),
+        (OthersPasswordForm, {"password1": NEW, "password2": NEW, "usable_password": "true"}),
+    ],
+)
+def test_a_new_password_opens_no_account_that_was_closed_meanwhile(
+    berit: User, form: Any, fields: dict[str, str]
+) -> None:
+    filled = form(User.objects.get(pk=berit.pk), fields)
+    assert filled.is_valid(), filled.errors
+    User.objects.filter(pk=berit.pk).update(is_active=False, email="new@example.org")
+
+    filled.save()
+
+    berit.refresh_from_db()
+    assert (berit.is_active, berit.email, berit.check_password(NEW)) == (False, "new@example.org", True)

@@ -57,6 +57,11 @@ class TestPrivateHosts:
             "[64:ff9b:1::10.0.0.1]",
             "[2002:a00:1::]",
             "[2001:0:4136:e378:8000:63bf:f5ff:fffe]",
+            "[2a00:1450::5efe:10.0.0.1]",
+            "[2a00:1450::200:5efe:127.0.0.1]",
+            "192.0.0.8",
+            "192.88.99.1",
+            "[3fff::1]",
         ],
     )
     def test_an_address_that_is_not_public_is_refused(self, host: str) -> None:
