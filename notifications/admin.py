@@ -28,6 +28,7 @@ from notifications.signing import webhook_secret
 class NotificationAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "kind", "channel", "recipient_user", "recipient_mentor", "about", "status", "why")
     list_filter = ("status", "channel", "kind")
+    linked_lookups = ("organisation__id__exact",)  # the home page of one of several organisations
     list_select_related = ("recipient_user", "recipient_mentor", "about")
     change_list_template = "notifications/change_list.html"
     actions = ("send_again",)

@@ -113,6 +113,7 @@ class CertificationAdmin(ExportMixin, CertificationButtons, ConcernsAMentorAdmin
     related = ("mentor__chapter", "mentor__organisation", "type__organisation")
     list_display = ("mentor", "type", "number", "issued_on", "expires_on", "state")
     list_filter = (("type", ScopedFilter), StateFilter, ExpiryFilter, ("mentor__chapter", ScopedFilter))
+    linked_lookups = ("expires_on__gte", "expires_on__lte", "revoked_at__isnull", "type__in")  # a week of the home page
     ordering = (VALID_THROUGH, "id")
     sortable_by = ()
     search_fields = ("number",)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from axes.admin import AccessAttemptAdmin, AccessFailureLogAdmin, AccessLogAdmin
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
 from django_otp.plugins.otp_static import admin as _otp_static  # noqa: F401  # registers before it is taken off
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp import admin as _otp_totp  # noqa: F401
@@ -22,16 +24,26 @@ for model in (AccessAttempt, AccessFailureLog, AccessLog, AuthToken, StaticDevic
     admin.site.unregister(model)
 
 
+class Recorded(ForOperations):
+    """What happened: it may be deleted, and nobody makes it up."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
 @admin.register(AccessAttempt)
-class AccessAttemptDesk(ForOperations, AccessAttemptAdmin):  # type: ignore[misc]
+class AccessAttemptDesk(Recorded, AccessAttemptAdmin):  # type: ignore[misc]
     """Logins that failed, and are counted."""
 
 
 @admin.register(AccessFailureLog)
-class AccessFailureLogDesk(ForOperations, AccessFailureLogAdmin):  # type: ignore[misc]
+class AccessFailureLogDesk(Recorded, AccessFailureLogAdmin):  # type: ignore[misc]
     """Every login that failed."""
 
 
 @admin.register(AccessLog)
-class AccessLogDesk(ForOperations, AccessLogAdmin):  # type: ignore[misc]
+class AccessLogDesk(Recorded, AccessLogAdmin):  # type: ignore[misc]
     """Who came and went."""

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
 
+from mentors.desk.lists import DeskChangeList
 from mentors.desk.scoped import ScopedAdmin
 from mentors.rest.filters import LONGEST_SEARCH
 
@@ -35,7 +36,7 @@ class SearchPaginator(Paginator[Any]):
         return AtLeast(MOST_COUNTED) if counted > MOST_COUNTED else counted
 
 
-class NarrowChangeList(ChangeList):
+class NarrowChangeList(DeskChangeList):
     """Reads a page in two steps, so that what stands before it is walked without its relations."""
 
     model_admin: LongListAdmin

@@ -15,10 +15,11 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
 from django.db.models import ForeignKey, Model, Q, QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 
 from mentors.accounts.scope import Permission, Scope
 from mentors.conflicts import ChangedMeanwhile
+from mentors.desk.lists import ListAdmin
 from mentors.desk.merging import MergingForm
 from mentors.models import User
 
@@ -59,7 +60,7 @@ class ScopedFilter(RelatedFieldListFilter):
         return [(row.pk, str(row)) for row in rows]
 
 
-class ScopedAdmin(ModelAdmin):
+class ScopedAdmin(ListAdmin):
     """A page of the desk for the rows of one model that are in the user's scope.
 
     Each kind of action needs a permission. Only superusers have OPERATE.

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, TypeVar, cast
 
+from django.contrib.admin.exceptions import DisallowedModelAdminToField
 from django.contrib.auth.views import PasswordChangeView
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.paginator import InvalidPage
+from django.db import DataError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -19,6 +26,11 @@ from mentors.accounts.second_factor import is_satisfied
 from mentors.desk import second_factor
 from mentors.desk.scoped import scope_of
 from mentors.desk.sign_in import CodeView, sign_in_view
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+
+# A NUL or a number that no column holds, a field that nothing refers to, a page of a search that is not there
+UNREADABLE = (DataError, DisallowedModelAdminToField, InvalidPage)
 
 
 class OwnPasswordForm(PasswordOnly, AdminOwnPasswordChangeForm):
@@ -50,6 +62,24 @@ class DeskSite(UnfoldAdminSite):
         )
         answer: HttpResponse = view(request)
         return answer
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        """Show the view to who has access, and a page of the desk instead of what nobody can read."""
+        shown = super().admin_view(view, cacheable)
+
+        @wraps(shown)
+        def readable(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            try:
+                return shown(request, *args, **kwargs)
+            except UNREADABLE:
+                context = self.each_context(request) | {"title": _("This cannot be read")}
+                return TemplateResponse(request, "desk/unreadable.html", context, status=HTTPStatus.BAD_REQUEST)
+
+        return cast("View", readable)
+
+    def get_urls(self) -> list[URLPattern]:  # type: ignore[override]  # as unfold annotates
+        """Leave out the redirect to a row's public page: no row has one, and it answers for every table."""
+        return [one for one in super().get_urls() if getattr(one, "name", "") != "view_on_site"]
 
     def extra_urls(self) -> list[URLPattern]:
         return [
