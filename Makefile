@@ -12,7 +12,7 @@ CHECK = $(RUN) --name test --scratch -- $(MAKE) --no-print-directory check-with-
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all test-campaigns test-order test-dates check simulate mutants soak bench faults schema data-model pictures desk-pictures lock clean install
+.PHONY: help demo up test test-all test-campaigns test-order test-dates check simulate mutants soak bench faults schema data-model pictures desk-pictures lock sbom clean install
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -63,6 +63,7 @@ soak: $(READY) ## Run the whole service under random faults, and judge what is l
 .PHONY: lint check-with-servers
 lint: $(READY)
 	@ruff check .
+	@bandit -q -c pyproject.toml -r manage.py config cronjobs certifications notifications mentors
 	@ruff format --check .
 
 check-with-servers:
@@ -97,6 +98,9 @@ lock: $(READY) ## Write the lock files from pyproject.toml
 	  pyproject.toml -o requirements.txt
 	@uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
+
+sbom: $(READY) ## Write docs/sbom.json, what the image is made of, from the lock
+	@python -m tests.support.sbom
 
 clean: ## Remove everything that the targets made, also the data of `make up`
 	@for name in up demo test bench; do python -m config.embedded stop --name $$name 2>/dev/null || true; done
