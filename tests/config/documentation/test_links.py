@@ -12,7 +12,12 @@ from django.core.management import get_commands, load_command_class
 from tests.support.processes import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    PROJECT / "README.md",
+    PROJECT / "CONTRIBUTING.md",
+    PROJECT / "SECURITY.md",
+    *sorted((PROJECT / "docs").rglob("*.md")),
+]
 
 
 def shell_lines(text: str) -> list[str]:
