@@ -25,6 +25,7 @@ from icalendar import Calendar, Event, vDuration
 from certifications.models import CalendarFeed, Certification
 from mentors.accounts.access import access_ended, lock_account
 from mentors.accounts.scope import Permission, Scope
+from mentors.accounts.security_trail import Kind, record_event
 from mentors.models import Mentor, User
 from notifications.preferences import find_chosen
 
@@ -48,6 +49,7 @@ def make_feed(user: User, *, now: datetime) -> str:
     token = secrets.token_urlsafe(32)
     lock_account(user)
     CalendarFeed.objects.update_or_create(user=user, defaults={"digest": _digest(token), "created_at": now})
+    record_event(Kind.CALENDAR_MADE, user=user)
     log.info("calendar address made", event_name="calendar_address_made", user_id=user.pk)
     return token
 
@@ -57,9 +59,12 @@ def end_feed(user: User, **_kwargs: Any) -> None:
     CalendarFeed.objects.filter(user=user).delete()
 
 
+@transaction.atomic
 def revoke_feed(user: User) -> bool:
     """End the address of the user's calendar; say whether there was one."""
     ended, _rows = CalendarFeed.objects.filter(user=user).delete()
+    if ended:
+        record_event(Kind.CALENDAR_REVOKED, user=user)
     log.info("calendar address revoked", event_name="calendar_address_revoked", user_id=user.pk, had_one=bool(ended))
     return bool(ended)
 

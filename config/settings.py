@@ -88,6 +88,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.headers.headers",
     "config.request_log.request_log",
+    "mentors.accounts.security_trail.remember_request",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -135,6 +136,7 @@ INVITATION_DAYS = env.int("INVITATION_DAYS", 7, validate=positive)
 SESSION_ENGINE = "mentors.accounts.sessions"
 SESSION_COOKIE_AGE = env.int("SESSION_HOURS", 12, validate=positive) * 3600
 SESSION_IDLE_MINUTES = env.int("SESSION_IDLE_MINUTES", 30, validate=positive)
+SECURITY_DAYS = env.int("SECURITY_DAYS", 365, validate=positive)
 # The admin needs two factors: a password, and a code from an app or from paper.
 SECOND_FACTOR_REQUIRED = env.bool("SECOND_FACTOR_REQUIRED", not DEBUG)
 OTP_TOTP_ISSUER = "Nattevakt"

@@ -70,6 +70,7 @@ MENU = [
             _item(_("Chapters"), "location_city", "mentors_chapter_changelist", "coordinate"),
             _item(_("Coordinators"), "badge", "mentors_coordinatorrole_changelist", "lead"),
             _item(_("Invitations"), "forward_to_inbox", "mentors_invitation_changelist", "lead"),
+            _item(_("Security events"), "shield_person", "mentors_securityevent_changelist", "audit"),
             _item(_("Organisations"), "corporate_fare", "mentors_organisation_changelist", "lead"),
         ],
     },

@@ -16,7 +16,7 @@ from cronjobs.models import Component, CronJob, Run
 from cronjobs.monitoring import incidents
 from cronjobs.records import retention
 from cronjobs.work import Batch, work_batch
-from mentors.accounts import access, second_factor
+from mentors.accounts import access, second_factor, security_trail
 from mentors.clock import CLOCKS_IN_STEP
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ def sweep_up() -> None:
 
 @shared_task(name="cronjobs.prune")
 def prune() -> None:
-    """Remove records that are older than they are kept, uploads nobody confirmed, and what lets nobody in any more.
+    """Remove records and security events that are older than they are kept, and what is of no use any more.
 
     Beat calls it once a day.
     """
@@ -77,4 +77,5 @@ def prune() -> None:
     retention.prune(now=now)
     access.clear_expired(now=now)
     second_factor.encrypt_anew()
+    security_trail.prune_events(now=now)
     roster_uploads.forget_old_uploads(now=now)

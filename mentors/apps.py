@@ -9,4 +9,5 @@ class MentorsConfig(AppConfig):
     verbose_name = _("People")
 
     def ready(self) -> None:
-        from mentors.accounts import access, known_devices  # noqa: F401  which listen: who logs in, whose access ends
+        # They listen: who logs in, whose access ends, what is recorded of it.
+        from mentors.accounts import access, known_devices, security_signals  # noqa: F401

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from knox.models import AuthToken
 
 from mentors.accounts.scope import Permission, Scope
+from mentors.accounts.security_trail import Kind, record_event
 from mentors.accounts.sessions import SessionStore
 from mentors.conflicts import ChangedMeanwhile, ConflictError
 from mentors.models import CoordinatorRole, Session, User
@@ -67,6 +68,7 @@ def issue_token(user: User) -> tuple[AuthToken, str]:
     """Give a token for the API: its row, and the secret that is shown once. Raises AccessEnded and NoRole."""
     lock_account(user)
     issued: tuple[AuthToken, str] = AuthToken.objects.create(user)
+    record_event(Kind.TOKEN_ISSUED, user=user, token=issued[0].token_key)
     return issued
 
 

@@ -19,6 +19,7 @@ from django.utils.crypto import constant_time_compare
 
 from mentors.models import User
 
+PATH = "/admin/"
 COOKIE, SALT = "nattevakt_device", "nattevakt.device"
 LASTS = timedelta(days=400)  # browsers keep none longer
 MOST = 5  # accounts of one browser, the newest
@@ -28,15 +29,20 @@ Known = dict[str, str]  # the fingerprint of the account's access, by the user's
 
 def is_known(request: HttpRequest, user: User) -> bool:
     """Say whether the user has logged in before with the browser that asks."""
+    if getattr(request, "device_of", None) == user:  # by a link in the owner's mailbox, a moment ago
+        return True
     return constant_time_compare(_read(request).get(str(user.pk), ""), _fingerprint(user))
 
 
 def remember_device(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Any:
-    """A Django middleware: give the browser its cookie in the answer to a login."""
+    """A Django middleware: give the browser its cookie in the answer to a login.
+
+    Who ends all access and stays, as by a new password, gets another one.
+    """
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
-        user: User | None = getattr(request, "device_of", None)
+        user: User | None = getattr(request, "device_of", None) or _find_stayer(request, response)
         if user:
             known = {str(user.pk): _fingerprint(user)}
             others = [one for one in _read(request).items() if one[0] != str(user.pk)]
@@ -45,7 +51,7 @@ def remember_device(get_response: Callable[[HttpRequest], HttpResponseBase]) -> 
                 COOKIE,
                 value,
                 max_age=LASTS,
-                path="/admin/",
+                path=PATH,
                 secure=settings.SESSION_COOKIE_SECURE,
                 httponly=True,
                 samesite="Lax",
@@ -53,6 +59,14 @@ def remember_device(get_response: Callable[[HttpRequest], HttpResponseBase]) -> 
         return response
 
     return answer
+
+
+def _find_stayer(request: HttpRequest, response: HttpResponseBase) -> User | None:
+    """Return who is logged in at the desk and has changed something, if the cookie is not the account's by now."""
+    if request.method != "POST" or not request.path.startswith(PATH) or response.status_code >= 400:
+        return None
+    user = request.user
+    return user if isinstance(user, User) and not is_known(request, user) else None
 
 
 @receiver(user_logged_in)

@@ -29,12 +29,14 @@ class LoginHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no ty
 
     def is_locked(self, request: Any, credentials: dict[str, Any] | None = None) -> bool:
         if super().is_locked(request, credentials):
+            request.login_refused = True  # unread; django-axes itself says so only after the signal
             return True
         username = str((credentials or {}).get("username") or "")
         wait = find_wait(username)
         if wait is None or _is_at_home(request, username):
             return False
         request.login_wait = wait
+        request.login_refused = True
         return True
 
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:

@@ -26,6 +26,7 @@ class Permission(Enum):
     SEE = "see"
     COORDINATE = "coordinate"  # a chapter's coordinator, for the mentors of that chapter
     LEAD = "lead"  # an organisation-wide coordinator
+    AUDIT = "audit"  # who leads an organisation, and its auditors
     OPERATE = "operate"  # a superuser
 
 
@@ -85,6 +86,8 @@ class Scope:
                 reached: frozenset[int] = self.coordinated | self.audited
             case Permission.LEAD:
                 reached = self.led
+            case Permission.AUDIT:
+                reached = self.led | self.audited
             case Permission.OPERATE:
                 reached = frozenset()
             case Permission.COORDINATE if chapter_id in self.chapters:
@@ -133,6 +136,13 @@ class Scope:
     def sees_all_items(self, *, organisation_id: int) -> bool:
         """Say whether `ledger` leaves nothing out of the organisation's."""
         return self.everything or organisation_id in self.led | self.audited
+
+    def security_events(self) -> Q:
+        """Return the condition for events of accounts that had a role, when it happened, in what they lead or audit."""
+        if self.everything:
+            return Q()
+        ids = sorted(self.led | self.audited)
+        return Q(organisations__overlap=ids) if ids else NOTHING
 
     def types(self, path: str = "organisation") -> Q:
         """Return the condition for certification types, which every coordinator of the organisation needs."""

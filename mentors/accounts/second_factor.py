@@ -30,6 +30,8 @@ from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 
 from mentors.accounts.access import end_all_access
+from mentors.accounts.security_signals import record_failure
+from mentors.accounts.security_trail import Kind, record_event
 from mentors.conflicts import ConflictError
 from mentors.encryption import Undecryptable
 from mentors.models import AuthenticatorApp, User
@@ -104,6 +106,7 @@ def verify_code(user: User, code: str, *, request: HttpRequest, now: datetime) -
     credentials = {"username": user.get_username()}
     if not AxesProxyHandler.is_allowed(request, credentials):
         request.axes_locked_out = True  # type: ignore[attr-defined]
+        record_failure(credentials, request=request)  # which no signal tells
         raise LoginLocked
     try:
         return check_code(user, code, now=now)
@@ -185,8 +188,16 @@ def enrol_device(user: User, *, key: str, code: str) -> tuple[AuthenticatorApp, 
     device = AuthenticatorApp.objects.create(
         user=user, name="app", key=sealed, tolerance=TOLERANCE, drift=totp.drift, last_t=totp.t()
     )
+    record_event(Kind.SECOND_FACTOR_ENROLLED, user=user)
     log.info("second factor enrolled", event_name="second_factor_enrolled", user_id=user.pk)
     return device, make_backup_codes(user)
+
+
+@transaction.atomic
+def replace_backup_codes(user: User) -> list[str]:
+    """Return new codes for paper to somebody who has lost theirs, or has used them up."""
+    record_event(Kind.CODES_MADE, user=user)
+    return make_backup_codes(user)
 
 
 @transaction.atomic
@@ -216,9 +227,19 @@ def remove_devices(user: User) -> bool:
     return bool(removed or codes)
 
 
+@transaction.atomic
+def remove_second_factor(user: User) -> None:
+    """Remove one's own app and codes."""
+    if remove_devices(user):
+        record_event(Kind.SECOND_FACTOR_REMOVED, user=user)
+
+
+@transaction.atomic
 def reset_second_factor(user: User, *, actor: User | None) -> bool:
     """Remove the devices of somebody who has lost them; return whether there were any. No actor: operations."""
     removed = remove_devices(user)
+    if removed:
+        record_event(Kind.SECOND_FACTOR_RESET, user=user, actor=actor)
     actor_id = actor.pk if actor else None
     log.warning("second factor reset", event_name="second_factor_reset", user_id=user.pk, actor_id=actor_id)
     return removed

@@ -1,5 +1,5 @@
 """The desk for people: mentors, organisations, and who logs in."""
 
-from mentors.admin import organisations, people
+from mentors.admin import organisations, people, security
 
-__all__ = ["organisations", "people"]
+__all__ = ["organisations", "people", "security"]

@@ -15,6 +15,7 @@ from knox.models import AuthToken
 from certifications.ical import revoke_feed
 from certifications.models import CalendarFeed
 from mentors.accounts.access import end_all_access
+from mentors.accounts.security_trail import Kind, record_event
 from mentors.accounts.sessions import find_sessions
 from mentors.desk.scoped import actor_of
 
@@ -41,6 +42,7 @@ def end(request: HttpRequest) -> HttpResponse:
         for session in user.sessions.all():
             if session.reference == request.POST["session"]:
                 session.delete()
+                record_event(Kind.SESSION_ENDED, user=user)
         messages.success(request, _("That browser is logged out."))
     elif "token" in request.POST:
         AuthToken.objects.filter(user=user, token_key=request.POST["token"]).delete()
@@ -50,6 +52,7 @@ def end(request: HttpRequest) -> HttpResponse:
         messages.success(request, _("The address is revoked. Calendars that had it get nothing any more."))
     elif "everything" in request.POST:
         end_all_access(user)
+        record_event(Kind.ACCESS_ENDED, user=user)
         update_session_auth_hash(request, user)
         messages.success(request, _("Everything has ended but this browser’s login."))
     return HttpResponseRedirect(reverse("own_access"))

@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from mentors.accounts.invitations import InvitationTokens, accept_invitation, find_invitation
 from mentors.accounts.known_devices import know_device
 from mentors.accounts.passwords import PasswordLinks, PasswordOnly
+from mentors.accounts.security_trail import Kind, record_event
 from mentors.conflicts import ChangedMeanwhile
 from mentors.desk.action_page import AskForm
 from mentors.desk.sign_in import ThrottledPage, continue_login
@@ -84,8 +85,11 @@ class ForgottenView(ThrottledPage, UnauthenticatedPage, views.PasswordResetView)
         throttles = PerMailboxAndAddress(), PerMailbox()
         if all(throttle.allow_request(self.request, self) for throttle in throttles):  # type: ignore[arg-type]
             base = settings.PUBLIC_URL or self.request.build_absolute_uri("/").rstrip("/")
-            for user in form.get_users(form.cleaned_data["email"]):
+            owners: list[Any] = list(form.get_users(form.cleaned_data["email"]))
+            for user in owners:
                 mail_password_link(user, base_url=base)
+            for owner in owners or [None]:  # the answer takes as long for an address that nobody has
+                record_event(Kind.PASSWORD_LINK_ASKED, user=owner, request=self.request)
         return HttpResponseRedirect(self.get_success_url())
 
 

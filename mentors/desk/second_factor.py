@@ -34,8 +34,8 @@ from mentors.accounts.second_factor import (
     count_backup_codes,
     enrol_device,
     find_device,
-    make_backup_codes,
-    remove_devices,
+    remove_second_factor,
+    replace_backup_codes,
     secret_of,
     setup_url,
     verify_code,
@@ -132,7 +132,7 @@ class DeviceView(PendingLogin, FormView[NewDeviceForm]):
             form.add_error("code", str(refusal))
             return self.form_invalid(form)
         self.request.session.pop(KEY, None)
-        complete_login(self.request, self.user, device)
+        complete_login(self.request, self.user, device, is_renewal=self.is_logged_in)
         return show_codes(self.request, codes, to=self.get_success_url())
 
 
@@ -159,7 +159,7 @@ class CodesView(FormView[ProofForm]):
         except ConflictError as refusal:
             form.add_error("proof", str(refusal))
             return self.form_invalid(form)
-        return show_codes(self.request, make_backup_codes(user), to=reverse("admin:second_factor"))
+        return show_codes(self.request, replace_backup_codes(user), to=reverse("admin:second_factor"))
 
 
 @never_cache
@@ -183,7 +183,7 @@ def remove(request: HttpRequest) -> HttpResponse:
 
     def act(*, proof: str) -> str:
         reauthenticate(request, user, proof)
-        remove_devices(user)
+        remove_second_factor(user)
         update_session_auth_hash(request, user)  # who has proved it stays; everywhere else access has ended
         return _("Your password alone lets you in now.")
 

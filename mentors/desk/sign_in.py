@@ -37,12 +37,14 @@ from django_otp.models import Device
 from unfold.forms import AuthenticationForm
 
 from mentors.accounts.access import NoRole
+from mentors.accounts.known_devices import is_known
 from mentors.accounts.login_lock import wait_of
 from mentors.accounts.scope import Permission, Scope
 from mentors.accounts.second_factor import has_device, verify_code
+from mentors.accounts.security_trail import record_event
 from mentors.conflicts import ConflictError
 from mentors.desk.action_page import AskForm
-from mentors.models import User
+from mentors.models import SecurityEvent, User
 from mentors.rest.throttles import PerLogin
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -168,11 +170,17 @@ def find_pending_login(request: HttpRequest) -> User | None:
     return user if any(constant_time_compare(note["password"], each) for each in hashes) else None
 
 
-def complete_login(request: HttpRequest, user: User, device: Device | None = None) -> None:
-    """Log in, under a new session key, and keep which device gave the code."""
+def complete_login(request: HttpRequest, user: User, device: Device | None = None, *, is_renewal: bool = False) -> None:
+    """Log in, under a new session key, and keep which device gave the code.
+
+    It is a renewal for who was in, and has a new device.
+    """
+    kind = SecurityEvent.Kind.LOGIN if is_known(request, user) else SecurityEvent.Kind.NEW_DEVICE
     user.otp_device = device  # type: ignore[attr-defined]  # django-otp keeps it in the session when one logs in
     request.session.pop(NOTE, None)
     log_in(request, user, backend=BACKEND)
+    if not is_renewal:
+        record_event(kind, user=user, request=request)
 
 
 def sign_in_view(context: dict[str, Any]) -> Callable[..., Any]:

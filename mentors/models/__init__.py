@@ -15,6 +15,7 @@ from mentors.models.organisations import (
     validate_timezone,
 )
 from mentors.models.people import Mentor, MentorQuerySet, StatusChange, ids_if_few, validate_phone
+from mentors.models.security import SecurityEvent, SecurityEventQuerySet
 from mentors.models.sessions import Session
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "Mentor",
     "MentorQuerySet",
     "Organisation",
+    "SecurityEvent",
+    "SecurityEventQuerySet",
     "Session",
     "StatusChange",
     "User",

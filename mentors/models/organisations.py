@@ -5,12 +5,13 @@ from __future__ import annotations
 import zoneinfo
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
+from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.utils.crypto import get_random_string
 from django.utils.translation import gettext_lazy as _
 
@@ -53,6 +54,11 @@ class User(AbstractUser):
 
     # In every session and link of the account, as the password's hash is: a new key ends them all at once.
     access_key = models.CharField(max_length=32, default=make_access_key, db_default="", editable=False)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save it, in one transaction with what follows: what is recorded of it, and the end of all access."""
+        with transaction.atomic():
+            super().save(*args, **kwargs)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """Return the fingerprint that Django keeps in a session, and compares at every request.

@@ -25,6 +25,7 @@ PLACES = {
     "invitations": "/admin/mentors/invitation/",
     "calendar": "/admin/certifications/calendarfeed/",
     "access": "/admin/access/",
+    "security": "/admin/mentors/securityevent/",
 }
 
 
