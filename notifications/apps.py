@@ -10,7 +10,7 @@ class NotificationsConfig(AppConfig):
     verbose_name = _("Messages")
 
     def ready(self) -> None:
-        from notifications import record_text  # noqa: F401  registers what its records say
+        from notifications import account_mail, record_text  # noqa: F401  listens; registers what its records say
         from notifications.bounces import record_event  # reads models, which are there from now on
 
         # A signal, because django-anymail has no other way to say what a provider reports.

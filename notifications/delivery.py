@@ -39,7 +39,7 @@ from notifications.channels import CHANNELS, EMAIL
 from notifications.claims import claim_due, give_up, mark_sent, put_back, put_back_untried, renew
 from notifications.links import add_secret
 from notifications.messages.context import Message, gather, read_notifications
-from notifications.messages.fragments import clean
+from notifications.messages.fragments import organisation_of
 from notifications.messages.payload import payload_of
 from notifications.messages.render import render_message
 from notifications.models import BadAddress, Notification
@@ -60,8 +60,8 @@ CONNECTIONS = 2
 NOBODY_KNOWN = Recipient()
 # All that is claimed is queued again when its lease is over.
 NO_ROWS_FAULT = (SoftTimeLimitExceeded, OperationalError, InterfaceError)
-# Somebody waits for it: it leaves at any hour.
-AT_ANY_HOUR = (Notification.Kind.INVITED,)
+# To the owner of an account, about it: at any hour, and to nowhere but the owner's own mailbox.
+ABOUT_ACCOUNTS = (Notification.Kind.INVITED, Notification.Kind.ACCOUNT)
 
 # Takes out of the messages what is no longer true, and returns why, by id, for those of which nothing is left to say;
 # rule 8 is known two floors up.
@@ -101,7 +101,7 @@ def defer(*, now: datetime) -> None:
         closed[organisation.next_sending_time(now)].append(organisation.pk)
     closed.pop(now, None)  # those that are open
     at_any_hour = [code for code, channel in CHANNELS.items() if not channel.keeps_hours]
-    due = Notification.objects.due(now=now).exclude(channel__in=at_any_hour).exclude(kind__in=AT_ANY_HOUR)
+    due = Notification.objects.due(now=now).exclude(channel__in=at_any_hour).exclude(kind__in=ABOUT_ACCOUNTS)
     for opens_at, organisations in closed.items():
         due.filter(organisation__in=organisations).update(next_attempt_at=opens_at)
 
@@ -137,7 +137,7 @@ def send_again(notifications: Iterable[Notification], *, now: datetime) -> int:
 
 def _keeps_hours(row: Notification) -> bool:
     """Say whether the message waits for its organisation's sending hours (rule 12)."""
-    return row.kind not in AT_ANY_HOUR and (row.channel not in CHANNELS or CHANNELS[row.channel].keeps_hours)
+    return row.kind not in ABOUT_ACCOUNTS and (row.channel not in CHANNELS or CHANNELS[row.channel].keeps_hours)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,7 +327,7 @@ def _envelope(message: Message, address: str) -> Envelope:
     return Envelope(
         address=address,
         rendered=rendered,
-        sender=clean(row.organisation.name),
+        sender=organisation_of(message),
         message_id=row.message_id,
         written_at=timezone.now(),
         secrets=message.recipient.app_secrets,
@@ -374,7 +374,7 @@ def _go_another_way(
     """Give a message up on its channel: the recipient's next one takes it over, unless it is the recipient's fault."""
     fault = _lasting_fault(row, fault)
     tried = [*row.given_up, row.channel]
-    if fault == Fault.RECIPIENT or not (channel := next_channel(recipient, tried=tried)):
+    if fault == Fault.RECIPIENT or row.kind in ABOUT_ACCOUNTS or not (channel := next_channel(recipient, tried=tried)):
         give_up(row, Notification.Status.FAILED, reason, fault=fault)
         return
     log.warning("message goes another way", event_name="message_rerouted", notification_id=row.pk, channel=channel)

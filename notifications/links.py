@@ -22,6 +22,8 @@ class Links:
     answers: dict[Answer.Choice, str] = field(default_factory=dict)  # to confirm one
     preference: str = ""  # to choose how to be told; also for List-Unsubscribe
     desk: str = ""
+    access: str = ""  # to what lets in to one's own account
+    password: str = ""  # to ask for a new password
     invitation: str = field(default="", repr=False)  # to accept it; made as the message leaves
 
 
@@ -30,6 +32,9 @@ def links_of(notification: Notification) -> Links:
     if not settings.PUBLIC_URL:
         return Links()
     desk = _absolute(reverse("admin:index"))
+    if notification.kind == Notification.Kind.ACCOUNT:
+        access, password = _absolute(reverse("own_access")), _absolute(reverse("admin_password_reset"))
+        return Links(desk=desk, access=access, password=password)
     if user_id := notification.recipient_user_id:
         token = sign_id(user_id, purpose=PREFERENCE)
         return Links(desk=desk, preference=_absolute(reverse("preference", args=[token])))

@@ -58,6 +58,7 @@ class Notification(models.Model):
         LATE = "late", _("a run is late")
         FAILED = "failed", _("a run failed, in whole or in part")
         INVITED = "invited", _("an invitation to the desk")
+        ACCOUNT = "account", _("something about one's own account")
         APP_GONE = "app_gone", _("an organisation's app takes no messages any more")
 
     class Status(models.TextChoices):
@@ -74,8 +75,10 @@ class Notification(models.Model):
 
     # The same message is never written twice, whoever tries again: every insert relies on it.
     dedupe_key = models.CharField(_("key"), max_length=200)
-    organisation = models.ForeignKey(
-        Organisation, verbose_name=_("organisation"), on_delete=models.PROTECT, db_index=False
+    # Of a message to an account's owner (Kind.ACCOUNT) none: it is for nobody else in any. The types say that every
+    # other kind has one.
+    organisation = models.ForeignKey[Organisation, Organisation](  # type: ignore[misc]
+        Organisation, verbose_name=_("organisation"), on_delete=models.PROTECT, null=True, db_index=False
     )
     kind = models.CharField(_("kind"), max_length=14, choices=Kind)
     channel = models.CharField(_("channel"), max_length=10, choices=channel_choices)
@@ -140,6 +143,10 @@ class Notification(models.Model):
                     & models.Q(models.Q(recipient_user__isnull=False) ^ models.Q(recipient_mentor__isnull=False))
                 ),
                 name="notification_has_one_recipient",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind="account") ^ models.Q(organisation__isnull=False),
+                name="notification_has_organisation",
             ),
         ]
         indexes = [

@@ -17,9 +17,12 @@ def leave_out_unseen(
 ) -> dict[int, RecordText]:
     """Take out of messages to users what they may not know any more; `scopes`, by user, are read unless given.
 
+    What is about an account is its owner's to know, whatever roles are left.
+
     Return why nothing is left, by the notification's id, for those of which nothing is.
     """
-    to_users = [message for message in messages if message.notification.recipient_user_id]
+    about_mentors = (message for message in messages if message.notification.kind != Notification.Kind.ACCOUNT)
+    to_users = [message for message in about_mentors if message.notification.recipient_user_id]
     if scopes is None:
         scopes = Scope.of_all({message.notification.recipient_user_id or 0 for message in to_users})
     invited = _find_invited(to_users)

@@ -18,6 +18,7 @@ from django.utils.module_loading import import_string
 
 from mentors.models import Mentor, Organisation, User
 from mentors.status import latest_changes
+from notifications import dispatch
 from notifications.channels import EMAIL, INBOX
 from notifications.models import Notification
 from notifications.outbox import Event, Outbox, as_facts
@@ -68,6 +69,9 @@ class NotificationService(Protocol):
 
     def invite(self, *, user: User, organisation: Organisation, key: str, facts: dict[str, Any], now: datetime) -> None:
         """Tell somebody, by e-mail and at any hour, that they have a role in the organisation."""
+
+    def tell_owner(self, *, user: User, language: str, key: str, facts: dict[str, Any], now: datetime) -> None:
+        """Tell somebody, by e-mail and at any hour, what has happened to their account; `to` is another address."""
 
 
 def get_notification_service() -> NotificationService:
@@ -180,6 +184,20 @@ class DatabaseNotificationService:
         outbox = Outbox(organisation=organisation, now=now, run_id=None)
         outbox.add(Notification.Kind.INVITED, EMAIL, key, facts, recipient_user_id=user.pk, at_any_hour=True)
         outbox.write()
+
+    def tell_owner(self, *, user: User, language: str, key: str, facts: dict[str, Any], now: datetime) -> None:
+        row = Notification(
+            dedupe_key=f"{key}:{EMAIL}:{user.pk}",
+            kind=Notification.Kind.ACCOUNT,
+            channel=EMAIL,
+            recipient_user=user,
+            language=language,
+            context=facts,
+            next_attempt_at=now,
+            created_at=now,
+        )
+        Notification.objects.bulk_create([row], ignore_conflicts=True)
+        dispatch.deliver_after_commit()
 
 
 def _paused_by_coordinator(

@@ -80,7 +80,7 @@ def gather(notifications: Iterable[Notification], *, now: datetime) -> list[Mess
     return [
         Message(
             notification=row,
-            today=row.organisation.local_time(now).date(),
+            today=(row.organisation.local_time(now) if row.organisation_id else now).date(),
             recipient=_recipient(row),
             recipient_name=_name(row),
             events=told[row.pk] if row.kind in SUMMARIES else _events(row, paused),
@@ -126,9 +126,10 @@ def _name(row: Notification) -> str:
 def _recipient(row: Notification) -> Recipient:
     person = row.recipient_mentor or row.recipient_user
     chosen: Preference | None = getattr(person, "preference", None)
-    app = Webhook.of(row.organisation)
+    app = Webhook.of(row.organisation) if row.organisation_id else None
     return Recipient(
-        email=person.email if person else "",
+        # Who has a new address is told of it by the old one, too.
+        email=row.context.get("to") or (person.email if person else ""),
         phone=row.recipient_mentor.phone if row.recipient_mentor else "",
         chosen=chosen.address if chosen and chosen.channel == row.channel else "",
         app_url=app.url if app else "",

@@ -16,6 +16,7 @@ from notifications.rendered_message import Block, Link, LinkList, Paragraph
 
 # A text message costs by the part, and 300 characters are two parts.
 SHORT = 300
+SERVICE = "Nattevakt"
 SHORTEST = 60  # with less room than this beside a link, the words go first
 
 
@@ -77,7 +78,9 @@ def who(event: NotificationEvent) -> dict[str, str]:
 
 
 def organisation_of(message: Message) -> str:
-    return clean(message.notification.organisation.name)
+    """Return who sends it: of what an account's owner is told, the service itself."""
+    row = message.notification
+    return clean(row.organisation.name) if row.organisation_id else SERVICE
 
 
 def paragraphs(*texts: str) -> tuple[Paragraph, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from notifications.messages import digests, to_coordinators, to_invited, to_mentors, to_operations
+from notifications.messages import digests, to_coordinators, to_invited, to_mentors, to_operations, to_owners
 from notifications.messages.context import Message
 from notifications.messages.fragments import Draft, clean, make_short, nothing_left, organisation_of, paragraphs
 from notifications.models import Notification
@@ -30,6 +30,7 @@ WRITERS: dict[str, Callable[[Message], Draft]] = {
     Kind.FAILED: to_operations.failed,
     Kind.APP_GONE: to_operations.app_gone,
     Kind.INVITED: to_invited.invited,
+    Kind.ACCOUNT: to_owners.account,
 }
 
 
@@ -79,6 +80,8 @@ def _footer(message: Message) -> tuple[Paragraph | Link, ...]:
     row, organisation = message.notification, {"organisation": organisation_of(message)}
     if row.kind == Kind.INVITED:
         return to_invited.footer(message)
+    if row.kind == Kind.ACCOUNT:
+        return to_owners.footer()
     if row.recipient_mentor_id:
         return paragraphs(
             _(

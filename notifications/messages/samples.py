@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
+from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, SecurityEvent, User
 from notifications.channel import Recipient
 from notifications.channels import EMAIL, OPERATIONS
 from notifications.links import Links
@@ -15,6 +15,7 @@ from notifications.messages.context import Message, NotificationEvent
 from notifications.models import Answer, Notification
 
 Kind = Notification.Kind
+Event = SecurityEvent.Kind
 
 HOST = "https://nattevakt.example"
 TOKEN = "1042.1vMkZ2.3mXQv0c8"  # noqa: S105
@@ -38,6 +39,7 @@ def sample_messages(language: str, today: date) -> list[tuple[str, Message]]:
             *_summaries(language, today),
             *_to_operations(language),
             *_to_invited(language),
+            *_to_owners(language),
         )
     ]
 
@@ -113,6 +115,35 @@ def _to_invited(language: str) -> Samples:
     another = _to_coordinator(language, Kind.INVITED, [], context={**facts, "chapter": ""})
     another["notification"].recipient_user = User(pk=1, username="kari", first_name="Kari", last_name="Nes")
     yield "another-role", another | {"links": links}
+
+
+def _to_owners(language: str) -> Samples:
+    facts = {
+        "at": "2026-11-21T11:00:00+00:00",
+        "timezone": "Europe/Oslo",
+        "organisation": "HLF",
+        "device": "Firefox, Windows",
+        "address": "192.0.2.7",
+    }
+    links = Links(desk=f"{HOST}/admin/", access=f"{HOST}/admin/access/", password=f"{HOST}/admin/password/")
+    for slug, what, more in (
+        ("new-device", Event.NEW_DEVICE, {}),
+        ("new-token", Event.TOKEN_ISSUED, {"token": "7c61f0a9b2d4e85"}),
+        ("password-changed", Event.PASSWORD_CHANGED, {}),
+        ("second-factor-reset", Event.SECOND_FACTOR_RESET, {"by": "Ola Berg"}),
+        ("role-ended", Event.ROLE_ENDED, {"by": "Ola Berg"}),
+    ):
+        row = Notification(
+            kind=Kind.ACCOUNT,
+            channel=EMAIL,
+            recipient_user=COORDINATOR,
+            language=language,
+            context={**facts, "what": what, **more},
+        )
+        yield (
+            slug,
+            {"notification": row, "recipient_name": COORDINATOR.get_full_name(), "events": [], "links": links},
+        )
 
 
 def _facts(kind: Kind, *names: str) -> dict[str, Any]:

@@ -157,6 +157,9 @@ def violations(hlf: Organisation, oslo: Chapter, course: CertificationType, ment
         "notification_has_one_recipient": Notification(
             dedupe_key="both", recipient_user=user, recipient_mentor=mentor, **message
         ),
+        "notification_has_organisation": Notification(
+            dedupe_key="nobody's", recipient_user=user, **message | {"organisation": None}
+        ),
         "preference_is_of_one_person": Preference(user=user, mentor=mentor),
         "preference_of_mentor_has_no_mail": Preference(mentor=mentor, mail="weekly"),
         "bad_address_is_marked_once": BadAddress(**bad_address),
@@ -210,6 +213,7 @@ CONSTRAINTS = [
     "run_item_acts_once",
     "notification_is_written_once",
     "notification_has_one_recipient",
+    "notification_has_organisation",
     "preference_is_of_one_person",
     "preference_of_mentor_has_no_mail",
     "bad_address_is_marked_once",

@@ -31,7 +31,7 @@ STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
 # What messages are told and do not say themselves.
 GIVEN = sorted(
     {*samples.NAMES, "Ola Berg", samples.COURSE, samples.FIRST_AID, samples.SIGN_LANGUAGE, "Oslo", "Bergen",
-     "HLF", str(samples.RUN), "550 5.1.1 User unknown", "app.hlf.example"},
+     "HLF", "Nattevakt", "kari", "Firefox, Windows", str(samples.RUN), "550 5.1.1 User unknown", "app.hlf.example"},
     key=len, reverse=True,
 )  # fmt: skip
 
