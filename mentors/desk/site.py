@@ -53,15 +53,14 @@ class DeskSite(UnfoldAdminSite):
         answer: HttpResponse = sign_in_view(context | (extra_context or {}))(request)
         return answer
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         request.current_app = self.name
         view = PasswordChangeView.as_view(
             form_class=OwnPasswordForm,
             success_url=reverse("admin:password_change_done"),
             extra_context=self.each_context(request) | (extra_context or {}),
         )
-        answer: HttpResponse = view(request)
-        return answer
+        return cast("TemplateResponse", view(request))
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Show the view to who has access, and a page of the desk instead of what nobody can read."""
