@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
@@ -32,8 +32,9 @@ from certifications.lapses_on import lock_to_certify
 from certifications.mentor_status import resume_renewed
 from certifications.models import Certification, CertificationType
 from certifications.roster_errors import LineCode, LineError
-from certifications.roster_file import Cells, RosterFile, open_roster
+from certifications.roster_file import BY_COMMAND, RosterFile, open_roster
 from certifications.roster_line import Known, RosterLine, parse_line
+from certifications.roster_reader import Cells, Limits
 from certifications.roster_sql import (
     COMPARE_CERTIFICATIONS,
     COMPARE_MENTORS,
@@ -128,7 +129,7 @@ class ImportReport:
 
 
 def import_roster(
-    file: Path,
+    file: Path | IO[bytes],
     *,
     organisation: Organisation,
     now: datetime,
@@ -137,6 +138,7 @@ def import_roster(
     dry_run: bool = False,
     on_progress: Progress | None = None,
     on_line: OnLine | None = None,
+    limits: Limits = BY_COMMAND,
 ) -> ImportReport:
     """Import a roster and report every line; with errors, only if they are to be skipped.
 
@@ -150,7 +152,7 @@ def import_roster(
         on_line=on_line or _nobody_watches,
     )
     with transaction.atomic():
-        with open_roster(file) as roster:
+        with open_roster(file, limits=limits) as roster:
             errors = merge.load(roster, create_chapters=create_chapters)
         errors |= merge.refuse_second_names()
         importing = not dry_run and (skip_errors or not errors)

@@ -81,6 +81,19 @@ class FileCode(TextChoices):
         _("%(file)s has more than %(lines)s lines: ask operations to import it with the command import_roster."),
     )
     TOO_LARGE = "too_large", _("%(file)s is too large when it is unpacked: save only the lines and columns.")
+    TOO_MANY_ROWS = (
+        "too_many_rows",
+        _("%(file)s is a broken XLSX file: it has a row after row %(rows)s, where a sheet ends."),
+    )
+    XML_ENTITIES = (
+        "xml_entities",
+        _("%(file)s declares XML entities, as no spreadsheet does. Open it, and save it again as XLSX."),
+    )
+    TOO_COSTLY = (
+        "too_costly",
+        _("%(file)s takes too much time or memory to read: save only the lines and columns of the roster."),
+    )
+    UNKNOWN_FAULT = "unknown_fault", _("%(file)s cannot be read. Save it again as “CSV UTF-8” or as XLSX.")
 
 
 class RosterFileError(Exception):

@@ -14,7 +14,7 @@ from django.core.validators import validate_email
 
 from certifications.models import Certification
 from certifications.roster_errors import LineCode, LineError
-from certifications.roster_file import COLUMNS, Cells
+from certifications.roster_reader import COLUMNS, Cells
 from mentors.models import LANGUAGES, Chapter, Mentor, validate_phone
 
 KNOWN_LANGUAGES = {code for code, _name in LANGUAGES}

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 from certifications.models import RosterUpload
 from certifications.roster import ImportReport, LineVerdict
 from certifications.roster_errors import LineCode, RosterFileError
-from certifications.roster_file import COLUMNS
+from certifications.roster_reader import COLUMNS
 from certifications.roster_uploads import MAX_BYTES, UploadGone, import_upload, keep_upload, lock_upload
 from mentors.accounts.scope import NOTHING, Permission, Scope
 from mentors.desk.action_page import AskForm

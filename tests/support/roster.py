@@ -15,7 +15,7 @@ from subprocess import DEVNULL, Popen
 from django.apps import apps
 
 from certifications.roster import ImportReport
-from certifications.roster_file import COLUMNS
+from certifications.roster_reader import COLUMNS
 from tests.support.processes import PROJECT, live_environment
 
 HEADER = ",".join(COLUMNS)

@@ -18,7 +18,7 @@ from django.urls import reverse
 
 from certifications.models import Certification, CertificationType
 from certifications.roster import import_roster
-from certifications.roster_file import COLUMNS
+from certifications.roster_reader import COLUMNS
 from mentors.desk import exporting
 from mentors.models import Chapter, Mentor, Organisation, User
 from mentors.spreadsheets import FORMULA, guard, unguard

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+from django.contrib.messages import get_messages
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -23,6 +25,7 @@ from mentors.models import Mentor, Organisation, User
 from mentors.record_text import verbatim
 from mentors.status import change_status
 from tests.conftest import NOW, Certify, Enrol
+from tests.support.broken_rosters import billion_laughs, deep_cells, far_row
 from tests.support.roster import HEADER, LIV
 from tests.support.roster_desk import OLA, WRONG, Upload, say_yes
 
@@ -181,7 +184,7 @@ def test_a_file_that_is_too_large_for_a_request_is_for_the_command(
     upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = upload(raw=b"x" * (roster_uploads.MAX_BYTES + 1))
-    monkeypatch.setattr(roster_uploads, "MAX_LINES", 1)
+    monkeypatch.setattr(roster_uploads, "LIMITS", replace(roster_uploads.LIMITS, lines=1))
     just_short_enough = upload(LIV)
     long = upload(LIV, OLA)
 
@@ -195,11 +198,38 @@ def test_a_file_that_is_too_large_for_a_request_is_for_the_command(
 
 
 def test_an_archive_that_would_fill_the_memory_is_refused(upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roster_uploads, "MAX_UNPACKED", 1000)
+    monkeypatch.setattr(roster_uploads, "LIMITS", replace(roster_uploads.LIMITS, unpacked=1000))
 
     page = upload(raw=xlsx(LIV), name="bomb.xlsx")
 
     assert "bomb.xlsx is too large when it is unpacked" in the_complaint(page)
+
+
+@pytest.mark.parametrize("make", [billion_laughs, lambda: far_row(6_000_000), lambda: deep_cells(1_000_000)])
+def test_a_file_made_to_hold_a_worker_is_refused_in_the_form(
+    upload: Upload, monkeypatch: pytest.MonkeyPatch, make: Callable[[], bytes]
+) -> None:
+    monkeypatch.setattr(roster_uploads, "LIMITS", replace(roster_uploads.LIMITS, cpu_seconds=1))
+
+    page = upload(raw=make(), name="bomb.xlsx")
+
+    assert page.status_code == 422
+    assert "bomb.xlsx" in the_complaint(page)
+    assert not RosterUpload.objects.exists()
+
+
+def test_a_file_that_was_let_in_before_and_costs_too_much_now_is_not_imported(
+    upload: Upload, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(LIV)
+    RosterUpload.objects.update(content=deep_cells(1_000_000))
+    monkeypatch.setattr(roster_uploads, "LIMITS", replace(roster_uploads.LIMITS, cpu_seconds=1))
+
+    answer = say_yes(browser)
+
+    assert answer.status_code == 302
+    assert "takes too much time or memory" in " ".join(map(str, get_messages(answer.wsgi_request)))
+    assert not Mentor.objects.exists()
 
 
 def test_nothing_of_a_roster_is_left_in_a_folder(

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from certifications.models import Certification, CertificationType
 from certifications.roster import import_roster
 from certifications.roster_errors import RosterFileError
-from certifications.roster_file import COLUMNS
+from certifications.roster_reader import COLUMNS
 from mentors.models import Mentor, Organisation
 from tests.conftest import NOW
 from tests.support.processes import PROJECT

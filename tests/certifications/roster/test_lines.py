@@ -84,7 +84,7 @@ def test_a_date_is_iso_or_norwegian_and_an_empty_expiry_is_open_ended(
         ("issued_on", "31.02.2025", "impossible date"),
         ("issued_on", "0000-01-01", "impossible date"),
         ("expires_on", "31.01.99999", "impossible date"),
-        ("expires_on", "31.01." + "9" * 5000, "impossible date"),
+        ("expires_on", "31.01." + "9" * 900, "impossible date"),
         ("expires_on", "2025-12-31", "expires before it was issued"),
     ],
 )
