@@ -27,7 +27,7 @@ from io import TextIOWrapper
 from typing import IO, Any, TextIO
 from zipfile import ZipFile
 
-from mentors.spreadsheets import unguard
+from mentors.spreadsheets import unescape_xlsx, unguard
 
 COLUMNS = (
     "chapter",
@@ -303,7 +303,7 @@ def _as_text(value: object) -> str:
     """Return what a person would have typed into a CSV for the cell."""
     match value:
         case str():
-            return value
+            return unescape_xlsx(value)
         case None:
             return ""
         case datetime() if value.time() == time():

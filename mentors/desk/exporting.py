@@ -26,7 +26,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from mentors.accounts.scope import Permission
 from mentors.desk.action_page import AskForm
 from mentors.desk.scoped import ScopedAdmin, scope_of
-from mentors.spreadsheets import guard, text_of_cell
+from mentors.spreadsheets import escape_xlsx, guard, text_of_cell
 
 AT_ONCE = 2000  # rows
 PHONE = re.compile(r"\+[0-9]+")
@@ -47,7 +47,7 @@ def _write_xlsx(rows: Rows) -> bytes:
     sheet = book.create_sheet()
     for row in rows:
         harmless = (text if PHONE.fullmatch(text) else guard(text) for text in row)
-        sheet.append([ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", text) for text in harmless])
+        sheet.append([ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", escape_xlsx(text)) for text in harmless])
     file = BytesIO()
     book.save(file)
     return file.getvalue()

@@ -21,11 +21,11 @@ from certifications.roster import import_roster
 from certifications.roster_reader import COLUMNS
 from mentors.desk import exporting
 from mentors.models import Chapter, Mentor, Organisation, User
-from mentors.spreadsheets import FORMULA, guard, unguard
+from mentors.spreadsheets import unguard
 from tests.conftest import NOW, Certify, Desk, Enrol
 
 pytestmark = pytest.mark.django_db
-FORMULAS = ['=HYPERLINK("http://evil.example")', "+1+1", "-2+3", "@SUM(A1)", "'=1", "''@x"]
+FORMULAS = ['=HYPERLINK("http://evil.example")', "+1+1", "-2+3", "@SUM(A1)", "'=1", "''@x", "a;=1", "＝1+1"]
 CSV, XLSX = "0", "1"
 
 Export = Callable[..., Any]
@@ -72,15 +72,6 @@ def test_no_cell_is_a_formula(export: Export, olav: User, enrol: Enrol, kind: st
     assert len(set(FORMULAS) & {unguard(str(cell)) for cell in (cells if kind == CSV else values)}) == len(FORMULAS)
 
 
-@pytest.mark.parametrize("text", [*FORMULAS, "\t=1", "\r=1", "Liv Moe", "O'Neill", "'quoted'", ""])
-def test_what_is_guarded_is_no_formula_and_comes_back_as_it_was(text: str) -> None:
-    guarded = guard(text)
-
-    assert guarded[:1] not in tuple("=+-@\t\r")
-    assert unguard(guarded) == text
-    assert (guarded == text) == (FORMULA.match(text) is None)
-
-
 @pytest.mark.parametrize("kind", [CSV, XLSX])
 def test_the_certifications_can_be_imported_again_and_change_nothing(
     export: Export, olav: User, hlf: Organisation, enrol: Enrol, certify: Certify, tmp_path: Path, kind: str
@@ -95,7 +86,7 @@ def test_the_certifications_can_be_imported_again_and_change_nothing(
     file.write_bytes(export(olav, "certifications_certification", kind).content)
     report = import_roster(file, organisation=hlf, now=NOW)
 
-    assert (report.unchanged, len(report.lines), report.errors) == (8, 8, 0)
+    assert (report.unchanged, len(report.lines), report.errors) == (10, 10, 0)
     assert report.ignored_columns == ("revoked_at",)
     assert list(Certification.objects.order_by("pk").values()) == before
     assert list(Mentor.objects.order_by("pk").values()) == mentors
