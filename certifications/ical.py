@@ -27,6 +27,7 @@ from mentors.accounts.access import access_ended, lock_account
 from mentors.accounts.scope import Permission, Scope
 from mentors.accounts.security_trail import Kind, record_event
 from mentors.models import Mentor, User
+from mentors.validators import in_one_line
 from notifications.preferences import find_chosen
 
 log = structlog.get_logger(__name__)
@@ -111,7 +112,7 @@ def _open(user: User, *, of: str, is_cut: bool) -> Calendar:
         prodid="-//Nattevakt//Nattevakt//EN",
         uid=f"expiries-{user.pk}@{settings.MESSAGE_ID_DOMAIN}",
         # In one line: the older of the two properties that the library writes it to knows no other.
-        name=_("Certifications that expire – %(organisation)s") % {"organisation": " ".join(of.split())},
+        name=_("Certifications that expire – %(organisation)s") % {"organisation": in_one_line(of)},
         description=said,
     )
     # RFC 7986 asks for the parameter, which the library's own setter leaves out; the second is for older programs.
@@ -127,9 +128,10 @@ def _event(row: Any) -> Event:
     is_valid_then = row.type__organisation__valid_through_expiry_day
     last_valid_day = row.expires_on - timedelta(days=0 if is_valid_then else 1)
     event.add("dtstart", last_valid_day)  # without an end: that one day
-    event.add("summary", _("%(type)s expires: %(mentor)s") % {"type": row.type__name, "mentor": row.mentor__name})
-    facts = [_("Number: %(number)s") % {"number": row.number}] if row.number else []
-    facts.append(_("Chapter: %(chapter)s") % {"chapter": row.mentor__chapter__name})
+    type, mentor = in_one_line(row.type__name), in_one_line(row.mentor__name)
+    event.add("summary", _("%(type)s expires: %(mentor)s") % {"type": type, "mentor": mentor})
+    facts = [_("Number: %(number)s") % {"number": in_one_line(row.number)}] if row.number else []
+    facts.append(_("Chapter: %(chapter)s") % {"chapter": in_one_line(row.mentor__chapter__name)})
     if settings.PUBLIC_URL:
         facts.append(settings.PUBLIC_URL + reverse("admin:mentors_mentor_change", args=[row.mentor_id]))
     event.add("description", "\n".join(facts))

@@ -16,10 +16,9 @@ from certifications.models import Certification
 from certifications.roster_errors import LineCode, LineError
 from certifications.roster_reader import COLUMNS, Cells
 from mentors.models import LANGUAGES, Chapter, Mentor, validate_phone
+from mentors.validators import NOT_OF_A_LINE
 
 KNOWN_LANGUAGES = {code for code, _name in LANGUAGES}
-# What the database or a message's header cannot hold: control characters and halves of surrogate pairs.
-FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 ISO_DATE = re.compile(r"([0-9]{4,})-([0-9]{2})-([0-9]{2})")
 NORWEGIAN_DATE = re.compile(r"([0-9]{2})\.([0-9]{2})\.([0-9]{4,})")
 # What Excel shows, in English and in Norwegian, where a formula has no value.
@@ -96,7 +95,7 @@ def _clean(column: str, cell: str) -> str:
     value = cell if cell.isascii() else unicodedata.normalize("NFC", cell)
     if not value and column in REQUIRED:
         raise LineError(column, LineCode.REQUIRED)
-    if FORBIDDEN.search(value):
+    if NOT_OF_A_LINE.search(value):
         raise LineError(column, LineCode.NUL_BYTE if "\x00" in value else LineCode.CONTROL_CHARACTER)
     if value in SPREADSHEET_ERRORS:
         raise LineError(column, LineCode.SPREADSHEET_ERROR)

@@ -20,6 +20,7 @@ from certifications.roster_errors import FileCode, LineError, RosterFileError
 from certifications.roster_reader import Cells, Limits
 from mentors.conflicts import ConflictError
 from mentors.models import Organisation, User
+from mentors.validators import in_one_line
 
 # What one request does in good time; more is for the command.
 MAX_BYTES = 5_000_000
@@ -48,7 +49,7 @@ def keep_upload(*, user: User, organisation: Organisation, name: str, content: b
     """Keep a file until its user says yes, in the place of the one that waited."""
     RosterUpload.objects.filter(user=user).delete()
     return RosterUpload.objects.create(
-        user=user, organisation=organisation, name=name[:200], content=content, uploaded_at=now
+        user=user, organisation=organisation, name=in_one_line(name)[:200], content=content, uploaded_at=now
     )
 
 

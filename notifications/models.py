@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from mentors.accounts.scope import Scope
 from mentors.models import LANGUAGES, Mentor, Organisation, User
 from mentors.record_text import RecordTextField
+from mentors.validators import validate_one_line
 from notifications.channel import Fault
 from notifications.channels import EMAIL, INBOX, OPERATIONS, channel_choices, personal_channel_choices
 
@@ -213,6 +214,7 @@ class Preference(models.Model):
         _("address"),
         max_length=200,
         blank=True,
+        validators=[validate_one_line],
         help_text=_("On that channel; empty: the e-mail address or phone on record."),
     )
     mail = models.CharField(
@@ -252,7 +254,7 @@ class BadAddress(models.Model):
     """An address from which messages come back; nothing is sent there until somebody removes the row."""
 
     channel = models.CharField(_("channel"), max_length=10, choices=personal_channel_choices)
-    address = models.CharField(_("address"), max_length=254)
+    address = models.CharField(_("address"), max_length=254, validators=[validate_one_line])
     reason = models.TextField(_("reason"))
     at = models.DateTimeField(_("time"))
 

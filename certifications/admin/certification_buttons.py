@@ -19,6 +19,7 @@ from mentors.desk.action_page import AskForm, ReasonForm
 from mentors.desk.buttons import ButtonsAdmin
 from mentors.desk.scoped import actor_of
 from mentors.models import Mentor
+from mentors.validators import validate_one_line
 
 
 class RenewForm(AskForm):
@@ -32,7 +33,9 @@ class RenewForm(AskForm):
         widget=forms.DateInput(),
         help_text=gettext_lazy("Empty: as the type says."),
     )
-    number = forms.CharField(label=gettext_lazy("Number"), max_length=50, required=False)
+    number = forms.CharField(
+        label=gettext_lazy("Number"), max_length=50, required=False, validators=[validate_one_line]
+    )
 
 
 class CertificationButtons(ButtonsAdmin):

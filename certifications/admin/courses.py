@@ -26,6 +26,7 @@ from mentors.desk.badges import status_badge
 from mentors.desk.bulk_preview import Ids, TooMany, chosen_ids, how_many, preview_then_do
 from mentors.desk.scoped import actor_of, scope_of
 from mentors.models import Chapter, Mentor
+from mentors.validators import validate_one_line
 
 TEMPLATE = "certifications/desk_course.html"
 LISTED_AT_ONCE = 500
@@ -49,6 +50,7 @@ class CourseForm(AskForm):
         label=gettext_lazy("Number"),
         max_length=50,
         required=False,
+        validators=[validate_one_line],
         help_text=gettext_lazy("The same for all, as of a course; it may be left empty."),
     )
     attendees = Ids(label=gettext_lazy("Attendees"), error_messages={"required": gettext_lazy("Choose at least one.")})

@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce, Upper
 from django.utils.translation import gettext_lazy as _
 
 from mentors.models import Mentor, Organisation, User, ids_if_few
+from mentors.validators import validate_one_line
 
 # Outside of these a date is a slip of the finger, and arithmetic with it may leave what a calendar can hold.
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
@@ -39,7 +40,7 @@ class CertificationType(models.Model):
         Organisation, verbose_name=_("organisation"), on_delete=models.PROTECT, related_name="certification_types"
     )
     code = models.SlugField(_("code"), max_length=50)
-    name = models.CharField(_("name"), max_length=200)
+    name = models.CharField(_("name"), max_length=200, validators=[validate_one_line])
     required = models.BooleanField(
         _("required"), default=False, help_text=_("A mentor without a valid one is paused (rule 7).")
     )
@@ -149,7 +150,7 @@ class Certification(models.Model):
         related_name="certifications",
         db_index=False,
     )
-    number = models.CharField(_("number"), max_length=50, blank=True)
+    number = models.CharField(_("number"), max_length=50, blank=True, validators=[validate_one_line])
     issued_on = models.DateField(_("issued on"), validators=REASONABLE)
     expires_on = models.DateField(
         _("expires on"), null=True, blank=True, validators=REASONABLE, help_text=_("Empty: open-ended.")

@@ -13,6 +13,7 @@ from django_celery_beat.models import PeriodicTask
 
 from cronjobs.cron import normalise_cron
 from mentors.models import Organisation, validate_timezone
+from mentors.validators import validate_one_line
 
 LONGEST_PATIENCE_MINUTES = 7 * 24 * 60
 # However a job goes, its organisation's removal included: an entry that is left would fire for ever. Beat notices.
@@ -30,7 +31,7 @@ class CronJob(models.Model):
     organisation = models.ForeignKey(
         Organisation, verbose_name=_("organisation"), on_delete=models.CASCADE, related_name="cron_jobs"
     )
-    name = models.CharField(_("name"), max_length=200)
+    name = models.CharField(_("name"), max_length=200, validators=[validate_one_line])
     cron_expression = models.CharField(_("cron expression"), max_length=100, default="30 0 * * *")
     timezone = models.CharField(_("timezone"), max_length=64, validators=[validate_timezone])
     enabled = models.BooleanField(_("switched on"), default=True)

@@ -52,6 +52,8 @@ class User(AbstractUser):
     Roles say what a user may do (mentors/accounts/scope.py). Django's permissions are not used, and not looked up.
     """
 
+    first_name = models.CharField(_("first name"), max_length=150, blank=True, validators=[validate_one_line])
+    last_name = models.CharField(_("last name"), max_length=150, blank=True, validators=[validate_one_line])
     # In every session and link of the account, as the password's hash is: a new key ends them all at once.
     access_key = models.CharField(max_length=32, default=make_access_key, db_default="", editable=False)
 

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from certifications import ical
 from certifications.ical import build_calendar, find_feed_owner, make_feed, revoke_feed
-from certifications.models import CalendarFeed, CertificationType
+from certifications.models import CalendarFeed, Certification, CertificationType
 from certifications.recording import revoke_certification
 from config.redaction import redact_record
 from mentors.models import Chapter, CoordinatorRole, Mentor, Organisation, User
@@ -25,6 +25,8 @@ from tests.conftest import NOW, Certify, Enrol
 from tests.support.calendar import SITE, address_of
 
 pytestmark = pytest.mark.django_db
+
+CONTROLS = "".join(map(chr, [*range(1, 32), *range(127, 160)]))  # which the database refuses in a chapter's name
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +128,28 @@ class TestWhatIsInIt:
         assert says(event, "summary").endswith(f": {name}")
         assert raw.count(b"\r\nBEGIN:") == 1
         assert not re.search(rb"(?<!\r)\n", raw)
+
+    @pytest.mark.parametrize(
+        "end", ["\r\n", "\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029", "\x1b", "\u202e"]
+    )
+    def test_no_stored_name_ends_a_line_for_any_program(
+        self, kari: User, enrol: Enrol, certify: Certify, oslo: Chapter, end: str
+    ) -> None:
+        hostile = f"A{end}END:VEVENT{end}BEGIN:VEVENT"
+        certification = certify(enrol(name="Liv"), expires_in=5, number="K7")
+        Mentor.objects.update(name=hostile)
+        Certification.objects.filter(pk=certification.pk).update(number=hostile)
+        CertificationType.objects.update(name=hostile)
+        Chapter.objects.filter(pk=oslo.pk).update(
+            name=f"Oslo\u2028{hostile}".translate({ord(c): " " for c in CONTROLS})
+        )
+
+        raw = build_calendar(kari, now=NOW)
+
+        lines = raw.decode().splitlines()  # which ends a line at each of these
+        assert lines.count("BEGIN:VEVENT") == lines.count("END:VEVENT") == 1
+        assert raw.decode().split("\r\n")[:-1] == lines
+        assert says(Calendar.from_ical(raw).events[0], "summary").count("A END:VEVENT BEGIN:VEVENT") == 2
 
     def test_the_calendar_has_what_programs_ask_for(self, kari: User, mentor: Mentor, certify: Certify) -> None:
         Preference.objects.create(user=kari, language="en")
