@@ -9,7 +9,7 @@ import mentors.validators
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifications", "0008_told_by_itself"),
+        ("notifications", "0010_account_mail_checked"),
     ]
 
     operations = [

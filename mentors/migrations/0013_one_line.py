@@ -9,7 +9,7 @@ import mentors.validators
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("mentors", "0011_keys_of_apps"),
+        ("mentors", "0012_security_trail"),
     ]
 
     operations = [
