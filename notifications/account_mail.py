@@ -37,6 +37,8 @@ TOLD = {
     Kind.ACCOUNT_CLOSED,
 }
 
+ROLES = {Kind.ROLE_GIVEN, Kind.ROLE_CHANGED, Kind.ROLE_ENDED}
+
 
 @receiver(event_recorded)
 def tell_owner(event: SecurityEvent, old_email: str = "", **_kwargs: Any) -> None:
@@ -44,8 +46,8 @@ def tell_owner(event: SecurityEvent, old_email: str = "", **_kwargs: Any) -> Non
     user = event.user
     if event.kind not in TOLD or user is None:
         return
-    if event.kind == Kind.ROLE_GIVEN and event.door == SecurityEvent.Door.COMMAND:
-        return  # no command gives roles, but that of the demonstration
+    if event.kind in ROLES and event.door == SecurityEvent.Door.COMMAND:
+        return  # no command of ours does it, but that of the demonstration; who works in a shell tells by themselves
     organisation = event.organisation or _first_organisation(user)
     chosen = find_chosen(user.pk)
     facts = {

@@ -20,7 +20,7 @@ from mentors.accounts.second_factor import enrol_device, replace_backup_codes
 from mentors.accounts.security_trail import Kind, record_event
 from mentors.models import Chapter, CoordinatorRole, SecurityEvent, Session, User
 from tests.conftest import NOW
-from tests.support.second_factor import KEY, PASSWORD, code_of, log_in
+from tests.support.second_factor import DEVICE, KEY, PASSWORD, code_of, key_on, log_in
 
 pytestmark = pytest.mark.django_db
 
@@ -192,9 +192,8 @@ class TestWhatIsOnesOwn:
 
     def test_a_second_factor(self, berit: User, browser: Client, clock: Any, trail: Trail) -> None:
         log_in(browser)
-        browser.get("/admin/second-factor/device/")
-        key = browser.session["second_factor_key"]
-        browser.post("/admin/second-factor/device/", {"code": code_of(key), "proof": PASSWORD})
+        key = key_on(browser.get(DEVICE).content.decode())
+        browser.post(DEVICE, {"code": code_of(key), "proof": PASSWORD})
         browser.post("/admin/second-factor/codes/", {"proof": PASSWORD})
         browser.post("/admin/second-factor/remove/", {"proof": PASSWORD})
 
