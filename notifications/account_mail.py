@@ -19,6 +19,7 @@ Kind = SecurityEvent.Kind
 
 TOLD = {
     Kind.NEW_DEVICE,
+    Kind.LOGIN_LOCKED,
     Kind.TOKEN_ISSUED,
     Kind.CALENDAR_MADE,
     Kind.PASSWORD_CHANGED,
@@ -62,8 +63,10 @@ def tell_owner(event: SecurityEvent, old_email: str = "", **_kwargs: Any) -> Non
     }
     default = organisation.language if organisation else settings.LANGUAGE_CODE
     language = chosen.reads if chosen else default
-    # Of many in a minute and from one address, one mail.
-    key = f"account:{event.kind}:{event.at:%Y-%m-%dT%H:%M}:{event.address}:{event.organisation_id}"
+    if event.kind == Kind.LOGIN_LOCKED:  # which anybody can cause, from anywhere: of a whole hour, one mail
+        key = f"account:{event.kind}:{event.at:%Y-%m-%dT%H}"
+    else:  # of many in a minute and from one address, one mail
+        key = f"account:{event.kind}:{event.at:%Y-%m-%dT%H:%M}:{event.address}:{event.organisation_id}"
     service = get_notification_service()
     if user.email:
         service.tell_owner(user=user, language=language, key=key, facts=facts, now=event.at)

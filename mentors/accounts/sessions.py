@@ -17,6 +17,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 
+from mentors.accounts.user_agents import describe_device
 from mentors.models import Session, User
 
 BEGAN, DEVICE = "began", "device"  # in a session
@@ -66,7 +67,7 @@ def find_sessions(user: User, *, now: datetime) -> QuerySet[Session]:
 def describe_session(request: HttpRequest, **_kwargs: Any) -> None:
     """Keep in the session when it began and on what device, for the page on which its owner finds it."""
     request.session[BEGAN] = timezone.now().isoformat()
-    request.session[DEVICE] = request.META.get("HTTP_USER_AGENT", "")[:100]
+    request.session[DEVICE] = describe_device(request.META.get("HTTP_USER_AGENT", ""))
 
 
 def _idle() -> timedelta:

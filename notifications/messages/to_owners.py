@@ -19,6 +19,7 @@ Kind = SecurityEvent.Kind
 # A subject, and with a full stop a sentence.
 SAYS = {
     Kind.NEW_DEVICE: gettext_lazy("Your account was used in a new browser"),
+    Kind.LOGIN_LOCKED: gettext_lazy("Somebody tries passwords for your account"),
     Kind.TOKEN_ISSUED: gettext_lazy("A new app or program is logged in to your account"),
     Kind.CALENDAR_MADE: gettext_lazy("Your calendar has a new address"),
     Kind.PASSWORD_CHANGED: gettext_lazy("Your password was changed"),
@@ -109,6 +110,9 @@ def _what_to_do(message: Message, *, is_anothers: bool) -> tuple[Block, ...]:
     if is_anothers:
         return paragraphs(_("Do you know why? Then there is nothing to do."), f"{_('Is it a mistake?')} {ask}")
     was_it = _("Was it you? Then there is nothing to do.")
+    if facts.get("what") == Kind.LOGIN_LOCKED:
+        refused = _("Nobody has come in: the login waits after too many wrong passwords or codes.")
+        return paragraphs(f"{refused} {was_it}", f"{_('Was it not you, and does it go on?')} {ask}")
     change = _("Was it not you? Then choose a new password at once: it ends everything that is logged in.")
     if not links.password:
         return paragraphs(was_it, f"{change} {ask}")

@@ -75,6 +75,17 @@ def test_it_says_what_when_from_where_and_what_to_do(
     assert mail.from_email.startswith("Nattevakt ")
 
 
+def test_of_an_hour_of_guessing_from_everywhere_there_is_one_mail(kari: User, rf: Any, mailoutbox: list[Any]) -> None:
+    for number in range(5):
+        record_event(Kind.LOGIN_LOCKED, user=kari, request=rf.get("/admin/", REMOTE_ADDR=f"192.0.2.{number}"))
+
+    deliver()
+
+    [mail] = mailoutbox
+    assert mail.subject == "Noen prøver seg fram med passord på kontoen din"
+    assert "Ingen har kommet inn" in mail.body
+
+
 def test_it_leaves_at_night(kari: User, mailoutbox: list[Any]) -> None:
     record_event(Kind.PASSWORD_CHANGED, user=kari)
 
