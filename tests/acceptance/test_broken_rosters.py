@@ -22,8 +22,8 @@ from tests.support.roster_desk import the_file
 pytestmark = pytest.mark.django_db
 
 # `ROSTERS=5000 make test-campaigns PYTEST="-k broken_rosters"` for more.
-ROSTERS = int(os.environ.get("ROSTERS", "500"))
-AT_ONCE = 50
+ROSTERS = int(os.environ.get("ROSTERS", "100"))
+AT_ONCE = 25
 CHEAP = replace(roster_uploads.LIMITS, seconds=900)  # of CPU they have no more, however slow the machine is
 
 
