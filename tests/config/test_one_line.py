@@ -43,6 +43,8 @@ OF_THE_SERVICE = {
     "notifications.HostBudget.host",
     "notifications.Notification.dedupe_key",
     "notifications.Notification.message_id",
+    "mentors.SecurityEvent.device",
+    "mentors.SecurityEvent.token",
     "mentors.Session.device",
     "mentors.Session.session_key",
     "mentors.User.access_key",
