@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from itertools import cycle, islice
 
 import pytest
 from django.contrib import admin
@@ -34,7 +35,7 @@ pytestmark = [
 ]
 
 # How many wrong values each parameter and field gets; `EXAMPLES=36 make test-campaigns PYTEST="-k hostile"` for all.
-EXAMPLES = min(int(os.environ.get("EXAMPLES", "2")), len(WRONG))
+EXAMPLES = min(int(os.environ.get("EXAMPLES", "1")), len(WRONG))
 ROLES = ["chapter", "lead", "auditor", "superuser", "anonymous"]
 FOREIGN = ("Ålesund", "Norges Blindeforbund", "leder-nbf", "fremmed")
 
@@ -63,7 +64,7 @@ def as_role(world: World, role: str) -> Trouble:
 def test_a_chapters_coordinator_finds_no_list_that_breaks(world: World) -> None:
     trouble = as_role(world, "chapter")
 
-    ask_lists(trouble, world, examples=1)
+    ask_lists(trouble, world, with_lookups=False)
 
     assert trouble.found == {}
 
@@ -72,7 +73,7 @@ def test_a_chapters_coordinator_finds_no_list_that_breaks(world: World) -> None:
 def test_no_list_breaks(world: World, role: str) -> None:
     trouble = as_role(world, role)
 
-    ask_lists(trouble, world, examples=EXAMPLES)
+    ask_lists(trouble, world, with_lookups=True)
 
     assert trouble.found == {}
 
@@ -81,8 +82,10 @@ def test_no_list_breaks(world: World, role: str) -> None:
 def test_no_page_breaks_by_its_address(world: World, role: str) -> None:
     trouble = as_role(world, role)
 
+    turns = cycle(WRONG)
+
     for address in addresses():
-        for id in (*address.ids, *WRONG) if address.has_id else ():
+        for id in (*address.ids, *islice(turns, 5 * EXAMPLES)) if address.has_id else ():
             trouble.get(address.of(id))
             trouble.post(address.of(id), {})
         for page in address.pages[:1]:
@@ -106,8 +109,8 @@ def test_no_form_breaks_by_what_it_is_filled_in_with(world: World, role: str) ->
     assert trouble.found == {}
 
 
-def ask_lists(trouble: Trouble, world: World, *, examples: int) -> None:
-    """Ask the lists that the role has by what they know, and by what Django would know."""
+def ask_lists(trouble: Trouble, world: World, *, with_lookups: bool) -> None:
+    """Ask the lists that the role has by what they know, and by the lookups that Django would know."""
     root = Client()
     root.force_login(User.objects.get(pk=world.users["superuser"].pk))  # type: ignore[union-attr]
     for model in admin.site._registry:
@@ -116,6 +119,6 @@ def ask_lists(trouble: Trouble, world: World, *, examples: int) -> None:
         if answer.status_code != 200 or "cl" not in (answer.context or ()):
             continue
         known = parameters_of(model, root.get(page).wsgi_request)
-        lookups = pairs(lookups_of(model), FEW, each=1) if examples > 1 else ()
-        for name, value in (*pairs(known, WRONG, each=examples), *pairs(CONTROLS, WRONG, each=examples), *lookups):
+        lookups = pairs(lookups_of(model), FEW, each=1) if with_lookups else ()
+        for name, value in (*pairs((*known, *CONTROLS), WRONG, each=EXAMPLES), *lookups):
             trouble.get(page, {name: value})
