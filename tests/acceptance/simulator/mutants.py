@@ -189,8 +189,8 @@ MENDED = [
     Mutant(
         fault="7: what is given up on one channel goes by no other",
         file="notifications/delivery.py",
-        before="if fault == Fault.RECIPIENT or not (channel := next_channel(recipient, tried=tried)):",
-        after='if not (channel := ""):',
+        before="or not (channel := next_channel(recipient, tried=tried)):",
+        after='or not (channel := ""):',
         test="tests/notifications/delivery/test_whose_fault.py"
         "::TestAnotherWay::test_a_mail_that_was_given_up_goes_by_sms",
     ),
@@ -350,8 +350,8 @@ MENDED = [
     Mutant(
         fault="13: a line break in an organisation's name stops all its mail",
         file="notifications/delivery.py",
-        before="        sender=clean(row.organisation.name),\n",
-        after="        sender=row.organisation.name,\n",
+        before="        sender=organisation_of(message),\n",
+        after="        sender=message.notification.organisation.name,\n",
         test="tests/notifications/delivery/test_lines.py::test_mail_leaves_whatever_is_stored",
     ),
     Mutant(
