@@ -63,7 +63,6 @@ def as_role(world: World, role: str) -> Trouble:
     return Trouble(client=client, foreign=() if role == "superuser" else FOREIGN)
 
 
-@pytest.mark.canary
 def test_a_chapters_coordinator_finds_no_list_that_breaks(world: World) -> None:
     trouble = as_role(world, "chapter")
 

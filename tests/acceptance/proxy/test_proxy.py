@@ -39,8 +39,7 @@ def service(oslo: Chapter, tmp_path: Path) -> Iterator[Proxied]:
 
 
 class TestNobodyIsHeldUp:
-    @pytest.mark.canary
-    @pytest.mark.parametrize("path", [LOGIN, IMPORT, "/api/v1/mentors"])
+    @pytest.mark.parametrize("path", [pytest.param(LOGIN, marks=pytest.mark.canary), IMPORT, "/api/v1/mentors"])
     def test_by_a_hundred_slow_senders_and_a_large_upload(
         self, service: Proxied, path: str, record_property: Any
     ) -> None:
