@@ -35,15 +35,15 @@ class Recorded(ForOperations):
 
 
 @admin.register(AccessAttempt)
-class AccessAttemptDesk(Recorded, AccessAttemptAdmin):  # type: ignore[misc]
+class AccessAttemptDesk(Recorded, AccessAttemptAdmin):  # type: ignore[misc]  # axes has no types
     """Logins that failed, and are counted."""
 
 
 @admin.register(AccessFailureLog)
-class AccessFailureLogDesk(Recorded, AccessFailureLogAdmin):  # type: ignore[misc]
+class AccessFailureLogDesk(Recorded, AccessFailureLogAdmin):  # type: ignore[misc]  # axes has no types
     """Every login that failed."""
 
 
 @admin.register(AccessLog)
-class AccessLogDesk(Recorded, AccessLogAdmin):  # type: ignore[misc]
+class AccessLogDesk(Recorded, AccessLogAdmin):  # type: ignore[misc]  # axes has no types
     """Who came and went."""

@@ -85,7 +85,7 @@ def notice_who_may_enter(instance: User, **_kwargs: Any) -> None:
     A new password ends access by itself (`EndAccess`).
     """
     stored = User.objects.filter(pk=instance.pk).values("is_active", "is_superuser", "password").first()
-    instance.ends_access = stored is not None and (  # type: ignore[attr-defined]
+    instance.ends_access = stored is not None and (  # type: ignore[attr-defined]  # for the receiver below
         (stored["is_active"], stored["is_superuser"]) != (instance.is_active, instance.is_superuser)
         or (stored["password"] != instance.password and not instance.has_usable_password())
     )
@@ -94,7 +94,7 @@ def notice_who_may_enter(instance: User, **_kwargs: Any) -> None:
 @receiver(post_save, sender=User)
 def end_access_of_before(instance: User, **_kwargs: Any) -> None:
     """Whatever was given out before lets nobody in: neither to a closed account, nor to one that is opened again."""
-    if instance.ends_access:  # type: ignore[attr-defined]
+    if instance.ends_access:  # type: ignore[attr-defined]  # of the receiver above
         end_all_access(instance)
 
 

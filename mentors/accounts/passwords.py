@@ -23,7 +23,7 @@ class PasswordOnly:
     """A form that writes a new password, and nothing else: whoever has closed the account meanwhile has closed it."""
 
     def set_password_and_save(self, user: Any, *args: Any, commit: bool = True, **kwargs: Any) -> Any:
-        user = super().set_password_and_save(user, *args, commit=False, **kwargs)  # type: ignore[misc]
+        user = super().set_password_and_save(user, *args, commit=False, **kwargs)  # type: ignore[misc]  # of the form
         if commit:
             user.save(update_fields=["password"])
         return user
